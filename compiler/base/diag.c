@@ -1,0 +1,84 @@
+#include "base/diag.h"
+
+#include "base/text.h"
+#include "base/vec.h"
+
+enum { KEPT = 200 };
+
+struct Diag {
+  Arena *arena;
+  const char *file;
+  Vec(const char *) lines;
+  size_t errors, dropped;
+  int exit_code;
+};
+
+Diag *diag_new(Arena *arena, const char *file) {
+  Diag *diag = ARENA_NEW(arena, Diag);
+  *diag = (Diag){.arena = arena, .file = file};
+  return diag;
+}
+
+static void keep(Diag *diag, DiagSite site, const char *severity, const char *message) {
+  if (diag->lines.len >= KEPT) {
+    diag->dropped++;
+    return;
+  }
+  Arena *a = diag->arena;
+  const char *where = site.graph == NULL ? "" : text_escape(a, site.graph);
+  if (site.node != NULL) {
+    where = arena_printf(a, "%s%snode '%s'", where, *where ? "/" : "", text_escape(a, site.node));
+  }
+  if (site.op != NULL) where = arena_printf(a, "%s (%s)", where, text_escape(a, site.op));
+  vec_push(a, &diag->lines,
+           arena_printf(a, "%s: %s%s%s%s", text_escape(a, diag->file), where, *where ? ": " : "",
+                        severity, message));
+}
+
+static int gravity(int code) {
+  static const int order[] = {DIAG_UNSUPPORTED, DIAG_INVALID, DIAG_LIMIT,
+                              DIAG_IO,          DIAG_USAGE,   DIAG_INTERNAL};
+  for (int i = 0; i < (int)(sizeof order / sizeof *order); i++) {
+    if (order[i] == code) return i;
+  }
+  return -1;
+}
+
+bool diag_verror(Diag *diag, DiagKind kind, DiagSite site, const char *format, va_list args) {
+  keep(diag, site, "error: ", text_escape(diag->arena, arena_vprintf(diag->arena, format, args)));
+  diag->errors++;
+  if (gravity(kind) > gravity(diag->exit_code)) diag->exit_code = kind;
+  return false;
+}
+
+bool diag_error(Diag *diag, DiagKind kind, DiagSite site, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  diag_verror(diag, kind, site, format, args);
+  va_end(args);
+  return false;
+}
+
+void diag_warning(Diag *diag, DiagSite site, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  keep(diag, site, "warning: ", text_escape(diag->arena, arena_vprintf(diag->arena, format, args)));
+  va_end(args);
+}
+
+size_t diag_errors(const Diag *diag) {
+  return diag->errors;
+}
+
+int diag_exit_code(const Diag *diag) {
+  return diag->exit_code;
+}
+
+void diag_print(const Diag *diag, FILE *file) {
+  VEC_EACH(const char *, line, &diag->lines) fprintf(file, "%s\n", *line);
+  if (diag->dropped != 0) fprintf(file, "%s: and %zu more\n", diag->file, diag->dropped);
+}
+
+const char *diag_text(const Diag *diag, size_t i) {
+  return i < diag->lines.len ? diag->lines.data[i] : NULL;
+}

@@ -1,0 +1,115 @@
+/* What generated code links against: portable C99, no allocation, no stdio, no mutable globals.
+ *
+ * Every kernel lives in an object of its own, so a program carries only those it calls. */
+#ifndef ONNXC_RT_H
+#define ONNXC_RT_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ONNXC_RT_NAN NAN
+#define ONNXC_RT_INFINITY INFINITY
+
+/* What N_run and every kernel return: 0, or the first thing that was wrong. After an error the
+ * outputs and the arena hold unspecified values; nothing outside them was touched. */
+enum {
+  ONNXC_RT_OK = 0,
+  ONNXC_RT_ERROR_NULL = 1,  /* a required pointer is null */
+  ONNXC_RT_ERROR_DIM = 2,   /* a dynamic dimension is outside its declared bounds */
+  ONNXC_RT_ERROR_ALIGN = 3, /* the arena is not aligned to N_ARENA_ALIGN */
+  ONNXC_RT_ERROR_INDEX = 4, /* an index (Gather, Scatter, OneHot, ...) is outside its dimension */
+  ONNXC_RT_ERROR_SHAPE = 5, /* sizes computed at run time contradict one another or their bound */
+  ONNXC_RT_ERROR_VALUE = 6  /* a value outside the operator's domain (k of TopK, delta of Range) */
+};
+
+/* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types are packed as ONNX
+ * packs them, low bits first; f16 and bf16 are stored in uint16_t, bool in uint8_t (0 or 1). */
+typedef enum onnxc_rt_dtype {
+  ONNXC_RT_F32 = 1,
+  ONNXC_RT_U8 = 2,
+  ONNXC_RT_I8 = 3,
+  ONNXC_RT_U16 = 4,
+  ONNXC_RT_I16 = 5,
+  ONNXC_RT_I32 = 6,
+  ONNXC_RT_I64 = 7,
+  ONNXC_RT_STRING = 8,
+  ONNXC_RT_BOOL = 9,
+  ONNXC_RT_F16 = 10,
+  ONNXC_RT_F64 = 11,
+  ONNXC_RT_U32 = 12,
+  ONNXC_RT_U64 = 13,
+  ONNXC_RT_C64 = 14,
+  ONNXC_RT_C128 = 15,
+  ONNXC_RT_BF16 = 16,
+  ONNXC_RT_F8E4M3FN = 17,
+  ONNXC_RT_F8E4M3FNUZ = 18,
+  ONNXC_RT_F8E5M2 = 19,
+  ONNXC_RT_F8E5M2FNUZ = 20,
+  ONNXC_RT_U4 = 21,
+  ONNXC_RT_I4 = 22,
+  ONNXC_RT_F4E2M1 = 23,
+  ONNXC_RT_F8E8M0 = 24,
+  ONNXC_RT_U2 = 25,
+  ONNXC_RT_I2 = 26
+} onnxc_rt_dtype;
+
+/* A dense row-major tensor. `dtype` 0 marks an absent optional input or output. `data` of an input
+ * is never written. */
+typedef struct onnxc_rt_tensor {
+  void *data;
+  int64_t *dims; /* `rank` sizes */
+  int32_t rank;
+  int32_t dtype;
+} onnxc_rt_tensor;
+
+/* One attribute of a call. An absent optional attribute without default has `present` 0. */
+typedef struct onnxc_rt_attr {
+  int32_t present;
+  int32_t count;        /* of ints, floats or strings; bytes of `s` */
+  int64_t i;            /* INT */
+  double f;             /* FLOAT */
+  const char *s;        /* STRING, NUL-terminated */
+  const int64_t *ints;  /* INTS */
+  const float *floats;  /* FLOATS */
+  const char *const *strings;
+} onnxc_rt_attr;
+
+/* A call of a reference kernel. `attr` is in the order that the kernel's comment gives. On entry
+ * the dims of an output hold its size, or its upper bound where the size depends on data; in that
+ * case the kernel stores the actual size into them. `scratch` is aligned to 64 bytes and of the
+ * size the kernel's comment gives; NULL where none is needed. */
+typedef struct onnxc_rt_call {
+  const onnxc_rt_tensor *in;
+  onnxc_rt_tensor *out;
+  const onnxc_rt_attr *attr;
+  int32_t n_in, n_out;
+  void *scratch;
+} onnxc_rt_call;
+
+typedef int onnxc_rt_kernel(const onnxc_rt_call *call);
+
+/* The caller's side of a run; every member may be zero, and so may the pointer to it.
+ * parallel_for calls body(argument, begin, end) on parts that cover [0, count) exactly once and
+ * returns when all are done. */
+typedef struct onnxc_rt_env {
+  void *context;
+  void (*parallel_for)(void *context, ptrdiff_t count,
+                       void (*body)(void *argument, ptrdiff_t begin, ptrdiff_t end),
+                       void *argument);
+} onnxc_rt_env;
+
+/* Receives finished accumulators of a contraction: elements [column, column + count) of output
+ * row `row`. It may overwrite `accumulators`, and stores the results itself. */
+typedef void onnxc_rt_epilogue(const void *context, float *accumulators, ptrdiff_t row,
+                               ptrdiff_t column, ptrdiff_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
