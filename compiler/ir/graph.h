@@ -1,0 +1,219 @@
+/* The graph: values and nodes in topological order, owned by the arena of a compilation.
+ *
+ * Pointers are stable; nobody frees. Operators are canonical (ONNX's newest form, see ops/op.h).
+ * Subgraphs (If, Loop, Scan) see outer values only through explicit captures, so each graph is
+ * closed: the captured outer value is an extra input of the node that holds the subgraph. */
+#ifndef ONNXC_IR_GRAPH_H
+#define ONNXC_IR_GRAPH_H
+
+#include "base/diag.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "ir/dim.h"
+#include "ir/dtype.h"
+
+typedef struct Graph Graph;
+typedef struct Node Node;
+typedef struct Value Value;
+typedef struct OpDef OpDef;
+typedef struct onnxc_options Options;
+
+/* What every stage of one compilation shares. */
+typedef struct Context {
+  Arena *arena;
+  Diag *diag;
+  Strings *strings;
+  DimTable *dims;
+  const Options *options; /* see onnxc.h */
+  uint32_t n_values, n_nodes; /* ids given so far */
+} Context;
+
+/* ---- types ------------------------------------------------------------------------------- */
+
+typedef enum TypeKind { TYPE_UNKNOWN, TYPE_TENSOR, TYPE_SEQUENCE, TYPE_OPTIONAL } TypeKind;
+
+enum { MAX_RANK = 16, MAX_CONTENTS = 256 };
+
+typedef struct Type {
+  TypeKind kind;
+  DType dtype;             /* of a tensor */
+  int rank;                /* of a tensor; -1 while unknown */
+  const Dim *const *dims;  /* `rank` sizes */
+  const struct Type *element; /* of a sequence or optional */
+} Type;
+
+Type type_tensor(Context *ctx, DType dtype, int rank, const Dim *const *dims); /* copies dims */
+bool type_equal(const Type *a, const Type *b);
+/* Number of elements of a tensor type of known rank. */
+const Dim *type_count(Context *ctx, const Type *type);
+/* All sizes constant: true, with the sizes in `dims` (MAX_RANK of them; may be NULL). */
+bool type_static(const Type *type, int64_t *dims);
+/* `f32[batch, seq, 768]`. */
+const char *type_text(Arena *arena, const Type *type);
+
+/* A dense row-major constant. Data is borrowed (from the model's file or the arena), aligned to
+ * its element; sub-byte types are packed. For strings `data` is an array of TensorString. */
+typedef struct Tensor {
+  DType dtype;
+  int rank;
+  const int64_t *dims;
+  size_t count, bytes;
+  const void *data;
+} Tensor;
+
+typedef struct TensorString {
+  const char *bytes;
+  size_t size;
+} TensorString;
+
+/* Zeroed; NULL (reported by nobody) when the sizes overflow. `data` is writable by the maker. */
+Tensor *tensor_new(Context *ctx, DType dtype, int rank, const int64_t *dims);
+Tensor *tensor_scalar_i64(Context *ctx, int64_t value);
+Tensor *tensor_scalar_f32(Context *ctx, float value);
+Tensor *tensor_vector_i64(Context *ctx, const int64_t *values, size_t n);
+bool tensor_equal(const Tensor *a, const Tensor *b);
+/* Element `i` of any real type, converted. */
+double tensor_f64(const Tensor *tensor, size_t i);
+int64_t tensor_i64(const Tensor *tensor, size_t i);
+
+/* ---- values and nodes ------------------------------------------------------------------------ */
+
+/* One input of a node; a member of the list of uses of its value. */
+typedef struct Use {
+  Value *value; /* NULL: the optional input is absent */
+  Node *user;
+  struct Use *next, **link;
+} Use;
+
+struct Value {
+  uint32_t id;      /* unique within the compilation */
+  const char *name; /* interned, as in the model or made up; not NULL */
+  Graph *graph;
+  Type type;
+  Node *producer; /* NULL for graph inputs, captures and constants */
+  uint32_t output_index;
+  const Tensor *constant; /* the whole value where it is known */
+  /* Symbolic contents of a small integer or bool tensor (bool as 0 and 1), in row-major order:
+   * one expression an element; NULL when not known. */
+  const Dim *const *contents;
+  uint32_t n_contents;
+  Use *uses; /* by nodes; graph outputs are not uses */
+};
+
+typedef enum AttrKind {
+  ATTR_NONE,
+  ATTR_INT,
+  ATTR_FLOAT,
+  ATTR_STRING,
+  ATTR_INTS,
+  ATTR_FLOATS,
+  ATTR_STRINGS,
+  ATTR_TENSOR,
+  ATTR_GRAPH,
+  ATTR_DIMS /* symbolic integers; only in the compiler's own operators */
+} AttrKind;
+
+typedef struct Attr {
+  const char *name; /* interned */
+  AttrKind kind;
+  size_t count; /* elements of the list kinds */
+  int64_t i;
+  float f;
+  const char *s; /* NUL-terminated; may hold any bytes before that */
+  size_t s_size;
+  const int64_t *ints;
+  const float *floats;
+  const char *const *strings;
+  const Tensor *tensor;
+  Graph *graph;
+  const Dim *const *dims;
+} Attr;
+
+struct Node {
+  uint32_t id;
+  const OpDef *op;
+  const char *name; /* interned; not NULL, may be empty */
+  Graph *graph;
+  Node *prev, *next; /* in topological order */
+  Use *in;           /* n_in of them: n_formal formal ones, then those that subgraphs capture */
+  uint32_t n_in, n_formal, n_out, n_attrs;
+  Value **out; /* NULL: the optional output is absent */
+  Attr *attrs;
+  const char *const *origins; /* names of the ONNX nodes it stands for, in their order */
+  uint32_t n_origins;
+};
+
+/* Value `inner` of a subgraph stands for input `input` of the node that holds it. */
+typedef struct Capture {
+  Value *inner;
+  uint32_t input;
+} Capture;
+
+struct Graph {
+  Context *ctx;
+  const char *name;
+  Node *holder; /* the node whose attribute this is; NULL for the main graph */
+  Node *first, *last;
+  Vec(Value *) inputs;
+  Vec(Value *) outputs; /* a value may be there twice, and may be an input */
+  Vec(Capture) captures;
+  uint32_t n_nodes;
+};
+
+Graph *graph_new(Context *ctx, const char *name);
+/* Ids are given by graph_new_value and node_new; both count from 0 within a context. */
+Value *graph_new_value(Graph *graph, const char *name);
+Value *graph_add_input(Graph *graph, const char *name, Type type);
+Value *graph_add_constant(Graph *graph, const char *name, const Tensor *tensor);
+void graph_add_output(Graph *graph, Value *value);
+/* The inner value that stands for `outer` (a value of the holder's graph), captured on demand. */
+Value *graph_capture(Graph *graph, Value *outer);
+
+/* A node of `op` with its outputs made (names from `out_names`, or derived when that or one of
+ * them is NULL; out_names[i] empty: absent), not yet placed. Inputs may be NULL. */
+Node *node_new(Graph *graph, const OpDef *op, const char *name, Value *const *inputs,
+               uint32_t n_inputs, const char *const *out_names, uint32_t n_outputs);
+void graph_append(Graph *graph, Node *node);
+void graph_insert_before(Node *position, Node *node);
+/* Unlink a node whose outputs have no uses. */
+void graph_remove(Node *node);
+void node_set_input(Node *node, uint32_t i, Value *value); /* i < n_in; NULL makes it absent */
+void node_add_input(Node *node, Value *value);             /* a further formal input */
+void node_add_output(Node *node, const char *name);
+/* The outputs change owner: `node` becomes the producer of `value` as its output `i`. */
+void node_take_output(Node *node, uint32_t i, Value *value);
+/* Every use of `from`, and every graph output that is `from`, becomes `to` (same graph). */
+void graph_replace(Value *from, Value *to);
+/* Add the origins of `from` to those of `to`, without repeats. */
+void node_add_origins(Node *to, const Node *from);
+
+static inline Value *node_in(const Node *node, uint32_t i) {
+  return i < node->n_in ? node->in[i].value : NULL;
+}
+static inline Value *node_out(const Node *node, uint32_t i) {
+  return i < node->n_out ? node->out[i] : NULL;
+}
+
+bool value_is_output(const Value *value); /* of its graph */
+uint32_t value_uses(const Value *value);  /* by nodes and as graph output */
+static inline bool value_single_use(const Value *value) {
+  return value_uses(value) == 1;
+}
+
+/* ---- attributes ---------------------------------------------------------------------------- */
+
+/* NULL when absent; defaults are the operator's affair, see op_param_* in ops/op.h. */
+const Attr *node_attr(const Node *node, const char *name);
+void node_set_attr(Node *node, Attr attr); /* replaces one of the same name */
+void node_set_int(Node *node, const char *name, int64_t value);
+void node_set_float(Node *node, const char *name, float value);
+void node_set_string(Node *node, const char *name, const char *value);
+void node_set_ints(Node *node, const char *name, const int64_t *values, size_t n);
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+/* diag_error at a node: `graph/node 'name' (Op)`. Always false. */
+bool node_error(const Node *node, DiagKind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,20 @@
+/* The built-in interpreter: runs a graph on concrete tensors through the reference kernels. Serves
+ * constant folding, --verify-passes and tests. */
+#ifndef ONNXC_IR_INTERPRET_H
+#define ONNXC_IR_INTERPRET_H
+
+#include "ir/graph.h"
+
+/* Evaluates one node on constant inputs (NULL: absent). Results in `arena`; false when the node
+ * cannot be evaluated (no kernel, an output over `budget` bytes, or the kernel returned an error,
+ * which is stored in *error: one of ONNXC_RT_ERROR_*, 0 otherwise). Nothing is reported. */
+bool interpret_node(const Node *node, const Tensor *const *inputs, const Tensor **outputs,
+                    Arena *arena, size_t budget, int *error);
+
+/* Runs the graph. `symbols` has a value for each symbol of the context that graph inputs mention
+ * (by index); data-dependent ones are found on the way. False with *failed set to the node that
+ * could not run. */
+bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
+                     const Tensor **outputs, Arena *arena, const Node **failed);
+
+#endif

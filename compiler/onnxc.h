@@ -1,0 +1,69 @@
+/* The compiler as a library.
+ *
+ * onnxc_compile runs the stages import, passes, lower, plan and emit on one model. It allocates
+ * everything in one place that onnxc_free releases; it writes files only when all of it succeeded.
+ */
+#ifndef ONNXC_H
+#define ONNXC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A size the user pins (lo == hi) or bounds: --dim NAME=LO..HI. `name` is the model's symbol, or
+ * `INPUT.AXIS` for one axis of an input. */
+typedef struct onnxc_dim {
+  const char *name;
+  int64_t lo, hi;
+} onnxc_dim;
+
+typedef enum onnxc_weights {
+  ONNXC_WEIGHTS_AUTO, /* inline up to 16 MB, then file */
+  ONNXC_WEIGHTS_INLINE,
+  ONNXC_WEIGHTS_INCBIN,
+  ONNXC_WEIGHTS_FILE
+} onnxc_weights;
+
+/* Zero is the default of every member. Strings and arrays are borrowed until onnxc_free. */
+typedef struct onnxc_options {
+  const char *name;       /* of the generated files and functions; NULL: from the model's file */
+  const onnxc_dim *dims;  /* pinned and bounded sizes */
+  size_t n_dims;
+  const char *const *pass_flags; /* "fuse-rows" or "no-fuse-rows": -f flags in their order */
+  size_t n_pass_flags;
+  int level;           /* 0: the default, 2; else 1 + the -O level */
+  const char *target;  /* NULL: portable */
+  onnxc_weights weights;
+  int single_file;
+  int strict_fp;
+  int verify_passes;
+  int time_report;
+  size_t max_rewrites;    /* 0: no limit; N: only the first N - 1 */
+  const char *dump;       /* "before:NAME", "after:NAME", NAME a stage or pass; text to stdout */
+  const char *stop_after; /* stage */
+  const char *command;    /* shown in the header of the output; NULL: left out */
+} onnxc_options;
+
+typedef struct onnxc_result onnxc_result;
+
+/* Never NULL unless memory is short. Ask onnxc_exit_code first. */
+onnxc_result *onnxc_compile(const char *model, const onnxc_options *options);
+/* 0, or what was wrong: 2 invalid input, 3 unsupported, 4 limit reached, 5 I/O, 70 internal. */
+int onnxc_exit_code(const onnxc_result *result);
+/* Line `i` of the diagnostics, NULL past the last. */
+const char *onnxc_diagnostic(const onnxc_result *result, size_t i);
+/* Writes DIR/NAME.h, NAME.c (and NAME.weights.bin): all or nothing. 0 or an exit code. */
+int onnxc_write(onnxc_result *result, const char *directory);
+void onnxc_free(onnxc_result *result);
+
+const char *onnxc_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,131 @@
+/* One operator, in one place.
+ *
+ * A file in ops/ defines `const OpDef op_NAME` for each operator of its family; a row in ops.def
+ * puts it into the table. The graph knows operators only in their canonical form: the newest
+ * version of ONNX (or the contributed domain); the importer upgrades older nodes. */
+#ifndef ONNXC_OPS_OP_H
+#define ONNXC_OPS_OP_H
+
+#include "ir/graph.h"
+
+typedef struct RowBuilder RowBuilder; /* lower/row.h */
+typedef struct Lowering Lowering;     /* lower/lower.h */
+typedef struct Builder Builder;       /* ops/builder.h */
+
+enum {
+  OP_COMMUTATIVE = 1,      /* the first two inputs may be swapped */
+  OP_NONDETERMINISTIC = 2, /* never folded, merged or moved */
+  OP_VIEW = 4,             /* output 0 holds the elements of input 0 in the same order */
+  OP_DATA_DEPENDENT = 8    /* sizes of outputs are known only after the kernel has run */
+};
+
+/* One attribute as the reference kernel sees it: its position in the kernel's list is its position
+ * in OpDef.params. Attributes that only the compiler reads are listed too, after those. */
+typedef struct OpParam {
+  const char *name; /* NULL ends the list */
+  AttrKind kind;
+  int64_t i;     /* default of INT */
+  float f;       /* default of FLOAT */
+  const char *s; /* default of STRING; NULL: none */
+  bool required, has_default;
+} OpParam;
+
+#define PARAM_INT(name_, default_) {.name = name_, .kind = ATTR_INT, .i = default_, .has_default = true}
+#define PARAM_FLOAT(name_, default_)                                                               \
+  {.name = name_, .kind = ATTR_FLOAT, .f = default_, .has_default = true}
+#define PARAM_STRING(name_, default_)                                                              \
+  {.name = name_, .kind = ATTR_STRING, .s = default_, .has_default = true}
+#define PARAM_OPTIONAL(name_, kind_) {.name = name_, .kind = kind_}
+#define PARAM_REQUIRED(name_, kind_) {.name = name_, .kind = kind_, .required = true}
+
+/* How an operator whose output elements are computed row by row joins a row program (lower/row.h).
+ * `axes` says which axes of input 0 form the row: it sets flags[axis] for each, and returns false
+ * when this node cannot be one. Elementwise operators leave it NULL: any axes do. */
+typedef struct OpRow {
+  bool (*axes)(const Node *node, bool *flags);
+  /* Emits the instructions; false (nothing emitted) when dtype or attributes are out of its reach,
+   * which leaves the node to its kernel. */
+  bool (*emit)(RowBuilder *b, const Node *node);
+} OpRow;
+
+struct OpDef {
+  const char *name;
+  const char *domain; /* "" for ai.onnx; "onnxc" for the compiler's own */
+  uint32_t flags;
+  /* Inputs that only decide about sizes (bit i: input i). They are not needed at run time once
+   * the output types are known. */
+  uint32_t shape_inputs;
+  const OpParam *params; /* NULL: none */
+
+  /* Sets the types of all outputs, and contents where they are known; called with all input types
+   * known, possibly again after a rewrite. False: reported. */
+  bool (*infer)(Node *node);
+
+  /* The reference kernel and the name it links by: runtime/reference/. */
+  onnxc_rt_kernel *eval;
+  const char *kernel;
+  /* Bytes of scratch the kernel needs; NULL: none. */
+  const Dim *(*scratch)(const Node *node);
+
+  /* At most one of these refines the default, which is a call of `kernel`. */
+  const OpRow *row;                                /* joins row programs */
+  bool (*lower)(Lowering *lowering, Node *node);   /* false: nothing done, take the default */
+  bool (*decompose)(Builder *builder, Node *node); /* rewritten into other operators after import */
+
+  /* What inspection shows behind the name: the attributes that matter; NULL: all of them. */
+  const char *(*label)(Arena *arena, const Node *node);
+  /* Multiply-accumulates; NULL: none. */
+  const Dim *(*macs)(const Node *node);
+};
+
+#define OP_KERNEL(function) .eval = function, .kernel = #function
+
+const OpDef *op_find(const char *domain, const char *name); /* NULL when unsupported */
+size_t op_count(void);
+const OpDef *op_at(size_t i); /* in the order of ops.def */
+
+/* Whether a node is of `op`, for rules that need a look. */
+#define node_is(node, op_) ((node) != NULL && (node)->op == &(op_))
+
+/* Attribute values with the operator's defaults. The attribute must be in `params`. */
+int64_t op_param_i(const Node *node, const char *name);
+float op_param_f(const Node *node, const char *name);
+const char *op_param_s(const Node *node, const char *name);       /* NULL: absent */
+const Attr *op_param_list(const Node *node, const char *name); /* NULL: absent */
+
+/* The call's attributes in kernel order, for the interpreter and the emitter. */
+size_t op_param_count(const OpDef *op);
+
+/* ---- helpers for infer -------------------------------------------------------------------------
+ * Each reports at the node and returns false (or NULL) when something is wrong. */
+
+/* Input `i` is there and a tensor of known rank; its type, else NULL. */
+const Type *infer_tensor(const Node *node, uint32_t i);
+/* An axis in [-rank, rank) brought to [0, rank). */
+bool infer_axis(const Node *node, int64_t axis, int rank, int *result);
+/* Sets output `i` (when present) to a tensor of that type. */
+void infer_output(Node *node, uint32_t i, DType dtype, int rank, const Dim *const *dims);
+/* NumPy broadcasting of `n` types. A dim of 1 gives way; two others must be equal, or one of them
+ * provably not 1 is taken when the equality is not provable (checked at run time). */
+bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, const Dim **dims);
+/* The integers of input `i` where they are known: constants and symbolic contents. NULL: not known
+ * (nothing reported). `*n` their number. */
+const Dim *const *infer_contents(const Node *node, uint32_t i, uint32_t *n);
+/* The same where every element is a constant: true with up to `max` values. */
+bool infer_constant_ints(const Node *node, uint32_t i, int64_t *values, uint32_t max, uint32_t *n);
+/* Sets the contents of output `i`. */
+void infer_set_contents(Node *node, uint32_t i, const Dim *const *contents, uint32_t n);
+/* A fresh size for a data-dependent axis of output `i`, at most `bound`. Returns the size it had
+ * when the node was inferred before, so that repeated inference is stable. */
+const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound);
+/* The context's table of dims. */
+static inline DimTable *infer_dims(const Node *node) {
+  return node->graph->ctx->dims;
+}
+
+/* Infers one node, or a graph in order with its subgraphs; all errors reported, not only the
+ * first. A node whose inputs failed is skipped silently. */
+bool infer_node(Node *node);
+bool infer_graph(Graph *graph);
+
+#endif
