@@ -64,7 +64,8 @@ void arena_drop(Arena *arena) {
 /* A block with room for `size` bytes becomes the newest one; large requests get their own. */
 static Block *add_block(Arena *arena, size_t size) {
   size_t room = size > BLOCK_BYTES / 4 ? size : BLOCK_BYTES;
-  Block *block = room > SIZE_MAX - sizeof *block ? NULL : request(arena->escape, sizeof *block + room);
+  Block *block =
+      room > SIZE_MAX - sizeof *block ? NULL : request(arena->escape, sizeof *block + room);
   if (block == NULL) escape_raise(arena->escape, 4, "out of memory");
   block->used = 0;
   block->size = room;

@@ -75,7 +75,7 @@ int diag_exit_code(const Diag *diag) {
 }
 
 void diag_print(const Diag *diag, FILE *file) {
-  VEC_EACH(const char *, line, &diag->lines) fprintf(file, "%s\n", *line);
+  VEC_EACH (const char *, line, &diag->lines) fprintf(file, "%s\n", *line);
   if (diag->dropped != 0) fprintf(file, "%s: and %zu more\n", diag->file, diag->dropped);
 }
 

@@ -2,7 +2,8 @@
  *
  * Running out of memory or finding a broken invariant ends a compilation from any depth without
  * threading a status through every call: escape_raise jumps back to where the compilation began,
- * and dropping its arenas releases everything. User errors never come here; they are diagnostics. */
+ * and dropping its arenas releases everything. User errors never come here; they are diagnostics.
+ */
 #ifndef ONNXC_BASE_ESCAPE_H
 #define ONNXC_BASE_ESCAPE_H
 

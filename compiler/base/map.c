@@ -20,7 +20,8 @@ static void grow(Map *map) {
   Map wider = {.arena = map->arena, .len = map->len, .cap = map->cap == 0 ? 16 : map->cap * 2};
   wider.slots = ARENA_ARRAY(map->arena, wider.cap, MapSlot);
   for (size_t i = 0; i < map->cap; i++) {
-    if (map->slots[i].value != NULL) wider.slots[slot_of(&wider, map->slots[i].key)] = map->slots[i];
+    if (map->slots[i].value != NULL)
+      wider.slots[slot_of(&wider, map->slots[i].key)] = map->slots[i];
   }
   *map = wider;
 }

@@ -21,7 +21,8 @@ void *vec_grow(Arena *arena, void *data, size_t len, size_t *cap, size_t size);
     (v)->data[(v)->len++] = (__VA_ARGS__);                                                         \
   } while (0)
 
+/* `name` points to each element in turn. */
 #define VEC_EACH(type, name, v)                                                                    \
-  for (type *name = (v)->data, *name##_end = name + (v)->len; name < name##_end; name++)
+  for (__typeof__(type) *name = (v)->data, *name##_end = name + (v)->len; name < name##_end; name++)
 
 #endif

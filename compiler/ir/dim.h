@@ -19,10 +19,10 @@ typedef enum DimAtomKind { DIM_SYMBOL, DIM_FLOORDIV, DIM_MIN, DIM_MAX } DimAtomK
 typedef struct DimAtom {
   DimAtomKind kind;
   uint32_t id;
-  const char *name;   /* of a symbol, interned; unique within the table */
-  uint32_t symbol;    /* of a symbol: its index, in order of creation */
-  int64_t lo, hi;     /* hi is INT64_MAX when nothing bounds it */
-  const Dim *a, *b;   /* operands of the other kinds */
+  const char *name; /* of a symbol, interned; unique within the table */
+  uint32_t symbol;  /* of a symbol: its index, in order of creation */
+  int64_t lo, hi;   /* hi is INT64_MAX when nothing bounds it */
+  const Dim *a, *b; /* operands of the other kinds */
 } DimAtom;
 
 typedef struct DimTerm {
@@ -49,7 +49,7 @@ const Dim *dim_add(DimTable *t, const Dim *a, const Dim *b);
 const Dim *dim_sub(DimTable *t, const Dim *a, const Dim *b);
 const Dim *dim_mul(DimTable *t, const Dim *a, const Dim *b);
 const Dim *dim_floordiv(DimTable *t, const Dim *a, const Dim *b); /* b of 0 divides to 0 */
-const Dim *dim_ceildiv(DimTable *t, const Dim *a, const Dim *b);
+const Dim *dim_ceildiv(DimTable *t, const Dim *a, const Dim *b);  /* b at least 1 */
 const Dim *dim_mod(DimTable *t, const Dim *a, const Dim *b);
 const Dim *dim_min(DimTable *t, const Dim *a, const Dim *b);
 const Dim *dim_max(DimTable *t, const Dim *a, const Dim *b);

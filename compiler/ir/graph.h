@@ -24,7 +24,7 @@ typedef struct Context {
   Diag *diag;
   Strings *strings;
   DimTable *dims;
-  const Options *options; /* see onnxc.h */
+  const Options *options;     /* see onnxc.h */
   uint32_t n_values, n_nodes; /* ids given so far */
 } Context;
 
@@ -36,9 +36,9 @@ enum { MAX_RANK = 16, MAX_CONTENTS = 256 };
 
 typedef struct Type {
   TypeKind kind;
-  DType dtype;             /* of a tensor */
-  int rank;                /* of a tensor; -1 while unknown */
-  const Dim *const *dims;  /* `rank` sizes */
+  DType dtype;                /* of a tensor */
+  int rank;                   /* of a tensor; -1 while unknown */
+  const Dim *const *dims;     /* `rank` sizes */
   const struct Type *element; /* of a sequence or optional */
 } Type;
 

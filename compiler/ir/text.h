@@ -7,7 +7,8 @@
 #include "ir/graph.h"
 
 void graph_print(Out *w, const Graph *graph);
-/* NULL: reported with line numbers. Types of all values are as written or inferred when left out. */
+/* NULL: reported with line numbers. Types of all values are as written or inferred when left out.
+ */
 Graph *graph_parse(Context *ctx, const char *text, const char *name);
 
 #endif

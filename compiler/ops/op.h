@@ -30,13 +30,16 @@ typedef struct OpParam {
   bool required, has_default;
 } OpParam;
 
-#define PARAM_INT(name_, default_) {.name = name_, .kind = ATTR_INT, .i = default_, .has_default = true}
+#define PARAM_INT(name_, default_)                                                                 \
+  { .name = name_, .kind = ATTR_INT, .i = default_, .has_default = true }
 #define PARAM_FLOAT(name_, default_)                                                               \
-  {.name = name_, .kind = ATTR_FLOAT, .f = default_, .has_default = true}
+  { .name = name_, .kind = ATTR_FLOAT, .f = default_, .has_default = true }
 #define PARAM_STRING(name_, default_)                                                              \
-  {.name = name_, .kind = ATTR_STRING, .s = default_, .has_default = true}
-#define PARAM_OPTIONAL(name_, kind_) {.name = name_, .kind = kind_}
-#define PARAM_REQUIRED(name_, kind_) {.name = name_, .kind = kind_, .required = true}
+  { .name = name_, .kind = ATTR_STRING, .s = default_, .has_default = true }
+#define PARAM_OPTIONAL(name_, kind_)                                                               \
+  { .name = name_, .kind = kind_ }
+#define PARAM_REQUIRED(name_, kind_)                                                               \
+  { .name = name_, .kind = kind_, .required = true }
 
 /* How an operator whose output elements are computed row by row joins a row program (lower/row.h).
  * `axes` says which axes of input 0 form the row: it sets flags[axis] for each, and returns false
@@ -90,7 +93,7 @@ const OpDef *op_at(size_t i); /* in the order of ops.def */
 /* Attribute values with the operator's defaults. The attribute must be in `params`. */
 int64_t op_param_i(const Node *node, const char *name);
 float op_param_f(const Node *node, const char *name);
-const char *op_param_s(const Node *node, const char *name);       /* NULL: absent */
+const char *op_param_s(const Node *node, const char *name);    /* NULL: absent */
 const Attr *op_param_list(const Node *node, const char *name); /* NULL: absent */
 
 /* The call's attributes in kernel order, for the interpreter and the emitter. */

@@ -30,8 +30,11 @@ struct Pattern {
 #define PM(op_, bind_, ...)                                                                        \
   (&(const Pattern){.kind = PATTERN_OP, .op = op_, .bind = bind_, .children = {__VA_ARGS__}})
 #define PB(op_, bind_, ...)                                                                        \
-  (&(const Pattern){                                                                               \
-      .kind = PATTERN_OP, .op = op_, .bind = bind_, .single_use = true, .children = {__VA_ARGS__}})
+  (&(const Pattern){.kind = PATTERN_OP,                                                            \
+                    .op = op_,                                                                     \
+                    .bind = bind_,                                                                 \
+                    .single_use = true,                                                            \
+                    .children = {__VA_ARGS__}})
 #define MAYBE(op_, child_)                                                                         \
   (&(const Pattern){                                                                               \
       .kind = PATTERN_OP, .op = op_, .single_use = true, .optional = true, .children = {child_}})
@@ -63,7 +66,8 @@ typedef struct Rule {
   Value *(*rewrite)(Match *m);
 } Rule;
 
-#define RULE(name_, pattern_, rewrite_) {.name = name_, .pattern = pattern_, .rewrite = rewrite_}
+#define RULE(name_, pattern_, rewrite_)                                                            \
+  { .name = name_, .pattern = pattern_, .rewrite = rewrite_ }
 
 typedef struct PassDef {
   const char *name; /* as in -fNAME */

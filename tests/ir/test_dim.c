@@ -1,0 +1,102 @@
+#include "support.h"
+
+#include "ir/dim.h"
+
+#include <string.h>
+
+static const Dim *parse(Context *ctx, const char *text) {
+  const char *end;
+  const Dim *d = dim_parse(ctx->dims, text, &end);
+  assert_non_null(d);
+  assert_string_equal(end, "");
+  return d;
+}
+
+static void equal_expressions_are_the_same_pointer(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *batch = dim_symbol(t, "batch", 1, 8), *seq = dim_symbol(t, "seq", 1, 128);
+  const Dim *a = dim_mul(t, dim_add(t, batch, seq), dim_sub(t, batch, seq));
+  const Dim *b = dim_sub(t, dim_mul(t, batch, batch), dim_mul(t, seq, seq));
+  assert_ptr_equal(a, b);
+  assert_ptr_equal(dim_sub(t, a, b), dim_const(t, 0));
+  assert_ptr_equal(parse(ctx, "2*batch*(seq + 1)"), parse(ctx, "2*seq*batch + batch + batch"));
+}
+
+static void division_is_exact_where_it_can_be(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *batch = dim_symbol(t, "batch", 1, 8), *seq = dim_symbol(t, "seq", 1, 128);
+  const Dim *elements = dim_mul_i(t, dim_mul(t, batch, seq), 768);
+  assert_ptr_equal(dim_divide_exactly(t, elements, dim_mul_i(t, seq, 64)), dim_mul_i(t, batch, 12));
+  const Dim *sum = dim_add(t, batch, seq);
+  assert_ptr_equal(dim_floordiv(t, dim_mul(t, sum, seq), sum), seq);
+  assert_null(dim_divide_exactly(t, dim_add_i(t, seq, 1), dim_const(t, 2)));
+  /* (seq - 1) div 2 + 1 and ceil(seq / 2) are what stride 2 makes of a length */
+  const Dim *strided = dim_add_i(t, dim_floordiv(t, dim_add_i(t, seq, -1), dim_const(t, 2)), 1);
+  assert_ptr_equal(strided, dim_floordiv(t, dim_add_i(t, seq, 1), dim_const(t, 2)));
+  assert_int_equal(strided->lo, 1);
+  assert_int_equal(strided->hi, 64);
+}
+
+static void bounds_prove_comparisons(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *n = dim_symbol(t, "n", 2, 16);
+  assert_true(dim_le(t, n, dim_add_i(t, n, 1)));
+  assert_true(dim_never_equal(t, n, dim_const(t, -1)));
+  assert_false(dim_never_equal(t, n, dim_const(t, 3)));
+  assert_ptr_equal(dim_min(t, n, dim_const(t, 20)), n);
+  assert_ptr_equal(dim_max(t, dim_add_i(t, n, 3), n), dim_add_i(t, n, 3));
+}
+
+static void evaluation_follows_the_expression(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *n = dim_symbol(t, "n", 0, 100), *m = dim_symbol(t, "m", 0, 100);
+  const Dim *d = parse(ctx, "floordiv(3*n - m + 7, 4) + max(n, m)*min(n, 5)");
+  for (int64_t i = 0; i < 20; i++) {
+    for (int64_t j = 0; j < 20; j++) {
+      int64_t top = 3 * i - j + 7, floor = top >= 0 ? top / 4 : -((3 - top) / 4), got;
+      assert_true(dim_eval(d, (int64_t[]){i, j}, &got));
+      assert_int_equal(got, floor + (i > j ? i : j) * (i < 5 ? i : 5));
+      assert_true(got >= d->lo && got <= d->hi);
+    }
+  }
+  const Dim *with[] = {dim_const(t, 6), NULL};
+  assert_ptr_equal(dim_substitute(t, dim_mul(t, n, m), with, 2), dim_mul_i(t, m, 6));
+}
+
+static void text_reads_back(void **state) {
+  TEST_BEGIN(state);
+  dim_symbol(ctx->dims, "odd name\n\"", 0, 9);
+  const Dim *odd = dims_symbol(ctx->dims, 0);
+  const char *const texts[] = {"0", "-7", "batch*seq + 2*batch - 1", "floordiv(seq + 1, 2)"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    const Dim *d =
+        dim_add(ctx->dims, parse(ctx, texts[i]), i % 2 == 0 ? odd : dim_const(ctx->dims, 0));
+    assert_ptr_equal(parse(ctx, dim_text(ctx->arena, d)), d);
+  }
+}
+
+static void overflow_is_seen(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *big = dim_const(t, INT64_C(1) << 40);
+  assert_false(dims_overflowed(t));
+  dim_mul(t, big, big);
+  assert_true(dims_overflowed(t));
+  assert_false(dims_overflowed(t));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(equal_expressions_are_the_same_pointer),
+      TEST(division_is_exact_where_it_can_be),
+      TEST(bounds_prove_comparisons),
+      TEST(evaluation_follows_the_expression),
+      TEST(text_reads_back),
+      TEST(overflow_is_seen),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
