@@ -1,0 +1,52 @@
+/* Lowering: from graph to steps and buffers.
+ *
+ * Nodes with an OpRow are gathered into groups that become row programs or epilogues (fuse.c); the
+ * others are lowered by their `lower` hook, or called through their reference kernel. */
+#ifndef ONNXC_LOWER_LOWER_H
+#define ONNXC_LOWER_LOWER_H
+
+#include "lower/step.h"
+
+/* NULL: reported. `fuse` false keeps every node a step of its own. */
+Steps *lower_graph(Graph *graph, bool fuse);
+
+/* ---- for OpDef.lower ---------------------------------------------------------------------------
+ */
+
+/* Where a value lives, through any views. */
+Operand lower_operand(Lowering *l, Value *value);
+/* The same, row-major without gaps: copied by a step of its own when it is not. */
+Operand lower_dense(Lowering *l, Value *value);
+/* A new dense place for an output of the node being lowered. */
+Operand lower_output(Lowering *l, Value *value);
+/* `value` is the part of an existing buffer that `view` says; nothing is moved. */
+void lower_alias(Lowering *l, Value *value, Operand view);
+/* Scratch memory of this many bytes for the step. */
+Buffer *lower_scratch(Lowering *l, const Dim *bytes);
+/* Rearranged constant data; equal data is stored once. `data` lives as long as the context. */
+Operand lower_weight(Lowering *l, const char *name, DType dtype, size_t count, const void *data);
+/* A step for the node being lowered; the caller fills its kind's part and the accesses. */
+Step *lower_step(Lowering *l, StepKind kind);
+void step_reads(Step *step, Context *ctx, Buffer *buffer);
+void step_writes(Step *step, Context *ctx, Buffer *buffer);
+
+/* A kernel call that a contraction or call step makes; members in any order. */
+Step *lower_kernel(Lowering *l, StepKind kind, const char *function, const char *params);
+void kernel_dim(Lowering *l, Step *step, const char *member, const Dim *value);
+void kernel_int(Lowering *l, Step *step, const char *member, int64_t value);
+void kernel_dims(Lowering *l, Step *step, const char *member, const Dim *const *values, int n);
+void kernel_float(Lowering *l, Step *step, const char *member, float value);
+void kernel_input(Lowering *l, Step *step, const char *member, Operand operand);
+void kernel_output(Lowering *l, Step *step, const char *member, Operand operand);
+void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *bytes);
+/* The result of the contraction goes to `value`, through the epilogue that was fused to the node
+ * if there is one (members `epilogue` and `context` are set), else to the member `member`. `rows`
+ * and `columns` say how the result's elements are counted: the product of the first dims and that
+ * of the last ones. */
+void kernel_result(Lowering *l, Step *step, const char *member, Value *value, int row_axes);
+
+/* Whether an operand is row-major without gaps. */
+bool operand_dense(DimTable *t, const Operand *operand);
+Context *lower_context(Lowering *l);
+
+#endif

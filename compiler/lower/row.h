@@ -1,0 +1,142 @@
+/* Row programs: the form of everything that is computed element by element or row by row.
+ *
+ * A program runs over an iteration space: outer axes, then row (inner) axes. For each outer index
+ * its instructions work on the elements of the row; a reduction turns the row into one number that
+ * later instructions use. That covers elementwise chains (no reduction), reductions, softmax,
+ * every norm, Add+LayerNorm with both results kept, copies between strided views, and the
+ * epilogue of a contraction, whose finished accumulators are one of its operands.
+ *
+ * Instructions are in SSA form, in dependency order. An instruction is at row level when its value
+ * is the same for the whole row (constants, reductions, what is computed from those alone, loads
+ * that do not move along the row), else at element level. */
+#ifndef ONNXC_LOWER_ROW_H
+#define ONNXC_LOWER_ROW_H
+
+#include "ops/op.h"
+
+typedef struct Operand Operand; /* lower/step.h */
+
+/* RI(NAME, arity, cost, float C, integer C): the C forms with $a $b $c for the operands and $t for
+ * the C type, NULL where the class has none. `cost`: what one element takes, in additions; costly
+ * values that several phases need are kept rather than computed again. */
+#define ROW_INSTRUCTIONS(RI)                                                                       \
+  RI(NEG, 1, 1, "-$a", "($t)(0 - ($u)$a)")                                                         \
+  RI(ABS, 1, 1, "fabs$f($a)", "($t)($a < 0 ? 0 - ($u)$a : ($u)$a)")                                \
+  RI(SQRT, 1, 6, "sqrt$f($a)", NULL)                                                               \
+  RI(EXP, 1, 20, "onnxc_rt_exp_$n($a)", NULL)                                                      \
+  RI(LOG, 1, 20, "onnxc_rt_log_$n($a)", NULL)                                                      \
+  RI(TANH, 1, 20, "onnxc_rt_tanh_$n($a)", NULL)                                                    \
+  RI(ERF, 1, 20, "onnxc_rt_erf_$n($a)", NULL)                                                      \
+  RI(SIGMOID, 1, 20, "onnxc_rt_sigmoid_$n($a)", NULL)                                              \
+  RI(SIN, 1, 30, "sin$f($a)", NULL)                                                                \
+  RI(COS, 1, 30, "cos$f($a)", NULL)                                                                \
+  RI(TAN, 1, 30, "tan$f($a)", NULL)                                                                \
+  RI(ASIN, 1, 30, "asin$f($a)", NULL)                                                              \
+  RI(ACOS, 1, 30, "acos$f($a)", NULL)                                                              \
+  RI(ATAN, 1, 30, "atan$f($a)", NULL)                                                              \
+  RI(SINH, 1, 30, "sinh$f($a)", NULL)                                                              \
+  RI(COSH, 1, 30, "cosh$f($a)", NULL)                                                              \
+  RI(ASINH, 1, 30, "asinh$f($a)", NULL)                                                            \
+  RI(ACOSH, 1, 30, "acosh$f($a)", NULL)                                                            \
+  RI(ATANH, 1, 30, "atanh$f($a)", NULL)                                                            \
+  RI(LOG1P, 1, 30, "log1p$f($a)", NULL)                                                            \
+  RI(EXPM1, 1, 30, "expm1$f($a)", NULL)                                                            \
+  RI(FLOOR, 1, 2, "floor$f($a)", "$a")                                                             \
+  RI(CEIL, 1, 2, "ceil$f($a)", "$a")                                                               \
+  RI(ROUND, 1, 2, "rint$f($a)", "$a") /* half to even */                                           \
+  RI(TRUNC, 1, 2, "trunc$f($a)", "$a")                                                             \
+  RI(NOT, 1, 1, NULL, "($t)($a == 0)")                                                             \
+  RI(BITNOT, 1, 1, NULL, "($t)~$a")                                                                \
+  RI(ISNAN, 1, 1, "(uint8_t)($a != $a)", NULL)                                                     \
+  RI(ISINF, 1, 1, "(uint8_t)(isinf($a) != 0)", NULL)                                               \
+  RI(ADD, 2, 1, "$a + $b", "($t)(($u)$a + ($u)$b)")                                                \
+  RI(SUB, 2, 1, "$a - $b", "($t)(($u)$a - ($u)$b)")                                                \
+  RI(MUL, 2, 1, "$a * $b", "($t)(($u)$a * ($u)$b)")                                                \
+  RI(DIV, 2, 4, "$a / $b", "onnxc_rt_div_$n($a, $b)")                                              \
+  RI(MOD, 2, 8, NULL, "onnxc_rt_mod_$n($a, $b)")               /* sign of the divisor */           \
+  RI(FMOD, 2, 20, "fmod$f($a, $b)", "onnxc_rt_rem_$n($a, $b)") /* sign of the dividend */          \
+  RI(POW, 2, 40, "pow$f($a, $b)", NULL)                                                            \
+  RI(MIN, 2, 1, "onnxc_rt_min_$n($a, $b)", "($a < $b ? $a : $b)") /* NaN wins */                   \
+  RI(MAX, 2, 1, "onnxc_rt_max_$n($a, $b)", "($a > $b ? $a : $b)")                                  \
+  RI(BITAND, 2, 1, NULL, "($t)($a & $b)")                                                          \
+  RI(BITOR, 2, 1, NULL, "($t)($a | $b)")                                                           \
+  RI(BITXOR, 2, 1, NULL, "($t)($a ^ $b)")                                                          \
+  RI(SHL, 2, 1, NULL, "onnxc_rt_shl_$n($a, $b)")                                                   \
+  RI(SHR, 2, 1, NULL, "onnxc_rt_shr_$n($a, $b)")                                                   \
+  RI(EQ, 2, 1, "(uint8_t)($a == $b)", "(uint8_t)($a == $b)")                                       \
+  RI(LT, 2, 1, "(uint8_t)($a < $b)", "(uint8_t)($a < $b)")                                         \
+  RI(LE, 2, 1, "(uint8_t)($a <= $b)", "(uint8_t)($a <= $b)")                                       \
+  RI(SELECT, 3, 1, "($a ? $b : $c)", "($a ? $b : $c)") /* $a: bool */                              \
+  RI(FMA, 3, 1, "$a * $b + $c", NULL)
+
+typedef enum RowOp {
+  ROW_LOAD,    /* element of an operand, floats under 32 bits as f32 */
+  ROW_CONST,   /* a number */
+  ROW_DIM,     /* a symbolic size as i64 */
+  ROW_CONVERT, /* to another type, as ONNX's Cast does it */
+  ROW_SUM,     /* reductions over the row */
+  ROW_PROD,
+  ROW_MAXIMUM,
+  ROW_MINIMUM,
+#define RI(name, arity, cost, float_c, int_c) ROW_##name,
+  ROW_INSTRUCTIONS(RI)
+#undef RI
+      ROW_OP_COUNT
+} RowOp;
+
+typedef uint32_t RowRef; /* an instruction, by its index */
+#define ROW_NONE UINT32_MAX
+
+typedef struct RowInst {
+  RowOp op;
+  DType dtype; /* of the value: f32, f64, bool or an integer type of 8 bits or more */
+  RowRef a[3];
+  double number;    /* ROW_CONST of a float type */
+  int64_t integer;  /* ROW_CONST of others */
+  const Dim *dim;   /* ROW_DIM */
+  uint32_t operand; /* ROW_LOAD: index into RowProgram.operands */
+  bool element;     /* element level */
+} RowInst;
+
+typedef struct RowStore {
+  RowRef value;
+  uint32_t operand; /* index into RowProgram.operands */
+} RowStore;
+
+enum { ROW_ACCUMULATORS = UINT32_MAX - 1 }; /* as RowInst.operand: a contraction's result */
+
+typedef struct RowProgram {
+  int n_outer, n_inner;             /* axes of the iteration space: outer ones first */
+  const Dim *extents[2 * MAX_RANK]; /* of the axes */
+  Vec(RowInst) insts;
+  Vec(Operand) operands; /* each with n_outer + n_inner strides; 0: does not move */
+  Vec(RowStore) stores;  /* a store of a row-level value happens once a row */
+} RowProgram;
+
+/* ---- for OpRow.emit ---------------------------------------------------------------------------
+ */
+
+/* Input `i` of the node, broadcast to the iteration space from the right, as its type computes:
+ * f16 and bf16 become f32. ROW_NONE when absent. */
+RowRef row_input(RowBuilder *b, const Node *node, uint32_t i);
+/* The same where axis k of the input is axis axes[k] of input 0 of the node. */
+RowRef row_input_at(RowBuilder *b, const Node *node, uint32_t i, const int *axes);
+/* `value` is output `i` of the node; converted to the output's type when that differs. */
+void row_output(RowBuilder *b, const Node *node, uint32_t i, RowRef value);
+
+DType row_dtype(const RowBuilder *b, RowRef ref);
+/* Operands are converted by nobody: they must have equal types (SELECT: b and c, a bool). */
+RowRef row_op1(RowBuilder *b, RowOp op, RowRef a);
+RowRef row_op2(RowBuilder *b, RowOp op, RowRef a, RowRef x);
+RowRef row_op3(RowBuilder *b, RowOp op, RowRef a, RowRef x, RowRef y);
+RowRef row_number(RowBuilder *b, DType dtype, double value); /* rounded to the type */
+RowRef row_integer(RowBuilder *b, DType dtype, int64_t value);
+RowRef row_convert(RowBuilder *b, DType dtype, RowRef a);
+/* ROW_SUM, ROW_PROD, ROW_MAXIMUM or ROW_MINIMUM over the row. */
+RowRef row_reduce(RowBuilder *b, RowOp op, RowRef a);
+/* Number of elements of a row, as `dtype`. */
+RowRef row_count(RowBuilder *b, DType dtype);
+/* Whether a type can be computed with: what emit asks before it emits. */
+bool row_computes(DType dtype);
+
+#endif

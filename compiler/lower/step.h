@@ -1,0 +1,143 @@
+/* Steps and buffers: what will run, and what it runs on. The result of lowering, the subject of
+ * planning and checking, the source of emission. */
+#ifndef ONNXC_LOWER_STEP_H
+#define ONNXC_LOWER_STEP_H
+
+#include "lower/row.h"
+
+typedef enum BufferPlace {
+  BUFFER_ARENA,  /* an offset in the arena */
+  BUFFER_INPUT,  /* the caller's, read only */
+  BUFFER_OUTPUT, /* the caller's */
+  BUFFER_WEIGHT  /* constant data */
+} BufferPlace;
+
+/* A stretch of memory. Views share buffers; operands say which part of one they mean. */
+typedef struct Buffer {
+  uint32_t id; /* index in Steps.buffers */
+  BufferPlace place;
+  DType dtype;
+  const Dim *count; /* elements */
+  size_t bytes;     /* at the upper bounds of all symbols: what is planned */
+  uint32_t index;   /* of the graph's input or output, or in Steps.weights */
+  const char *name; /* of the value that it was made for */
+  bool scratch;     /* used by one step only, for its inner needs */
+  size_t offset;    /* ARENA, set by the plan: multiple of ARENA_ALIGN */
+} Buffer;
+
+enum { ARENA_ALIGN = 64 };
+
+/* Constant data as it goes into the output: borrowed from the model, or rearranged for a kernel. */
+typedef struct Weight {
+  const char *name;
+  DType dtype;
+  size_t count, bytes;
+  const void *data;
+} Weight;
+
+/* A strided view of a buffer, in elements: element (i, j, ...) is at
+ * offset + i * strides[0] + j * strides[1] + ... */
+struct Operand {
+  Buffer *buffer;
+  DType dtype;
+  int rank;
+  const Dim *offset;             /* NULL: 0 */
+  const Dim *dims[2 * MAX_RANK]; /* unused in row programs, whose extents say it */
+  const Dim *strides[2 * MAX_RANK];
+};
+
+typedef enum StepKind {
+  STEP_ROW,
+  STEP_CONTRACTION,
+  STEP_ATTENTION,
+  STEP_COPY,
+  STEP_CALL,
+  STEP_IF,
+  STEP_LOOP
+} StepKind;
+
+/* One member of a kernel's parameter structure. */
+typedef enum FieldKind {
+  FIELD_DIM,
+  FIELD_DIMS,
+  FIELD_FLOAT,
+  FIELD_OPERAND,
+  FIELD_SCRATCH
+} FieldKind;
+
+typedef struct Field {
+  const char *name;
+  FieldKind kind;
+  int n;                     /* FIELD_DIMS */
+  const Dim *dims[MAX_RANK]; /* FIELD_DIM: the first */
+  float number;
+  Operand operand; /* FIELD_OPERAND: its strides[l] is what one turn of loop l adds */
+  bool written;    /* FIELD_OPERAND */
+} Field;
+
+/* A kernel of the runtime with a parameter structure, within loops: GEMM, convolution, pooling. */
+typedef struct Kernel {
+  const char *function; /* onnxc_rt_gemm_f32: `int function(const params *)` */
+  const char *params;   /* onnxc_rt_gemm */
+  Vec(Field) fields;
+  int n_loops; /* loops around the call; the epilogue's row index goes on through them */
+  const Dim *loops[MAX_RANK];
+  const Dim *rows;      /* rows of one call: what a turn of the innermost loop adds to first_row */
+  RowProgram *epilogue; /* NULL: the kernel stores its result itself */
+} Kernel;
+
+/* A call of a reference kernel. Operands are dense; an absent one has no buffer. */
+typedef struct Call {
+  const Node *node;
+  uint32_t n_in, n_out;
+  Operand *in, *out;
+  Buffer *scratch; /* NULL: none */
+} Call;
+
+typedef struct Steps Steps;
+
+typedef struct Branches { /* If */
+  Operand condition;
+  Steps *then_steps, *else_steps;
+} Branches;
+
+/* Output buffer `out` may share the memory of input buffer `in` when that is not read later. */
+typedef struct InPlace {
+  Buffer *out, *in;
+} InPlace;
+
+typedef struct Step {
+  uint32_t id;
+  StepKind kind;
+  const char *const *ops; /* canonical operators fused into it, in topological order */
+  uint32_t n_ops;
+  const char *const *nodes; /* names of the ONNX nodes it came from */
+  uint32_t n_nodes;
+  const Dim *macs;      /* multiply-accumulates */
+  const Dim *bytes;     /* memory traffic: all operands once */
+  Vec(Buffer *) reads;  /* without repeats */
+  Vec(Buffer *) writes; /* scratch included */
+  Vec(InPlace) in_place;
+  union {
+    RowProgram row; /* ROW, COPY */
+    Kernel kernel;  /* CONTRACTION, CALL with `function` set */
+    Call call;      /* CALL without */
+    Branches branches;
+  };
+} Step;
+
+/* A fact that inference took for granted; checked when the generated function is entered. */
+typedef struct SizeCheck {
+  const Dim *a, *b; /* equal */
+} SizeCheck;
+
+struct Steps {
+  Context *ctx;
+  const Graph *graph;
+  Steps *outer;      /* of a nested list: the list that holds it, whose buffers it shares */
+  Vec(Step *) steps; /* in the order in which they run */
+  Vec(Buffer *) buffers;
+  Vec(Weight) weights;
+};
+
+#endif
