@@ -108,6 +108,9 @@ const Type *infer_tensor(const Node *node, uint32_t i);
 bool infer_axis(const Node *node, int64_t axis, int rank, int *result);
 /* Sets output `i` (when present) to a tensor of that type. */
 void infer_output(Node *node, uint32_t i, DType dtype, int rank, const Dim *const *dims);
+/* The same for any type, sequences and optionals included. A type that the output already has is a
+ * declaration: contradicting it is an error. */
+void infer_output_type(Node *node, uint32_t i, const Type *type);
 /* NumPy broadcasting of `n` types. A dim of 1 gives way; two others must be equal, or one of them
  * provably not 1 is taken when the equality is not provable (checked at run time). */
 bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, const Dim **dims);

@@ -1,0 +1,247 @@
+#include "ops/op.h"
+
+#include <string.h>
+
+/* ---- inputs ------------------------------------------------------------------------------------
+ */
+
+const Type *infer_tensor(const Node *node, uint32_t i) {
+  const Value *value = node_in(node, i);
+  if (value == NULL) {
+    node_error(node, DIAG_INVALID, "input %u is required but missing", i);
+    return NULL;
+  }
+  const Type *type = &value->type;
+  if (type->kind != TYPE_TENSOR) {
+    node_error(node, DIAG_INVALID, "input %u '%s' must be a tensor but is %s", i, value->name,
+               type_text(node->graph->ctx->arena, type));
+    return NULL;
+  }
+  if (type->rank < 0) {
+    node_error(node, DIAG_UNSUPPORTED, "input %u '%s' has no known rank; declare its shape", i,
+               value->name);
+    return NULL;
+  }
+  return type;
+}
+
+bool infer_axis(const Node *node, int64_t axis, int rank, int *result) {
+  if (axis < -rank || axis >= rank) {
+    return node_error(node, DIAG_INVALID, "axis %lld is outside [%d, %d)", (long long)axis, -rank,
+                      rank);
+  }
+  *result = (int)(axis < 0 ? axis + rank : axis);
+  return true;
+}
+
+static bool is_whole(DType dtype) {
+  return dtype_is_integer(dtype) || dtype == ONNXC_RT_BOOL;
+}
+
+const Dim *const *infer_contents(const Node *node, uint32_t i, uint32_t *n) {
+  const Value *value = node_in(node, i);
+  *n = 0;
+  if (value == NULL || value->type.kind != TYPE_TENSOR || !is_whole(value->type.dtype)) return NULL;
+  const Tensor *constant = value->constant;
+  if (value->contents != NULL || constant == NULL || constant->count > MAX_CONTENTS) {
+    *n = value->n_contents;
+    return value->contents;
+  }
+  Context *ctx = node->graph->ctx;
+  const Dim **contents = ARENA_ARRAY(ctx->arena, constant->count, const Dim *);
+  for (size_t k = 0; k < constant->count; k++) {
+    contents[k] = dim_const(ctx->dims, tensor_i64(constant, k));
+  }
+  *n = (uint32_t)constant->count;
+  return contents;
+}
+
+bool infer_constant_ints(const Node *node, uint32_t i, int64_t *values, uint32_t max, uint32_t *n) {
+  const Dim *const *contents = infer_contents(node, i, n);
+  if (contents == NULL || *n > max) return false;
+  for (uint32_t k = 0; k < *n; k++) {
+    if (!dim_is_const(contents[k], &values[k])) return false;
+  }
+  return true;
+}
+
+/* ---- broadcasting ------------------------------------------------------------------------------
+ */
+
+/* The size that `a` and `b` broadcast to; NULL when they cannot. */
+static const Dim *broadcast_dim(DimTable *t, const Dim *a, const Dim *b) {
+  if (a == b || dim_is(b, 1)) return a;
+  if (dim_is(a, 1)) return b;
+  const Dim *one = dim_const(t, 1);
+  bool a_not_1 = dim_never_equal(t, a, one), b_not_1 = dim_never_equal(t, b, one);
+  if (a_not_1 && b_not_1 && dim_never_equal(t, a, b)) return NULL;
+  bool b_const = dim_is_const(b, NULL);
+  if (a_not_1 && !(b_const && b_not_1)) return a;
+  return b_not_1 ? b : dim_max(t, a, b);
+}
+
+static bool broadcast_two(Node *node, const Type *type, int *rank, const Dim **dims) {
+  DimTable *t = infer_dims(node);
+  int wide = type->rank > *rank ? type->rank : *rank;
+  for (int k = 1; k <= wide; k++) { /* from the last axis; the result grows to the left in place */
+    const Dim *a = k <= *rank ? dims[MAX_RANK - k] : dim_const(t, 1);
+    const Dim *b = k <= type->rank ? type->dims[type->rank - k] : dim_const(t, 1);
+    const Dim *size = broadcast_dim(t, a, b);
+    if (size == NULL) {
+      Arena *arena = node->graph->ctx->arena;
+      return node_error(node, DIAG_INVALID,
+                        "sizes %s and %s of axis %d from the end do not broadcast",
+                        dim_text(arena, a), dim_text(arena, b), k);
+    }
+    dims[MAX_RANK - k] = size;
+  }
+  *rank = wide;
+  return true;
+}
+
+bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, const Dim **dims) {
+  const Dim *aligned[MAX_RANK]; /* to the end */
+  *rank = 0;
+  for (int i = 0; i < n; i++) {
+    if (!broadcast_two(node, types[i], rank, aligned)) return false;
+  }
+  if (*rank > 0) memcpy(dims, aligned + MAX_RANK - *rank, (size_t)*rank * sizeof *dims);
+  return true;
+}
+
+/* ---- outputs -----------------------------------------------------------------------------------
+ */
+
+void infer_set_contents(Node *node, uint32_t i, const Dim *const *contents, uint32_t n) {
+  Value *value = node_out(node, i);
+  if (value == NULL || n > MAX_CONTENTS) return;
+  value->contents = arena_copy(node->graph->ctx->arena, contents, n * sizeof *contents);
+  value->n_contents = n;
+}
+
+const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
+  Value *value = node_out(node, i);
+  Context *ctx = node->graph->ctx;
+  if (value == NULL) return dim_fresh(ctx->dims, "size", 0, bound->hi);
+  const char *hint = arena_printf(ctx->arena, "%s_size%d", value->name, axis);
+  const Type *before = &value->type;
+  if (before->kind == TYPE_TENSOR && axis < before->rank) {
+    const DimAtom *symbol = dim_as_symbol(before->dims[axis]);
+    bool ours = symbol != NULL && strncmp(symbol->name, hint, strlen(hint)) == 0;
+    if (ours) return before->dims[axis];
+  }
+  return dim_fresh(ctx->dims, hint, 0, bound->hi);
+}
+
+/* The sizes of one tensor, zeros left out, multiply without overflow. */
+static bool check_size(const Node *node, int rank, const Dim *const *dims) {
+  DimTable *t = infer_dims(node);
+  const Dim *product = dim_const(t, 1);
+  for (int i = 0; i < rank; i++) {
+    if (!dim_is(dims[i], 0)) product = dim_mul(t, product, dims[i]);
+  }
+  return product != NULL && !dims_overflowed(t);
+}
+
+static bool contradicts(DimTable *t, const Type *declared, const Type *inferred) {
+  if (declared->kind != inferred->kind) return true;
+  if (declared->kind != TYPE_TENSOR) return contradicts(t, declared->element, inferred->element);
+  if (declared->dtype != DTYPE_NONE && declared->dtype != inferred->dtype) return true;
+  if (declared->rank < 0 || inferred->rank < 0) return false;
+  if (declared->rank != inferred->rank) return true;
+  for (int i = 0; i < inferred->rank; i++) {
+    if (dim_never_equal(t, declared->dims[i], inferred->dims[i])) return true;
+  }
+  return false;
+}
+
+void infer_output_type(Node *node, uint32_t i, const Type *type) {
+  Value *value = node_out(node, i);
+  if (value == NULL) return;
+  Context *ctx = node->graph->ctx;
+  bool declared = value->type.kind != TYPE_UNKNOWN;
+  if (declared && contradicts(ctx->dims, &value->type, type)) {
+    node_error(node, DIAG_INVALID, "output '%s' is declared %s, but the operator gives %s",
+               value->name, type_text(ctx->arena, &value->type), type_text(ctx->arena, type));
+  }
+  value->type = *type;
+}
+
+void infer_output(Node *node, uint32_t i, DType dtype, int rank, const Dim *const *dims) {
+  if (node_out(node, i) == NULL) return;
+  if (rank > MAX_RANK) {
+    node_error(node, DIAG_LIMIT, "output %u has rank %d; the limit is %d", i, rank, MAX_RANK);
+    return;
+  }
+  if (!check_size(node, rank, dims)) {
+    node_error(node, DIAG_INVALID, "the size of output %u leaves the range of 64 bits", i);
+    return;
+  }
+  Type type = type_tensor(node->graph->ctx, dtype, rank, dims);
+  infer_output_type(node, i, &type);
+}
+
+/* ---- nodes and graphs --------------------------------------------------------------------------
+ */
+
+static bool inputs_known(const Node *node) {
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    const Value *value = node->in[i].value;
+    if (value != NULL && value->type.kind == TYPE_UNKNOWN) return false;
+  }
+  return true;
+}
+
+/* What a subgraph captured is known inside as it is outside. */
+static void enter_subgraphs(const Node *node) {
+  for (uint32_t i = 0; i < node->n_attrs; i++) {
+    if (node->attrs[i].kind != ATTR_GRAPH) continue;
+    VEC_EACH (Capture, capture, &node->attrs[i].graph->captures) {
+      const Value *outer = node->in[capture->input].value;
+      capture->inner->type = outer->type;
+      capture->inner->constant = outer->constant;
+      capture->inner->contents = outer->contents;
+      capture->inner->n_contents = outer->n_contents;
+    }
+  }
+}
+
+static void forget_contents(Node *node) {
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] == NULL) continue;
+    node->out[i]->contents = NULL;
+    node->out[i]->n_contents = 0;
+  }
+}
+
+static void check_outputs(const Node *node) {
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] == NULL || node->out[i]->type.kind != TYPE_UNKNOWN) continue;
+    escape_raise(arena_escape(node->graph->ctx->arena), 70, "inference left an output untyped");
+  }
+}
+
+bool infer_node(Node *node) {
+  if (!inputs_known(node)) return false;
+  Context *ctx = node->graph->ctx;
+  size_t errors = diag_errors(ctx->diag);
+  enter_subgraphs(node);
+  forget_contents(node);
+  (void)dims_overflowed(ctx->dims);
+  bool done = node->op->infer(node);
+  if (done && dims_overflowed(ctx->dims)) {
+    node_error(node, DIAG_INVALID, "a size leaves the range of 64 bits");
+  }
+  if (!done || diag_errors(ctx->diag) != errors) return false;
+  check_outputs(node);
+  return true;
+}
+
+bool infer_graph(Graph *graph) {
+  size_t errors = diag_errors(graph->ctx->diag);
+  bool done = true;
+  for (Node *node = graph->first; node != NULL; node = node->next) {
+    if (!infer_node(node)) done = false;
+  }
+  return done && diag_errors(graph->ctx->diag) == errors;
+}
