@@ -15,6 +15,7 @@
 #include "ops/op.h"
 
 typedef struct Operand Operand; /* lower/step.h */
+typedef struct Buffer Buffer;
 
 /* RI(NAME, arity, cost, float C, integer C): the C forms with $a $b $c for the operands and $t for
  * the C type, NULL where the class has none. `cost`: what one element takes, in additions; costly
@@ -95,12 +96,18 @@ typedef struct RowInst {
   int64_t integer;  /* ROW_CONST of others */
   const Dim *dim;   /* ROW_DIM */
   uint32_t operand; /* ROW_LOAD: index into RowProgram.operands */
-  bool element;     /* element level */
+  /* Set by row_finish: */
+  bool element;          /* element level */
+  bool kept;             /* needed in later phases, and read back there instead of computed again */
+  uint32_t phase;        /* pass over the row in which it can be computed first */
+  uint32_t kept_operand; /* the operand it is stored to; ROW_NONE: in the row buffer, */
+  uint32_t kept_slot;    /* as this row of it */
 } RowInst;
 
 typedef struct RowStore {
   RowRef value;
   uint32_t operand; /* index into RowProgram.operands */
+  uint32_t phase;   /* set by row_finish: the pass over the row that stores it */
 } RowStore;
 
 enum { ROW_ACCUMULATORS = UINT32_MAX - 1 }; /* as RowInst.operand: a contraction's result */
@@ -111,6 +118,10 @@ typedef struct RowProgram {
   Vec(RowInst) insts;
   Vec(Operand) operands; /* each with n_outer + n_inner strides; 0: does not move */
   Vec(RowStore) stores;  /* a store of a row-level value happens once a row */
+  /* Set by row_finish: */
+  uint32_t n_phases;
+  uint32_t n_slots; /* rows of f32 that the row buffer holds */
+  Buffer *row_buffer;
 } RowProgram;
 
 /* ---- for OpRow.emit ---------------------------------------------------------------------------
@@ -138,5 +149,17 @@ RowRef row_reduce(RowBuilder *b, RowOp op, RowRef a);
 RowRef row_count(RowBuilder *b, DType dtype);
 /* Whether a type can be computed with: what emit asks before it emits. */
 bool row_computes(DType dtype);
+
+/* ---- for those who read programs ----------------------------------------------------------------
+ */
+
+int row_arity(RowOp op);
+bool row_is_reduction(RowOp op);
+
+typedef enum RowNeed { ROW_UNUSED, ROW_COMPUTED, ROW_READ_BACK } RowNeed;
+/* How the element-level instructions take part in the pass `phase` over the row; needs[] has one
+ * entry for each instruction. Row-level ones are computed before the pass that is their phase,
+ * reductions during it. */
+void row_needs(const RowProgram *p, uint32_t phase, RowNeed *needs);
 
 #endif

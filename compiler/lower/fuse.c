@@ -1,0 +1,336 @@
+/* Which nodes become one step.
+ *
+ * Nodes are visited in order; a row node joins the group of one of its producers when the group
+ * walks over the same space and nothing outside of it lies on a path between them. So chains of
+ * elementwise operators, reductions and norms grow into one row program, and what follows a
+ * contraction grows into its epilogue. One exception: an Add of two computed values that feeds a
+ * norm stays out of the contraction, so that it and the norm are one step. */
+#include "lower/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_MEMBERS = 48, SEARCH_LIMIT = 512 };
+
+/* ---- what is needed at run time -----------------------------------------------------------------
+ */
+
+static bool needed_at_run_time(const Node *node, uint32_t i) {
+  return i >= 32 || (node->op->shape_inputs >> i & 1) == 0;
+}
+
+static void need(Lowering *l, Value *value) {
+  if (value != NULL) l->needed[value->id] = true;
+}
+
+void find_needed(Lowering *l) {
+  VEC_EACH(Value *, output, &l->graph->outputs) need(l, *output);
+  uint32_t position = l->graph->n_nodes;
+  for (Node *node = l->graph->last; node != NULL; node = node->prev) {
+    l->positions[node->id] = --position;
+    bool live = false;
+    for (uint32_t i = 0; i < node->n_out; i++) {
+      live = live || (node->out[i] != NULL && l->needed[node->out[i]->id]);
+    }
+    if (!live) continue;
+    l->groups[node->id] = ARENA_NEW(l->scratch, Group);
+    for (uint32_t i = 0; i < node->n_in; i++) {
+      if (needed_at_run_time(node, i)) need(l, node_in(node, i));
+    }
+  }
+}
+
+static Group *producer_group(const Lowering *l, const Value *value) {
+  if (value == NULL || value->producer == NULL || value->constant != NULL) return NULL;
+  return l->groups[value->producer->id];
+}
+
+/* ---- paths
+ * ---------------------------------------------------------------------------------------- */
+
+static uint32_t n_members(const Group *g) {
+  return (uint32_t)g->rows.len + (g->root != NULL);
+}
+
+static Node *member(const Group *g, uint32_t i) {
+  if (g->root == NULL) return g->rows.data[i];
+  return i == 0 ? g->root : g->rows.data[i - 1];
+}
+
+typedef struct Search {
+  Lowering *l;
+  const Group *target;
+  Vec(Group *) stack;
+  uint32_t visited;
+} Search;
+
+static void search_push(Search *s, const Value *value) {
+  Group *g = producer_group(s->l, value);
+  if (g == NULL || g->stamp == s->l->stamp) return;
+  g->stamp = s->l->stamp;
+  vec_push(s->l->scratch, &s->stack, g);
+}
+
+static void search_inputs(Search *s, const Group *g) {
+  for (uint32_t m = 0; m < n_members(g); m++) {
+    const Node *node = member(g, m);
+    for (uint32_t i = 0; i < node->n_in; i++) {
+      if (needed_at_run_time(node, i)) search_push(s, node_in(node, i));
+    }
+  }
+}
+
+/* Whether the search meets its target; a search that grows too long says yes. */
+static bool search_run(Search *s) {
+  while (s->stack.len != 0) {
+    Group *g = s->stack.data[--s->stack.len];
+    if (g == s->target || ++s->visited > SEARCH_LIMIT) return true;
+    search_inputs(s, g);
+  }
+  return false;
+}
+
+static Search search_new(Lowering *l, const Group *target) {
+  l->stamp++;
+  return (Search){.l = l, .target = target};
+}
+
+/* Whether an input of `node` from outside of `g` depends on `g`. */
+static bool node_reaches(Lowering *l, const Node *node, Group *g) {
+  Search s = search_new(l, g);
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    if (needed_at_run_time(node, i) && producer_group(l, node_in(node, i)) != g) {
+      search_push(&s, node_in(node, i));
+    }
+  }
+  return search_run(&s);
+}
+
+/* Whether `from` depends on `g` through a third group, or directly through its contraction. */
+static bool group_reaches(Lowering *l, const Group *from, Group *g) {
+  Search s = search_new(l, g);
+  for (uint32_t m = 0; m < n_members(from); m++) {
+    const Node *node = member(from, m);
+    for (uint32_t i = 0; i < node->n_in; i++) {
+      if (!needed_at_run_time(node, i)) continue;
+      const Group *producer = producer_group(l, node_in(node, i));
+      if (producer == from || (producer == g && node != from->root)) continue;
+      search_push(&s, node_in(node, i));
+    }
+  }
+  return search_run(&s);
+}
+
+/* ---- fitting ------------------------------------------------------------------------------------
+ */
+
+/* How the node sees the space: as its own shape, or with the row collapsed to one element. */
+static bool shape_is(const Group *g, const Type *type, bool collapsed) {
+  if (type->rank != g->rank) return false;
+  for (int i = 0; i < g->rank; i++) {
+    if (collapsed && g->inner[i]) {
+      if (!dim_is(type->dims[i], 1)) return false;
+    } else if (type->dims[i] != g->shape[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static const Type *space_type(const Node *node) {
+  return node->op->row->axes != NULL ? &node_in(node, 0)->type : &node_out(node, 0)->type;
+}
+
+static bool same_axes(const Group *g, const bool *inner) {
+  return memcmp(g->inner, inner, sizeof g->inner) == 0;
+}
+
+/* The row axes of a node; false when it has none of its own. */
+static bool row_axes(const Node *node, bool *inner) {
+  memset(inner, 0, MAX_RANK * sizeof *inner);
+  return node->op->row->axes != NULL && node->op->row->axes(node, inner);
+}
+
+static bool fits(const Group *g, const Node *node) {
+  bool inner[MAX_RANK];
+  if (row_axes(node, inner)) {
+    return g->root == NULL && shape_is(g, space_type(node), false) &&
+           (!g->has_axes || same_axes(g, inner));
+  }
+  return shape_is(g, space_type(node), false) ||
+         (g->has_axes && shape_is(g, space_type(node), true));
+}
+
+/* ---- policy
+ * --------------------------------------------------------------------------------------- */
+
+static bool is_norm(const Node *node) {
+  return node->op->row != NULL && node->op->row->axes != NULL && node->n_in > 1;
+}
+
+static bool feeds_norm(const Lowering *l, const Node *node) {
+  for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
+    if (l->groups[use->user->id] != NULL && is_norm(use->user)) return true;
+  }
+  return false;
+}
+
+static bool has_computed_operands(const Node *node) {
+  uint32_t computed = 0;
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    computed += node_in(node, i) != NULL && node_in(node, i)->constant == NULL;
+  }
+  return computed > 1;
+}
+
+/* A contraction takes a node that is the only reader of its result. */
+static bool contraction_takes(const Lowering *l, const Group *g, const Node *node) {
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    const Value *in = node_in(node, i);
+    if (producer_group(l, in) == g && !value_single_use(in)) return false;
+  }
+  return !(has_computed_operands(node) && feeds_norm(l, node));
+}
+
+static bool may_join(Lowering *l, Group *g, const Node *node) {
+  if (n_members(g) >= MAX_MEMBERS || !fits(g, node)) return false;
+  if (g->root != NULL && !contraction_takes(l, g, node)) return false;
+  return !node_reaches(l, node, g);
+}
+
+/* ---- forming groups
+ * ------------------------------------------------------------------------------- */
+
+static void set_space(Group *g, const Type *type) {
+  g->rank = type->rank;
+  if (type->rank != 0) memcpy(g->shape, type->dims, (size_t)type->rank * sizeof *type->dims);
+}
+
+static void join(Lowering *l, Group *g, Node *node) {
+  bool inner[MAX_RANK];
+  if (row_axes(node, inner)) {
+    memcpy(g->inner, inner, sizeof inner);
+    g->has_axes = true;
+  }
+  vec_push(l->scratch, &g->rows, node);
+  l->groups[node->id] = g;
+}
+
+static bool may_merge(Lowering *l, Group *into, Group *from) {
+  if (from->root != NULL || from->rows.len == 0) return false;
+  if (n_members(into) + n_members(from) > MAX_MEMBERS || into->rank != from->rank) return false;
+  if (memcmp(into->shape, from->shape, (size_t)into->rank * sizeof *into->shape) != 0) return false;
+  if (into->root != NULL && from->has_axes) return false;
+  if (into->has_axes && from->has_axes && !same_axes(into, from->inner)) return false;
+  return !group_reaches(l, into, from) && !group_reaches(l, from, into);
+}
+
+static void merge(Lowering *l, Group *into, Group *from) {
+  Group merged = *into;
+  memset(&merged.rows, 0, sizeof merged.rows);
+  if (from->has_axes) {
+    merged.has_axes = true;
+    memcpy(merged.inner, from->inner, sizeof merged.inner);
+  }
+  size_t i = 0, j = 0;
+  while (i < into->rows.len || j < from->rows.len) {
+    bool first = j == from->rows.len ||
+                 (i < into->rows.len &&
+                  l->positions[into->rows.data[i]->id] < l->positions[from->rows.data[j]->id]);
+    Node *node = first ? into->rows.data[i++] : from->rows.data[j++];
+    vec_push(l->scratch, &merged.rows, node);
+    l->groups[node->id] = into;
+  }
+  *into = merged;
+}
+
+/* Distinct groups of the node's producers that take part in fusion, the latest first. */
+static uint32_t candidates(const Lowering *l, const Node *node, Group **found, uint32_t max) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < node->n_in && n < max; i++) {
+    Group *g = needed_at_run_time(node, i) ? producer_group(l, node_in(node, i)) : NULL;
+    if (g == NULL || g->rank < 0) continue;
+    uint32_t at = 0;
+    while (at < n && found[at] != g) at++;
+    if (at == n) found[n++] = g;
+  }
+  for (uint32_t i = 1; i < n; i++) {
+    for (uint32_t j = i; j > 0; j--) {
+      uint32_t a = l->positions[member(found[j - 1], n_members(found[j - 1]) - 1)->id];
+      uint32_t b = l->positions[member(found[j], n_members(found[j]) - 1)->id];
+      if (a >= b) break;
+      Group *swap = found[j];
+      found[j] = found[j - 1];
+      found[j - 1] = swap;
+    }
+  }
+  return n;
+}
+
+static void place_row_node(Lowering *l, Node *node) {
+  enum { MAX_CANDIDATES = 16 };
+  Group *found[MAX_CANDIDATES], *home = NULL;
+  uint32_t n = l->fuse ? candidates(l, node, found, MAX_CANDIDATES) : 0;
+  for (uint32_t i = 0; i < n && home == NULL; i++) {
+    if (may_join(l, found[i], node)) home = found[i];
+  }
+  if (home == NULL) {
+    home = l->groups[node->id];
+    set_space(home, space_type(node));
+  }
+  join(l, home, node);
+  for (uint32_t i = 0; i < n; i++) {
+    if (found[i] != home && may_merge(l, home, found[i])) merge(l, home, found[i]);
+  }
+}
+
+static void place_node(Lowering *l, Node *node) {
+  Group *own = l->groups[node->id];
+  if (node->op->row != NULL && row_accepts(l, node)) {
+    place_row_node(l, node);
+    return;
+  }
+  own->root = node;
+  own->rank = -1;
+  if ((node->op->flags & OP_EPILOGUE) != 0 && node->out[0]->type.dtype == ONNXC_RT_F32) {
+    set_space(own, &node->out[0]->type);
+  }
+}
+
+/* ---- order
+ * ------------------------------------------------------------------------------------------ */
+
+/* Depth first over dependencies, without recursion: a group goes to the order once all groups that
+ * it reads from are there. */
+static void order_group(Lowering *l, Group *first, Groups *order) {
+  Vec(Group *) stack = {0};
+  vec_push(l->scratch, &stack, first);
+  while (stack.len != 0) {
+    Group *g = stack.data[stack.len - 1];
+    size_t before = stack.len;
+    for (uint32_t m = 0; m < n_members(g) && !g->placed; m++) {
+      const Node *node = member(g, m);
+      for (uint32_t i = 0; i < node->n_in; i++) {
+        if (!needed_at_run_time(node, i)) continue;
+        Group *producer = producer_group(l, node_in(node, i));
+        if (producer == NULL || producer == g || producer->placed) continue;
+        vec_push(l->scratch, &stack, producer);
+      }
+    }
+    if (stack.len != before) continue;
+    stack.len--;
+    if (g->placed) continue;
+    g->placed = true;
+    vec_push(l->ctx->arena, order, g);
+  }
+}
+
+void fuse_nodes(Lowering *l, Groups *order) {
+  for (Node *node = l->graph->first; node != NULL; node = node->next) {
+    if (l->groups[node->id] != NULL) place_node(l, node);
+  }
+  for (Node *node = l->graph->first; node != NULL; node = node->next) {
+    Group *g = l->groups[node->id];
+    if (g != NULL && !g->placed) order_group(l, g, order);
+  }
+}

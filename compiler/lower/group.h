@@ -1,0 +1,67 @@
+/* Inside lowering: groups of nodes that become one step, and the state of lowering a graph. */
+#ifndef ONNXC_LOWER_GROUP_H
+#define ONNXC_LOWER_GROUP_H
+
+#include "lower/lower.h"
+
+/* What becomes one step: a row program over `shape`, the contraction `root` with an epilogue over
+ * its result, or a single node of any other kind. */
+typedef struct Group {
+  Node *root;       /* the contraction, or the single node; NULL: a row program */
+  Vec(Node *) rows; /* nodes of the row program, in topological order */
+  int rank;
+  const Dim *shape[MAX_RANK]; /* iteration space, while still in the axes of the graph */
+  bool inner[MAX_RANK];       /* the axes that form the row, */
+  bool has_axes;              /* once a node has said which */
+  uint32_t stamp;             /* of the last search that met it */
+  bool placed;
+} Group;
+
+struct Lowering {
+  Graph *graph;
+  Context *ctx;
+  Steps *steps;
+  Arena *scratch;
+  bool fuse;
+  uint32_t stamp;
+  Group **groups;      /* by node id; NULL: not needed at run time */
+  uint32_t *positions; /* by node id: place in the graph's order */
+  bool *needed;        /* by value id */
+  Operand *places;     /* by value id; no buffer: not lowered yet */
+  uint32_t *outputs;   /* by value id: 1 + the graph output whose memory it is computed into */
+  Map weights;         /* hash of data -> buffer of the latest such weight */
+  Group *current;
+};
+
+/* Groups of all needed nodes, in an order in which they can run (fuse.c). */
+typedef Vec(Group *) Groups;
+void fuse_nodes(Lowering *l, Groups *order);
+/* Which values and nodes are needed at run time. */
+void find_needed(Lowering *l);
+
+struct RowBuilder {
+  Lowering *l; /* NULL: probing, nothing is kept */
+  Arena *arena;
+  Context *ctx;
+  Group *group;
+  RowProgram *program;
+  Map refs; /* Value -> RowRef + 1, as (void *) */
+};
+
+RowBuilder row_builder(Lowering *l, Group *group, RowProgram *program);
+/* Whether the node's emit can do it. */
+bool row_accepts(Lowering *l, const Node *node);
+/* `value` is what the contraction accumulates. */
+void row_accumulators(RowBuilder *b, const Value *value);
+/* Emits all nodes of the group and stores what is needed outside; finishes the program. */
+void row_build(RowBuilder *b, Step *step);
+
+/* Orders and merges axes, decides levels, phases and what is kept. */
+void row_finish(RowProgram *p, Context *ctx, const Group *group);
+/* Adds the pairs that may share memory. */
+void row_in_place(const RowProgram *p, Context *ctx, Step *step);
+/* A program that copies one operand to another, both over `dims`. */
+void row_copy(RowProgram *p, Context *ctx, int rank, const Dim *const *dims, Operand from,
+              Operand to);
+
+#endif

@@ -1,0 +1,457 @@
+#include "lower/lower.h"
+
+#include "lower/group.h"
+
+#include <string.h>
+
+/* ---- buffers
+ * ------------------------------------------------------------------------------------- */
+
+static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
+                          const char *name) {
+  Buffer *buffer = ARENA_NEW(l->ctx->arena, Buffer);
+  *buffer = (Buffer){.id = (uint32_t)l->steps->buffers.len,
+                     .place = place,
+                     .dtype = dtype,
+                     .count = count,
+                     .name = name};
+  int64_t most = count->hi < 0 ? 0 : count->hi;
+  if (!dtype_bytes(dtype, (size_t)most, &buffer->bytes) || buffer->bytes > PTRDIFF_MAX) {
+    diag_error(l->ctx->diag, DIAG_LIMIT, (DiagSite){.graph = l->graph->name},
+               "'%s' may take more memory than can be addressed (%s elements)", name,
+               dim_text(l->scratch, count));
+    buffer->bytes = 0;
+  }
+  vec_push(l->ctx->arena, &l->steps->buffers, buffer);
+  return buffer;
+}
+
+static void dense_strides(DimTable *t, Operand *operand) {
+  const Dim *stride = dim_const(t, 1);
+  for (int i = operand->rank - 1; i >= 0; i--) {
+    operand->strides[i] = stride;
+    stride = dim_mul(t, stride, operand->dims[i]);
+  }
+}
+
+static Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type) {
+  Operand operand = {.buffer = buffer, .dtype = type->dtype, .rank = type->rank};
+  for (int i = 0; i < type->rank; i++) operand.dims[i] = type->dims[i];
+  dense_strides(l->ctx->dims, &operand);
+  return operand;
+}
+
+bool operand_dense(DimTable *t, const Operand *operand) {
+  const Dim *stride = dim_const(t, 1);
+  for (int i = operand->rank - 1; i >= 0; i--) {
+    if (operand->strides[i] != stride && !dim_is(operand->dims[i], 1)) return false;
+    stride = dim_mul(t, stride, operand->dims[i]);
+  }
+  return true;
+}
+
+static bool same_weight(const Weight *weight, DType dtype, size_t bytes, const void *data) {
+  return weight->dtype == dtype && weight->bytes == bytes &&
+         (bytes == 0 || memcmp(weight->data, data, bytes) == 0);
+}
+
+static Buffer *weight_buffer(Lowering *l, const char *name, DType dtype, size_t count,
+                             const void *data) {
+  size_t bytes;
+  if (!dtype_bytes(dtype, count, &bytes)) {
+    escape_raise(arena_escape(l->ctx->arena), 4, "a weight is too large");
+  }
+  uint64_t hash = hash_bytes(HASH_SEED, data, bytes);
+  Buffer *known = map_get(&l->weights, hash);
+  if (known != NULL && same_weight(&l->steps->weights.data[known->index], dtype, bytes, data)) {
+    return known;
+  }
+  Buffer *buffer =
+      buffer_new(l, BUFFER_WEIGHT, dtype, dim_const(l->ctx->dims, (int64_t)count), name);
+  buffer->index = (uint32_t)l->steps->weights.len;
+  Weight weight = {.name = name, .dtype = dtype, .count = count, .bytes = bytes, .data = data};
+  vec_push(l->ctx->arena, &l->steps->weights, weight);
+  map_set(&l->weights, hash, buffer);
+  return buffer;
+}
+
+Operand lower_weight(Lowering *l, const char *name, DType dtype, size_t count, const void *data) {
+  const Dim *dims[] = {dim_const(l->ctx->dims, (int64_t)count)};
+  Type type = type_tensor(l->ctx, dtype, 1, dims);
+  return dense_operand(l, weight_buffer(l, name, dtype, count, data), &type);
+}
+
+Buffer *lower_scratch(Lowering *l, const Dim *bytes) {
+  Buffer *buffer = buffer_new(l, BUFFER_ARENA, ONNXC_RT_U8, bytes, "scratch");
+  buffer->scratch = true;
+  return buffer;
+}
+
+Context *lower_context(Lowering *l) {
+  return l->ctx;
+}
+
+/* ---- where values live
+ * ------------------------------------------------------------------------------ */
+
+Operand lower_operand(Lowering *l, Value *value) {
+  Operand *place = &l->places[value->id];
+  if (place->buffer == NULL && value->constant != NULL) {
+    const Tensor *tensor = value->constant;
+    Buffer *buffer = weight_buffer(l, value->name, tensor->dtype, tensor->count, tensor->data);
+    *place = dense_operand(l, buffer, &value->type);
+  }
+  if (place->buffer == NULL) {
+    escape_raise(arena_escape(l->ctx->arena), 70, "a value is read before it is lowered");
+  }
+  return *place;
+}
+
+Operand lower_output(Lowering *l, Value *value) {
+  Operand *place = &l->places[value->id];
+  if (place->buffer != NULL) return *place;
+  uint32_t output = l->outputs[value->id];
+  BufferPlace where = output != 0 ? BUFFER_OUTPUT : BUFFER_ARENA;
+  Buffer *buffer =
+      buffer_new(l, where, value->type.dtype, type_count(l->ctx, &value->type), value->name);
+  if (output != 0) buffer->index = output - 1;
+  *place = dense_operand(l, buffer, &value->type);
+  return *place;
+}
+
+void lower_alias(Lowering *l, Value *value, Operand view) {
+  l->places[value->id] = view;
+}
+
+Operand lower_dense(Lowering *l, Value *value) {
+  Operand from = lower_operand(l, value);
+  if (operand_dense(l->ctx->dims, &from) && from.offset == NULL) return from;
+  Buffer *buffer =
+      buffer_new(l, BUFFER_ARENA, value->type.dtype, type_count(l->ctx, &value->type), value->name);
+  Operand to = dense_operand(l, buffer, &value->type);
+  lower_copy(l, value->producer, &value->type, from, to);
+  l->places[value->id] = to;
+  return to;
+}
+
+/* ---- steps
+ * ------------------------------------------------------------------------------------------- */
+
+static bool holds(Buffer *const *list, size_t n, const Buffer *buffer) {
+  for (size_t i = 0; i < n; i++) {
+    if (list[i] == buffer) return true;
+  }
+  return false;
+}
+
+void step_reads(Step *step, Context *ctx, Buffer *buffer) {
+  if (!holds(step->reads.data, step->reads.len, buffer)) {
+    vec_push(ctx->arena, &step->reads, buffer);
+  }
+}
+
+void step_writes(Step *step, Context *ctx, Buffer *buffer) {
+  if (!holds(step->writes.data, step->writes.len, buffer)) {
+    vec_push(ctx->arena, &step->writes, buffer);
+  }
+}
+
+typedef Vec(const char *) Names;
+
+static void add_name(Arena *arena, Names *names, const char *name) {
+  VEC_EACH(const char *, known, names) {
+    if (strcmp(*known, name) == 0) return;
+  }
+  vec_push(arena, names, name);
+}
+
+/* What the step is made of: operators in order, the nodes of the model they came from, the work. */
+static void describe(Lowering *l, Step *step, Node *const *nodes, size_t n) {
+  Names ops = {0}, names = {0};
+  step->macs = dim_const(l->ctx->dims, 0);
+  for (size_t i = 0; i < n; i++) {
+    vec_push(l->ctx->arena, &ops, nodes[i]->op->name);
+    for (uint32_t k = 0; k < nodes[i]->n_origins; k++) {
+      add_name(l->ctx->arena, &names, nodes[i]->origins[k]);
+    }
+    if (nodes[i]->op->macs != NULL) {
+      step->macs = dim_add(l->ctx->dims, step->macs, nodes[i]->op->macs(nodes[i]));
+    }
+  }
+  step->ops = ops.data;
+  step->n_ops = (uint32_t)ops.len;
+  step->nodes = names.data;
+  step->n_nodes = (uint32_t)names.len;
+}
+
+static Step *step_new(Lowering *l, StepKind kind) {
+  Step *step = ARENA_NEW(l->ctx->arena, Step);
+  *step = (Step){.id = (uint32_t)l->steps->steps.len, .kind = kind};
+  vec_push(l->ctx->arena, &l->steps->steps, step);
+  return step;
+}
+
+Step *lower_step(Lowering *l, StepKind kind) {
+  Step *step = step_new(l, kind);
+  const Group *g = l->current;
+  Vec(Node *) nodes = {0};
+  if (g->root != NULL) vec_push(l->scratch, &nodes, g->root);
+  VEC_EACH(Node *, node, &g->rows) vec_push(l->scratch, &nodes, *node);
+  describe(l, step, nodes.data, nodes.len);
+  return step;
+}
+
+void lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, Operand to) {
+  Step *step = step_new(l, STEP_COPY);
+  Node *maker = (Node *)(uintptr_t)node;
+  describe(l, step, &maker, node == NULL ? 0 : 1);
+  step->macs = dim_const(l->ctx->dims, 0);
+  row_copy(&step->row, l->ctx, type->rank, type->dims, from, to);
+  step_reads(step, l->ctx, from.buffer);
+  step_writes(step, l->ctx, to.buffer);
+}
+
+/* ---- views
+ * -------------------------------------------------------------------------------------------- */
+
+static int skip_ones(const Dim *const *dims, int i, int rank) {
+  while (i < rank && dim_is(dims[i], 1)) i++;
+  return i;
+}
+
+/* Old axes [*i, end) and new axes [*j, end) that hold the same elements, the fewest. */
+static bool match_axes(DimTable *t, const Operand *from, const Type *to, int i, int j, int *i_end,
+                       int *j_end) {
+  const Dim *a = from->dims[i++], *b = to->dims[j++];
+  while (a != b) {
+    bool grow_a = dim_le(t, a, b);
+    if (grow_a ? i == from->rank : j == to->rank) return false;
+    if (grow_a)
+      a = dim_mul(t, a, from->dims[i++]);
+    else
+      b = dim_mul(t, b, to->dims[j++]);
+  }
+  *i_end = i;
+  *j_end = j;
+  return true;
+}
+
+/* The strides of a reshaped view, where no copy is needed. */
+static bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view) {
+  *view = *from;
+  view->rank = to->rank;
+  for (int k = 0; k < to->rank; k++) {
+    view->dims[k] = to->dims[k];
+    view->strides[k] = dim_const(t, 0);
+  }
+  int i = skip_ones(from->dims, 0, from->rank), j = skip_ones(to->dims, 0, to->rank);
+  while (i < from->rank && j < to->rank) {
+    int i_end, j_end;
+    if (!match_axes(t, from, to, i, j, &i_end, &j_end)) return false;
+    for (int k = i; k + 1 < i_end; k++) {
+      if (from->strides[k] != dim_mul(t, from->strides[k + 1], from->dims[k + 1])) return false;
+    }
+    const Dim *stride = from->strides[i_end - 1];
+    for (int k = j_end - 1; k >= j; k--) {
+      view->strides[k] = stride;
+      stride = dim_mul(t, stride, to->dims[k]);
+    }
+    i = skip_ones(from->dims, i_end, from->rank);
+    j = skip_ones(to->dims, j_end, to->rank);
+  }
+  return i == from->rank && j == to->rank;
+}
+
+static void lower_view(Lowering *l, Node *node) {
+  Value *in = node->in[0].value, *out = node->out[0];
+  Operand from = lower_operand(l, in), view;
+  if (!operand_dense(l->ctx->dims, &from) && reshape_view(l->ctx->dims, &from, &out->type, &view)) {
+    lower_alias(l, out, view);
+    return;
+  }
+  if (!operand_dense(l->ctx->dims, &from)) from = lower_dense(l, in);
+  view = dense_operand(l, from.buffer, &out->type);
+  view.offset = from.offset;
+  lower_alias(l, out, view);
+}
+
+/* ---- nodes
+ * -------------------------------------------------------------------------------------------- */
+
+static void lower_row_group(Lowering *l, Group *g) {
+  Step *step = lower_step(l, STEP_ROW);
+  RowBuilder b = row_builder(l, g, &step->row);
+  row_build(&b, step);
+}
+
+static bool all_tensors(const Node *node) {
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    const Value *in = node_in(node, i);
+    if (in != NULL && (in->type.kind != TYPE_TENSOR || in->type.dtype == ONNXC_RT_STRING)) {
+      return false;
+    }
+  }
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    const Value *out = node_out(node, i);
+    if (out != NULL && (out->type.kind != TYPE_TENSOR || out->type.dtype == ONNXC_RT_STRING)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool lower_call(Lowering *l, Node *node) {
+  if (node->op->eval == NULL || !all_tensors(node)) {
+    return node_error(node, DIAG_UNSUPPORTED, "this form of the operator is not supported");
+  }
+  Operand *in = ARENA_ARRAY(l->ctx->arena, node->n_in, Operand);
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    bool wanted = i >= 32 || (node->op->shape_inputs >> i & 1) == 0;
+    if (node_in(node, i) != NULL && (wanted || node_in(node, i)->constant != NULL)) {
+      in[i] = lower_dense(l, node_in(node, i));
+    }
+  }
+  Step *step = lower_step(l, STEP_CALL);
+  step->call = (Call){.node = node, .n_in = node->n_in, .n_out = node->n_out, .in = in};
+  step->call.out = ARENA_ARRAY(l->ctx->arena, node->n_out, Operand);
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    if (in[i].buffer != NULL) step_reads(step, l->ctx, in[i].buffer);
+  }
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node_out(node, i) == NULL) continue;
+    step->call.out[i] = lower_output(l, node_out(node, i));
+    step_writes(step, l->ctx, step->call.out[i].buffer);
+  }
+  if (node->op->scratch != NULL) {
+    step->call.scratch = lower_scratch(l, node->op->scratch(node));
+    step_writes(step, l->ctx, step->call.scratch);
+  }
+  return true;
+}
+
+static bool lower_group(Lowering *l, Group *g) {
+  l->current = g;
+  if (g->root == NULL) {
+    lower_row_group(l, g);
+    return true;
+  }
+  size_t errors = diag_errors(l->ctx->diag);
+  if (g->root->op->lower != NULL && g->root->op->lower(l, g->root)) return true;
+  if (diag_errors(l->ctx->diag) != errors) return false;
+  if ((g->root->op->flags & OP_VIEW) != 0) {
+    lower_view(l, g->root);
+    return true;
+  }
+  return lower_call(l, g->root);
+}
+
+/* ---- the graph's inputs and outputs
+ * ------------------------------------------------------------------- */
+
+static bool check_bounds(Lowering *l) {
+  bool bounded = true;
+  DimTable *t = l->ctx->dims;
+  for (uint32_t i = 0; i < dims_symbols(t); i++) {
+    const Dim *symbol = dims_symbol(t, i);
+    if (symbol->hi != INT64_MAX) continue;
+    VEC_EACH(Value *, input, &l->graph->inputs) {
+      bool used = false;
+      for (int k = 0; k < (*input)->type.rank; k++) used |= (*input)->type.dims[k] == symbol;
+      if (!used) continue;
+      const char *name = dim_as_symbol(symbol)->name;
+      bounded = diag_error(l->ctx->diag, DIAG_USAGE, (DiagSite){.graph = l->graph->name},
+                           "size '%s' of input '%s' has no upper bound; add --dim '%s=N' or "
+                           "--dim '%s=LO..HI'",
+                           name, (*input)->name, name, name);
+      break;
+    }
+  }
+  return bounded;
+}
+
+static bool place_inputs(Lowering *l) {
+  uint32_t index = 0;
+  bool ok = true;
+  VEC_EACH(Value *, input, &l->graph->inputs) {
+    const Type *type = &(*input)->type;
+    if (type->kind != TYPE_TENSOR || type->dtype == ONNXC_RT_STRING) {
+      ok = diag_error(l->ctx->diag, DIAG_UNSUPPORTED, (DiagSite){.graph = l->graph->name},
+                      "input '%s' of type %s is not supported", (*input)->name,
+                      type_text(l->scratch, type));
+      continue;
+    }
+    Buffer *buffer =
+        buffer_new(l, BUFFER_INPUT, type->dtype, type_count(l->ctx, type), (*input)->name);
+    buffer->index = index++;
+    l->places[(*input)->id] = dense_operand(l, buffer, type);
+  }
+  return ok;
+}
+
+/* An output is computed right into the caller's memory where its value, or the value it is a view
+ * of, is computed at all and not wanted twice. */
+static void assign_outputs(Lowering *l) {
+  for (uint32_t i = 0; i < l->graph->outputs.len; i++) {
+    Value *value = l->graph->outputs.data[i];
+    while (value->producer != NULL && (value->producer->op->flags & OP_VIEW) != 0) {
+      value = value->producer->in[0].value;
+    }
+    if (value->producer != NULL && value->constant == NULL && l->outputs[value->id] == 0) {
+      l->outputs[value->id] = i + 1;
+    }
+  }
+}
+
+static void finish_outputs(Lowering *l) {
+  for (uint32_t i = 0; i < l->graph->outputs.len; i++) {
+    Value *value = l->graph->outputs.data[i];
+    Operand from = lower_operand(l, value);
+    bool there = from.buffer->place == BUFFER_OUTPUT && from.buffer->index == i;
+    if (there && from.offset == NULL && operand_dense(l->ctx->dims, &from)) continue;
+    Buffer *buffer = buffer_new(l, BUFFER_OUTPUT, value->type.dtype,
+                                type_count(l->ctx, &value->type), value->name);
+    buffer->index = i;
+    lower_copy(l, value->producer, &value->type, from, dense_operand(l, buffer, &value->type));
+  }
+}
+
+static void count_traffic(Lowering *l, Step *step) {
+  DimTable *t = l->ctx->dims;
+  step->bytes = dim_const(t, 0);
+  for (int list = 0; list < 2; list++) {
+    Buffer **buffers = list == 0 ? step->reads.data : step->writes.data;
+    size_t n = list == 0 ? step->reads.len : step->writes.len;
+    for (size_t i = 0; i < n; i++) {
+      if (buffers[i]->scratch) continue;
+      int64_t bits = dtype_info(buffers[i]->dtype)->bits;
+      const Dim *bytes = dim_ceildiv(t, dim_mul_i(t, buffers[i]->count, bits), dim_const(t, 8));
+      step->bytes = dim_add(t, step->bytes, bytes);
+    }
+  }
+}
+
+Steps *lower_graph(Graph *graph, bool fuse) {
+  Context *ctx = graph->ctx;
+  Lowering l = {.graph = graph, .ctx = ctx, .fuse = fuse, .scratch = arena_scratch(ctx->arena)};
+  l.steps = ARENA_NEW(ctx->arena, Steps);
+  *l.steps = (Steps){.ctx = ctx, .graph = graph};
+  l.groups = ARENA_ARRAY(l.scratch, ctx->n_nodes, Group *);
+  l.positions = ARENA_ARRAY(l.scratch, ctx->n_nodes, uint32_t);
+  l.needed = ARENA_ARRAY(l.scratch, ctx->n_values, bool);
+  l.places = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
+  l.outputs = ARENA_ARRAY(l.scratch, ctx->n_values, uint32_t);
+  l.weights = map_on(l.scratch);
+  bool ok = check_bounds(&l) && place_inputs(&l);
+  if (ok) {
+    assign_outputs(&l);
+    find_needed(&l);
+    Groups order = {0};
+    fuse_nodes(&l, &order);
+    VEC_EACH(Group *, g, &order) ok = lower_group(&l, *g) && ok;
+  }
+  if (ok) finish_outputs(&l);
+  ok = ok && diag_errors(ctx->diag) == 0;
+  for (size_t i = 0; ok && i < l.steps->steps.len; i++) count_traffic(&l, l.steps->steps.data[i]);
+  arena_drop(l.scratch);
+  return ok ? l.steps : NULL;
+}
