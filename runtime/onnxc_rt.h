@@ -70,12 +70,12 @@ typedef struct onnxc_rt_tensor {
 /* One attribute of a call. An absent optional attribute without default has `present` 0. */
 typedef struct onnxc_rt_attr {
   int32_t present;
-  int32_t count;        /* of ints, floats or strings; bytes of `s` */
-  int64_t i;            /* INT */
-  double f;             /* FLOAT */
-  const char *s;        /* STRING, NUL-terminated */
-  const int64_t *ints;  /* INTS */
-  const float *floats;  /* FLOATS */
+  int32_t count;       /* of ints, floats or strings; bytes of `s` */
+  int64_t i;           /* INT */
+  double f;            /* FLOAT */
+  const char *s;       /* STRING, NUL-terminated */
+  const int64_t *ints; /* INTS */
+  const float *floats; /* FLOATS */
   const char *const *strings;
 } onnxc_rt_attr;
 
@@ -107,6 +107,43 @@ typedef struct onnxc_rt_env {
  * row `row`. It may overwrite `accumulators`, and stores the results itself. */
 typedef void onnxc_rt_epilogue(const void *context, float *accumulators, ptrdiff_t row,
                                ptrdiff_t column, ptrdiff_t count);
+
+/* ---- arithmetic on sizes ------------------------------------------------------------------------
+ */
+
+#if defined(__GNUC__)
+#define ONNXC_RT_UNUSED __attribute__((unused))
+#else
+#define ONNXC_RT_UNUSED
+#endif
+
+ONNXC_RT_UNUSED static inline ptrdiff_t onnxc_rt_floordiv(ptrdiff_t a, ptrdiff_t b) {
+  return b == 0 ? 0 : a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+ONNXC_RT_UNUSED static inline ptrdiff_t onnxc_rt_min_size(ptrdiff_t a, ptrdiff_t b) {
+  return a < b ? a : b;
+}
+
+ONNXC_RT_UNUSED static inline ptrdiff_t onnxc_rt_max_size(ptrdiff_t a, ptrdiff_t b) {
+  return a > b ? a : b;
+}
+
+/* A tensor over memory that a kernel may or may not write; the call decides. */
+ONNXC_RT_UNUSED static inline onnxc_rt_tensor onnxc_rt_tensor_at(const void *data, int64_t *dims,
+                                                                 int32_t rank, int32_t dtype) {
+  union {
+    const void *in;
+    void *out;
+  } pointer;
+  onnxc_rt_tensor tensor;
+  pointer.in = data;
+  tensor.data = pointer.out;
+  tensor.dims = dims;
+  tensor.rank = rank;
+  tensor.dtype = dtype;
+  return tensor;
+}
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@ static const struct {
   int arity, cost;
 } info[ROW_OP_COUNT] = {[ROW_CONVERT] = {1, 1}, [ROW_SUM] = {1, 1},     [ROW_PROD] = {1, 1},
                         [ROW_MAXIMUM] = {1, 1}, [ROW_MINIMUM] = {1, 1},
-#define RI(name, arity, cost, float_c, int_c) [ROW_##name] = {arity, cost},
+#define RI(name, arity, cost, f32_c, f64_c, int_c) [ROW_##name] = {arity, cost},
                         ROW_INSTRUCTIONS(RI)
 #undef RI
 };

@@ -17,58 +17,61 @@
 typedef struct Operand Operand; /* lower/step.h */
 typedef struct Buffer Buffer;
 
-/* RI(NAME, arity, cost, float C, integer C): the C forms with $a $b $c for the operands and $t for
- * the C type, NULL where the class has none. `cost`: what one element takes, in additions; costly
- * values that several phases need are kept rather than computed again. */
+/* RI(NAME, arity, cost, C of f32, C of f64, C of integers and bool): the forms have $a $b $c for
+ * the operands, $t for their C type and $n for its short name; NULL where the class has none.
+ * `cost`: what one element takes, in additions; costly values that several phases need are kept
+ * rather than computed again. ROUND is half to even; MOD has the sign of the divisor, FMOD that of
+ * the dividend; a NaN wins in MIN and MAX; $a of SELECT is a bool. */
 #define ROW_INSTRUCTIONS(RI)                                                                       \
-  RI(NEG, 1, 1, "-$a", "($t)(0 - ($u)$a)")                                                         \
-  RI(ABS, 1, 1, "fabs$f($a)", "($t)($a < 0 ? 0 - ($u)$a : ($u)$a)")                                \
-  RI(SQRT, 1, 6, "sqrt$f($a)", NULL)                                                               \
-  RI(EXP, 1, 20, "onnxc_rt_exp_$n($a)", NULL)                                                      \
-  RI(LOG, 1, 20, "onnxc_rt_log_$n($a)", NULL)                                                      \
-  RI(TANH, 1, 20, "onnxc_rt_tanh_$n($a)", NULL)                                                    \
-  RI(ERF, 1, 20, "onnxc_rt_erf_$n($a)", NULL)                                                      \
-  RI(SIGMOID, 1, 20, "onnxc_rt_sigmoid_$n($a)", NULL)                                              \
-  RI(SIN, 1, 30, "sin$f($a)", NULL)                                                                \
-  RI(COS, 1, 30, "cos$f($a)", NULL)                                                                \
-  RI(TAN, 1, 30, "tan$f($a)", NULL)                                                                \
-  RI(ASIN, 1, 30, "asin$f($a)", NULL)                                                              \
-  RI(ACOS, 1, 30, "acos$f($a)", NULL)                                                              \
-  RI(ATAN, 1, 30, "atan$f($a)", NULL)                                                              \
-  RI(SINH, 1, 30, "sinh$f($a)", NULL)                                                              \
-  RI(COSH, 1, 30, "cosh$f($a)", NULL)                                                              \
-  RI(ASINH, 1, 30, "asinh$f($a)", NULL)                                                            \
-  RI(ACOSH, 1, 30, "acosh$f($a)", NULL)                                                            \
-  RI(ATANH, 1, 30, "atanh$f($a)", NULL)                                                            \
-  RI(LOG1P, 1, 30, "log1p$f($a)", NULL)                                                            \
-  RI(EXPM1, 1, 30, "expm1$f($a)", NULL)                                                            \
-  RI(FLOOR, 1, 2, "floor$f($a)", "$a")                                                             \
-  RI(CEIL, 1, 2, "ceil$f($a)", "$a")                                                               \
-  RI(ROUND, 1, 2, "rint$f($a)", "$a") /* half to even */                                           \
-  RI(TRUNC, 1, 2, "trunc$f($a)", "$a")                                                             \
-  RI(NOT, 1, 1, NULL, "($t)($a == 0)")                                                             \
-  RI(BITNOT, 1, 1, NULL, "($t)~$a")                                                                \
-  RI(ISNAN, 1, 1, "(uint8_t)($a != $a)", NULL)                                                     \
-  RI(ISINF, 1, 1, "(uint8_t)(isinf($a) != 0)", NULL)                                               \
-  RI(ADD, 2, 1, "$a + $b", "($t)(($u)$a + ($u)$b)")                                                \
-  RI(SUB, 2, 1, "$a - $b", "($t)(($u)$a - ($u)$b)")                                                \
-  RI(MUL, 2, 1, "$a * $b", "($t)(($u)$a * ($u)$b)")                                                \
-  RI(DIV, 2, 4, "$a / $b", "onnxc_rt_div_$n($a, $b)")                                              \
-  RI(MOD, 2, 8, NULL, "onnxc_rt_mod_$n($a, $b)")               /* sign of the divisor */           \
-  RI(FMOD, 2, 20, "fmod$f($a, $b)", "onnxc_rt_rem_$n($a, $b)") /* sign of the dividend */          \
-  RI(POW, 2, 40, "pow$f($a, $b)", NULL)                                                            \
-  RI(MIN, 2, 1, "onnxc_rt_min_$n($a, $b)", "($a < $b ? $a : $b)") /* NaN wins */                   \
-  RI(MAX, 2, 1, "onnxc_rt_max_$n($a, $b)", "($a > $b ? $a : $b)")                                  \
-  RI(BITAND, 2, 1, NULL, "($t)($a & $b)")                                                          \
-  RI(BITOR, 2, 1, NULL, "($t)($a | $b)")                                                           \
-  RI(BITXOR, 2, 1, NULL, "($t)($a ^ $b)")                                                          \
-  RI(SHL, 2, 1, NULL, "onnxc_rt_shl_$n($a, $b)")                                                   \
-  RI(SHR, 2, 1, NULL, "onnxc_rt_shr_$n($a, $b)")                                                   \
-  RI(EQ, 2, 1, "(uint8_t)($a == $b)", "(uint8_t)($a == $b)")                                       \
-  RI(LT, 2, 1, "(uint8_t)($a < $b)", "(uint8_t)($a < $b)")                                         \
-  RI(LE, 2, 1, "(uint8_t)($a <= $b)", "(uint8_t)($a <= $b)")                                       \
-  RI(SELECT, 3, 1, "($a ? $b : $c)", "($a ? $b : $c)") /* $a: bool */                              \
-  RI(FMA, 3, 1, "$a * $b + $c", NULL)
+  RI(NEG, 1, 1, "-$a", "-$a", "onnxc_rt_neg_$n($a)")                                               \
+  RI(ABS, 1, 1, "fabsf($a)", "fabs($a)", "onnxc_rt_abs_$n($a)")                                    \
+  RI(SQRT, 1, 6, "sqrtf($a)", "sqrt($a)", NULL)                                                    \
+  RI(EXP, 1, 20, "onnxc_rt_exp_f32($a)", "exp($a)", NULL)                                          \
+  RI(LOG, 1, 20, "onnxc_rt_log_f32($a)", "log($a)", NULL)                                          \
+  RI(TANH, 1, 20, "onnxc_rt_tanh_f32($a)", "tanh($a)", NULL)                                       \
+  RI(ERF, 1, 20, "onnxc_rt_erf_f32($a)", "erf($a)", NULL)                                          \
+  RI(EXPM1, 1, 20, "onnxc_rt_expm1_f32($a)", "expm1($a)", NULL)                                    \
+  RI(LOG1P, 1, 20, "onnxc_rt_log1p_f32($a)", "log1p($a)", NULL)                                    \
+  RI(SIGMOID, 1, 20, "onnxc_rt_sigmoid_f32($a)", "1.0 / (1.0 + exp(-$a))", NULL)                   \
+  RI(SIN, 1, 30, "sinf($a)", "sin($a)", NULL)                                                      \
+  RI(COS, 1, 30, "cosf($a)", "cos($a)", NULL)                                                      \
+  RI(TAN, 1, 30, "tanf($a)", "tan($a)", NULL)                                                      \
+  RI(ASIN, 1, 30, "asinf($a)", "asin($a)", NULL)                                                   \
+  RI(ACOS, 1, 30, "acosf($a)", "acos($a)", NULL)                                                   \
+  RI(ATAN, 1, 30, "atanf($a)", "atan($a)", NULL)                                                   \
+  RI(SINH, 1, 30, "sinhf($a)", "sinh($a)", NULL)                                                   \
+  RI(COSH, 1, 30, "coshf($a)", "cosh($a)", NULL)                                                   \
+  RI(ASINH, 1, 30, "asinhf($a)", "asinh($a)", NULL)                                                \
+  RI(ACOSH, 1, 30, "acoshf($a)", "acosh($a)", NULL)                                                \
+  RI(ATANH, 1, 30, "atanhf($a)", "atanh($a)", NULL)                                                \
+  RI(FLOOR, 1, 2, "floorf($a)", "floor($a)", "$a")                                                 \
+  RI(CEIL, 1, 2, "ceilf($a)", "ceil($a)", "$a")                                                    \
+  RI(TRUNC, 1, 2, "truncf($a)", "trunc($a)", "$a")                                                 \
+  RI(ROUND, 1, 2, "onnxc_rt_round_even_f32($a)", "onnxc_rt_round_even_f64($a)", "$a")              \
+  RI(NOT, 1, 1, NULL, NULL, "($t)($a == 0)")                                                       \
+  RI(BITNOT, 1, 1, NULL, NULL, "($t)~$a")                                                          \
+  RI(ISNAN, 1, 1, "(uint8_t)($a != $a)", "(uint8_t)($a != $a)", NULL)                              \
+  RI(ISINF, 1, 1, "(uint8_t)(isinf($a) != 0)", "(uint8_t)(isinf($a) != 0)", NULL)                  \
+  RI(ADD, 2, 1, "$a + $b", "$a + $b", "onnxc_rt_add_$n($a, $b)")                                   \
+  RI(SUB, 2, 1, "$a - $b", "$a - $b", "onnxc_rt_sub_$n($a, $b)")                                   \
+  RI(MUL, 2, 1, "$a * $b", "$a * $b", "onnxc_rt_mul_$n($a, $b)")                                   \
+  RI(DIV, 2, 4, "$a / $b", "$a / $b", "onnxc_rt_div_$n($a, $b)")                                   \
+  RI(MOD, 2, 8, NULL, NULL, "onnxc_rt_mod_$n($a, $b)")                                             \
+  RI(FMOD, 2, 20, "fmodf($a, $b)", "fmod($a, $b)", "onnxc_rt_rem_$n($a, $b)")                      \
+  RI(POW, 2, 40, "powf($a, $b)", "pow($a, $b)", NULL)                                              \
+  RI(MIN, 2, 1, "onnxc_rt_min_f32($a, $b)", "($a < $b || $a != $a ? $a : $b)",                     \
+     "($a < $b ? $a : $b)")                                                                        \
+  RI(MAX, 2, 1, "onnxc_rt_max_f32($a, $b)", "($a > $b || $a != $a ? $a : $b)",                     \
+     "($a > $b ? $a : $b)")                                                                        \
+  RI(BITAND, 2, 1, NULL, NULL, "($t)($a & $b)")                                                    \
+  RI(BITOR, 2, 1, NULL, NULL, "($t)($a | $b)")                                                     \
+  RI(BITXOR, 2, 1, NULL, NULL, "($t)($a ^ $b)")                                                    \
+  RI(SHL, 2, 1, NULL, NULL, "onnxc_rt_shl_$n($a, $b)")                                             \
+  RI(SHR, 2, 1, NULL, NULL, "onnxc_rt_shr_$n($a, $b)")                                             \
+  RI(EQ, 2, 1, "(uint8_t)($a == $b)", "(uint8_t)($a == $b)", "(uint8_t)($a == $b)")                \
+  RI(LT, 2, 1, "(uint8_t)($a < $b)", "(uint8_t)($a < $b)", "(uint8_t)($a < $b)")                   \
+  RI(LE, 2, 1, "(uint8_t)($a <= $b)", "(uint8_t)($a <= $b)", "(uint8_t)($a <= $b)")                \
+  RI(SELECT, 3, 1, "($a ? $b : $c)", "($a ? $b : $c)", "($a ? $b : $c)")
 
 typedef enum RowOp {
   ROW_LOAD,    /* element of an operand, floats under 32 bits as f32 */
@@ -79,7 +82,7 @@ typedef enum RowOp {
   ROW_PROD,
   ROW_MAXIMUM,
   ROW_MINIMUM,
-#define RI(name, arity, cost, float_c, int_c) ROW_##name,
+#define RI(name, arity, cost, f32_c, f64_c, int_c) ROW_##name,
   ROW_INSTRUCTIONS(RI)
 #undef RI
       ROW_OP_COUNT
