@@ -1,0 +1,56 @@
+/* The memory plan: where in the arena every intermediate lives.
+ *
+ * plan_steps derives the lifetime of each buffer from the steps, lets outputs take over the memory
+ * of inputs that die there, and packs what is left. plan_check shares no code with it: it proves
+ * the result sound before anything is emitted. */
+#ifndef ONNXC_PLAN_PLAN_H
+#define ONNXC_PLAN_PLAN_H
+
+#include "base/text.h"
+#include "lower/step.h"
+
+typedef struct Plan {
+  size_t arena_bytes;  /* what the generated function needs */
+  size_t bound_bytes;  /* no plan for this order of steps needs less */
+  size_t tensor_bytes; /* all arena buffers side by side */
+  uint32_t in_place;   /* buffers that took over the memory of another one */
+  const char *packing; /* the strategy that won */
+} Plan;
+
+/* Sets the offsets of all arena buffers. False: reported. */
+bool plan_steps(Steps *steps, Plan *plan);
+
+/* NULL when the steps may run in an arena of this size, else what is wrong (in the arena of the
+ * context): no two live buffers overlap, in-place where a step allows it excepted; what is read was
+ * written before on every path; inputs and weights are never written; outputs are; all offsets are
+ * aligned and inside; accesses are declared. */
+const char *plan_check(const Steps *steps, size_t arena_bytes);
+
+/* ---- packing: intervals of time with sizes, without knowledge of steps -------------------------
+ */
+
+/* Occupies [offset, offset + size) from `first` to `last`, both included. */
+typedef struct PlanSlot {
+  uint32_t first, last;
+  size_t size, offset;
+} PlanSlot;
+
+typedef struct PlanPacking {
+  size_t height, bound; /* of all slots, and the largest sum of sizes at one time */
+  const char *strategy;
+} PlanPacking;
+
+/* Sets all offsets; they are sums of sizes, so sizes that are multiples of an alignment give
+ * aligned offsets. False when the sum of all sizes overflows. Time is near O(n log n + n k), k
+ * slots being live at a time. */
+bool plan_pack(Arena *arena, PlanSlot *slots, size_t n, PlanPacking *packing);
+
+/* NULL when the slots are disjoint and below `height`. */
+const char *plan_check_slots(Arena *arena, const PlanSlot *slots, size_t n, size_t height);
+
+/* Packs a file of lifetimes in the format of MiniMalloc (`id,lower,upper,size`, upper excluded) and
+ * writes it with a column `offset`, then a line that begins with `#` and gives height and bound.
+ * False: reported; also when the height exceeds `capacity`, unless that is 0. */
+bool plan_csv(Arena *arena, Diag *diag, const char *path, size_t capacity, Out *w);
+
+#endif
