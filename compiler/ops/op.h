@@ -98,8 +98,11 @@ float op_param_f(const Node *node, const char *name);
 const char *op_param_s(const Node *node, const char *name);    /* NULL: absent */
 const Attr *op_param_list(const Node *node, const char *name); /* NULL: absent */
 
-/* The call's attributes in kernel order, for the interpreter and the emitter. */
 size_t op_param_count(const OpDef *op);
+/* The attributes of a call in kernel order, op_param_count of them, defaults filled in: for the
+ * interpreter and the emitter. Tensors and graphs are only marked present; so are symbolic sizes,
+ * whose values are the caller's to give. */
+onnxc_rt_attr *op_call_attrs(Arena *arena, const Node *node);
 
 /* ---- helpers for infer -------------------------------------------------------------------------
  * Each reports at the node and returns false (or NULL) when something is wrong. */

@@ -1,0 +1,286 @@
+#include "ir/interpret.h"
+
+#include "ops/op.h"
+
+#include <string.h>
+
+enum { SCRATCH_ALIGN = 64 };
+
+/* One evaluation. A symbol whose size is not known yet gets it from the first tensor that has it.
+ */
+typedef struct Run {
+  Context *ctx;
+  Arena *arena;
+  size_t budget;
+  int error;
+  Map values;        /* value id -> Tensor */
+  const Dim **sizes; /* by symbol; NULL: not known */
+  uint32_t n_sizes;
+  const Node *failed;
+} Run;
+
+static bool evaluate(Run *run, const Node *node, const Tensor *const *inputs,
+                     const Tensor **outputs);
+
+/* ---- sizes -------------------------------------------------------------------------------------
+ */
+
+/* The size, or its bound where it depends on data that nobody has seen. False when unbounded. */
+static bool size_of(const Run *run, const Dim *dim, int64_t *size) {
+  if (dim->lo != dim->hi) dim = dim_substitute(run->ctx->dims, dim, run->sizes, run->n_sizes);
+  *size = dim->hi;
+  return dim->hi != INT64_MAX;
+}
+
+/* Symbols that `type` names directly have the sizes of `tensor` from here on. */
+static void learn_sizes(Run *run, const Type *type, const Tensor *tensor) {
+  if (type->kind != TYPE_TENSOR || type->rank != tensor->rank) return;
+  for (int i = 0; i < tensor->rank; i++) {
+    const DimAtom *symbol = dim_as_symbol(type->dims[i]);
+    if (symbol == NULL || symbol->symbol >= run->n_sizes) continue;
+    if (run->sizes[symbol->symbol] == NULL) {
+      run->sizes[symbol->symbol] = dim_const(run->ctx->dims, tensor->dims[i]);
+    }
+  }
+}
+
+/* ---- calls of kernels --------------------------------------------------------------------------
+ */
+
+/* Strings are NUL-terminated in the runtime. */
+static const char **to_c_strings(Arena *arena, const Tensor *tensor) {
+  const TensorString *from = tensor->data;
+  const char **to = ARENA_ARRAY(arena, tensor->count, const char *);
+  for (size_t i = 0; i < tensor->count; i++) {
+    char *text = arena_alloc(arena, from[i].size + 1);
+    if (from[i].size != 0) memcpy(text, from[i].bytes, from[i].size);
+    to[i] = text;
+  }
+  return to;
+}
+
+static TensorString *from_c_strings(Arena *arena, const char *const *from, size_t n) {
+  TensorString *to = ARENA_ARRAY(arena, n, TensorString);
+  for (size_t i = 0; i < n; i++) {
+    const char *text = from[i] == NULL ? "" : from[i];
+    to[i] = (TensorString){.bytes = text, .size = strlen(text)};
+  }
+  return to;
+}
+
+/* The tensor as kernels read it; they write no inputs. */
+static onnxc_rt_tensor call_input(Arena *arena, const Tensor *tensor) {
+  if (tensor == NULL) return (onnxc_rt_tensor){0};
+  bool strings = tensor->dtype == ONNXC_RT_STRING;
+  const void *data = strings ? to_c_strings(arena, tensor) : tensor->data;
+  return (onnxc_rt_tensor){.data = (void *)(uintptr_t)data,
+                           .dims = (int64_t *)(uintptr_t)tensor->dims,
+                           .rank = tensor->rank,
+                           .dtype = (int32_t)tensor->dtype};
+}
+
+/* Elements of these sizes; false when they overflow. */
+static bool count_elements(const int64_t *dims, int rank, size_t *count) {
+  *count = 1;
+  for (int i = 0; i < rank; i++) {
+    if (dims[i] < 0 || __builtin_mul_overflow(*count, (size_t)dims[i], count)) return false;
+  }
+  return true;
+}
+
+/* Room for an output, taken from `*room` bytes. */
+static bool call_output(Run *run, const Type *type, size_t *room, onnxc_rt_tensor *output) {
+  size_t count, bytes;
+  if (type->kind != TYPE_TENSOR || type->rank < 0) return false;
+  int64_t *dims = ARENA_ARRAY(run->arena, (size_t)type->rank, int64_t);
+  for (int i = 0; i < type->rank; i++) {
+    if (!size_of(run, type->dims[i], &dims[i])) return false;
+  }
+  if (!count_elements(dims, type->rank, &count)) return false;
+  if (!dtype_bytes(type->dtype, count, &bytes) || bytes > *room) return false;
+  *room -= bytes;
+  void *data = arena_alloc(run->arena, bytes);
+  *output = (onnxc_rt_tensor){
+      .data = data, .dims = dims, .rank = type->rank, .dtype = (int32_t)type->dtype};
+  return true;
+}
+
+static const Tensor *call_result(Arena *arena, const onnxc_rt_tensor *output) {
+  Tensor *tensor = ARENA_NEW(arena, Tensor);
+  *tensor = (Tensor){.dtype = (DType)output->dtype,
+                     .rank = output->rank,
+                     .dims = output->dims,
+                     .data = output->data};
+  count_elements(output->dims, output->rank, &tensor->count);
+  dtype_bytes(tensor->dtype, tensor->count, &tensor->bytes);
+  if (tensor->dtype != ONNXC_RT_STRING) return tensor;
+  tensor->data = from_c_strings(arena, output->data, tensor->count);
+  tensor->bytes = tensor->count * sizeof(TensorString);
+  return tensor;
+}
+
+static bool call_scratch(Run *run, const Node *node, void **scratch) {
+  int64_t bytes;
+  *scratch = NULL;
+  if (node->op->scratch == NULL) return true;
+  if (!size_of(run, node->op->scratch(node), &bytes) || (uint64_t)bytes > run->budget) return false;
+  uintptr_t start = (uintptr_t)arena_alloc(run->arena, (size_t)bytes + SCRATCH_ALIGN);
+  *scratch = (void *)((start + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN);
+  return true;
+}
+
+/* Attributes whose sizes are symbolic get their values. */
+static bool call_attrs(Run *run, const Node *node, onnxc_rt_attr **attrs) {
+  *attrs = op_call_attrs(run->arena, node);
+  for (size_t i = 0; i < op_param_count(node->op); i++) {
+    const Attr *attr = node_attr(node, node->op->params[i].name);
+    if (attr == NULL || attr->kind != ATTR_DIMS) continue;
+    int64_t *sizes = ARENA_ARRAY(run->arena, attr->count, int64_t);
+    for (size_t k = 0; k < attr->count; k++) {
+      if (!size_of(run, attr->dims[k], &sizes[k])) return false;
+    }
+    (*attrs)[i].ints = sizes;
+  }
+  return true;
+}
+
+static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
+                       const Tensor **outputs) {
+  onnxc_rt_tensor *in = ARENA_ARRAY(run->arena, node->n_in, onnxc_rt_tensor);
+  onnxc_rt_tensor *out = ARENA_ARRAY(run->arena, node->n_out, onnxc_rt_tensor);
+  onnxc_rt_attr *attrs;
+  onnxc_rt_call call = {.in = in, .out = out};
+  size_t room = run->budget;
+  for (uint32_t i = 0; i < node->n_in; i++) in[i] = call_input(run->arena, inputs[i]);
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] == NULL) continue;
+    if (!call_output(run, &node->out[i]->type, &room, &out[i])) return false;
+  }
+  if (!call_attrs(run, node, &attrs) || !call_scratch(run, node, &call.scratch)) return false;
+  call.attr = attrs;
+  call.n_in = (int32_t)node->n_in;
+  call.n_out = (int32_t)node->n_out;
+  run->error = node->op->eval(&call);
+  if (run->error != ONNXC_RT_OK) return false;
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] != NULL) outputs[i] = call_result(run->arena, &out[i]);
+  }
+  return true;
+}
+
+/* ---- graphs ------------------------------------------------------------------------------------
+ */
+
+static const Tensor *tensor_of(const Run *run, const Value *value) {
+  if (value == NULL) return NULL;
+  return value->constant != NULL ? value->constant : map_get(&run->values, value->id);
+}
+
+static void set_value(Run *run, const Value *value, const Tensor *tensor) {
+  if (tensor == NULL) return;
+  map_set(&run->values, value->id, (void *)(uintptr_t)tensor);
+  learn_sizes(run, &value->type, tensor);
+}
+
+static bool run_node(Run *run, const Node *node) {
+  const Tensor **inputs = ARENA_ARRAY(run->arena, node->n_in, const Tensor *);
+  const Tensor **outputs = ARENA_ARRAY(run->arena, node->n_out, const Tensor *);
+  for (uint32_t i = 0; i < node->n_in; i++) inputs[i] = tensor_of(run, node->in[i].value);
+  if (!evaluate(run, node, inputs, outputs)) {
+    if (run->failed == NULL) run->failed = node;
+    return false;
+  }
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] != NULL) set_value(run, node->out[i], outputs[i]);
+  }
+  return true;
+}
+
+/* Runs the nodes of a graph whose inputs and captures have their values. */
+static bool run_graph(Run *run, const Graph *graph, const Tensor **outputs) {
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    if (!run_node(run, node)) return false;
+  }
+  for (size_t i = 0; i < graph->outputs.len; i++) {
+    outputs[i] = tensor_of(run, graph->outputs.data[i]);
+  }
+  return true;
+}
+
+/* The same for a subgraph of a node with these inputs. */
+static bool run_subgraph(Run *run, const Graph *graph, const Tensor *const *inputs,
+                         const Tensor **outputs) {
+  VEC_EACH(const Capture, capture, &graph->captures) {
+    set_value(run, capture->inner, inputs[capture->input]);
+  }
+  return run_graph(run, graph, outputs);
+}
+
+static bool run_if(Run *run, const Node *node, const Tensor *const *inputs,
+                   const Tensor **outputs) {
+  if (inputs[0] == NULL || inputs[0]->count == 0) return false;
+  const char *branch = tensor_i64(inputs[0], 0) != 0 ? "then_branch" : "else_branch";
+  return run_subgraph(run, node_attr(node, branch)->graph, inputs, outputs);
+}
+
+/* Operators that run subgraphs. */
+static const struct {
+  const char *name;
+  bool (*run)(Run *run, const Node *node, const Tensor *const *inputs, const Tensor **outputs);
+} controls[] = {{"If", run_if}};
+
+enum { CONTROLS = sizeof controls / sizeof *controls };
+
+static bool all_tensors(const Node *node, const Tensor *const *inputs) {
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    if (node->in[i].value != NULL && inputs[i] == NULL) return false;
+  }
+  return true;
+}
+
+static bool evaluate(Run *run, const Node *node, const Tensor *const *inputs,
+                     const Tensor **outputs) {
+  if (!all_tensors(node, inputs)) return false;
+  if (node->op->eval != NULL) return run_kernel(run, node, inputs, outputs);
+  for (size_t i = 0; i < CONTROLS; i++) {
+    if (*node->op->domain != '\0' || strcmp(node->op->name, controls[i].name) != 0) continue;
+    return controls[i].run(run, node, inputs, outputs);
+  }
+  return false;
+}
+
+bool interpret_node(const Node *node, const Tensor *const *inputs, const Tensor **outputs,
+                    Arena *arena, size_t budget, int *error) {
+  Context *ctx = node->graph->ctx;
+  Run run = {.ctx = ctx, .arena = arena, .budget = budget, .values = map_on(arena)};
+  bool evaluated = evaluate(&run, node, inputs, outputs);
+  *error = run.error;
+  return evaluated;
+}
+
+/* The sizes of the symbols that inputs of the graph mention. */
+static void take_symbols(Run *run, const Graph *graph, const int64_t *symbols) {
+  VEC_EACH(Value *, input, &graph->inputs) {
+    const Type *type = &(*input)->type;
+    for (int i = 0; type->kind == TYPE_TENSOR && i < type->rank; i++) {
+      for (uint32_t s = 0; s < run->n_sizes; s++) {
+        const DimAtom *symbol = dim_as_symbol(dims_symbol(run->ctx->dims, s));
+        if (run->sizes[s] != NULL || !dim_mentions(type->dims[i], symbol)) continue;
+        run->sizes[s] = dim_const(run->ctx->dims, symbols[s]);
+      }
+    }
+  }
+}
+
+bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
+                     const Tensor **outputs, Arena *arena, const Node **failed) {
+  Context *ctx = graph->ctx;
+  Run run = {.ctx = ctx, .arena = arena, .budget = SIZE_MAX, .n_sizes = dims_symbols(ctx->dims)};
+  run.values = map_on(arena);
+  run.sizes = ARENA_ARRAY(arena, run.n_sizes, const Dim *);
+  take_symbols(&run, graph, symbols);
+  for (size_t i = 0; i < graph->inputs.len; i++) set_value(&run, graph->inputs.data[i], inputs[i]);
+  bool finished = run_graph(&run, graph, outputs);
+  *failed = run.failed;
+  return finished;
+}
