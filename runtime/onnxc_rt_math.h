@@ -1,0 +1,400 @@
+/* Scalar arithmetic that generated loops call: static, branch-free where it matters, so that a
+ * compiler vectorises the loop around a call without -ffast-math.
+ *
+ * Choices between computed values go through bit masks (onnxc_rt_select_f32): a conditional
+ * expression becomes control flow that if-conversion may not undo, because arithmetic can trap.
+ * Errors are in units in the last place against the exact value, over every float, with or
+ * without contraction of a * b + c; rounding mode is to nearest, denormals are honoured. */
+#ifndef ONNXC_RT_MATH_H
+#define ONNXC_RT_MATH_H
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define ONNXC_RT_INLINE static inline __attribute__((unused))
+#else
+#define ONNXC_RT_INLINE static inline
+#endif
+
+/* ---- bits ---- */
+
+ONNXC_RT_INLINE uint32_t onnxc_rt_bits_from_f32(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+ONNXC_RT_INLINE float onnxc_rt_f32_from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* condition ? a : b, for a condition that is 0 or 1, with both sides evaluated. */
+ONNXC_RT_INLINE float onnxc_rt_select_f32(int condition, float a, float b) {
+  const uint32_t mask = 0u - (uint32_t)condition;
+  return onnxc_rt_f32_from_bits((onnxc_rt_bits_from_f32(a) & mask) |
+                                (onnxc_rt_bits_from_f32(b) & ~mask));
+}
+
+ONNXC_RT_INLINE float onnxc_rt_abs_f32(float x) {
+  return onnxc_rt_f32_from_bits(onnxc_rt_bits_from_f32(x) & 0x7fffffffu);
+}
+
+/* The magnitude of `x` with the sign of `sign`. */
+ONNXC_RT_INLINE float onnxc_rt_copysign_f32(float x, float sign) {
+  return onnxc_rt_f32_from_bits((onnxc_rt_bits_from_f32(x) & 0x7fffffffu) |
+                                (onnxc_rt_bits_from_f32(sign) & 0x80000000u));
+}
+
+/* `x` within [low, high]; NaN stays. */
+ONNXC_RT_INLINE float onnxc_rt_clamp_f32(float x, float low, float high) {
+  const float below = onnxc_rt_select_f32(x > high, high, x);
+  return onnxc_rt_select_f32(below < low, low, below);
+}
+
+/* Minimum and maximum as ONNX has them: NaN if either is NaN. */
+ONNXC_RT_INLINE float onnxc_rt_min_f32(float a, float b) {
+  return onnxc_rt_select_f32((a < b) | (a != a), a, b);
+}
+
+ONNXC_RT_INLINE float onnxc_rt_max_f32(float a, float b) {
+  return onnxc_rt_select_f32((a > b) | (a != a), a, b);
+}
+
+/* To the nearest integer, halves to even; keeps -0, infinities and NaN. Exact. */
+ONNXC_RT_INLINE float onnxc_rt_round_even_f32(float x) {
+  const float magnitude = onnxc_rt_abs_f32(x);
+  const float shifted = magnitude + 0x1p23f;
+  const float rounded = shifted - 0x1p23f;
+  return onnxc_rt_copysign_f32(onnxc_rt_select_f32(magnitude < 0x1p23f, rounded, magnitude), x);
+}
+
+ONNXC_RT_INLINE double onnxc_rt_round_even_f64(double x) {
+  const double magnitude = fabs(x);
+  const double shifted = magnitude + 0x1p52;
+  const double rounded = shifted - 0x1p52;
+  return copysign(magnitude < 0x1p52 ? rounded : magnitude, x);
+}
+
+/* ---- exponential family ---- */
+
+/* ln 2 in two parts; a product of the first with an integer below 2^9 is exact. */
+#define ONNXC_RT_LN2_HI 0x1.62e4p-1f
+#define ONNXC_RT_LN2_LO 0x1.7f7d1cp-20f
+
+/* x = n ln 2 + rest with |rest| <= ln 2 / 2, for |x| < 2^16; r rounds rest, and
+ * e^rest = 1 + r + tail. */
+typedef struct onnxc_rt_exp_parts {
+  uint32_t n; /* modulo 2^32 */
+  float r, tail;
+} onnxc_rt_exp_parts;
+
+ONNXC_RT_INLINE onnxc_rt_exp_parts onnxc_rt_exp_split(float x) {
+  const float shifter = 0x1.8p23f; /* adding it rounds to an integer, kept in the low bits */
+  const float shifted = x * 0x1.715476p0f + shifter;
+  const float n = shifted - shifter;
+  const float head = x - n * ONNXC_RT_LN2_HI;
+  const float r = head - n * ONNXC_RT_LN2_LO;
+  const float lost = (head - r) - n * ONNXC_RT_LN2_LO;
+  float q = 0x1.6db5b2p-10f;
+  q = q * r + 0x1.123c78p-7f;
+  q = q * r + 0x1.55545cp-5f;
+  q = q * r + 0x1.55548ep-3f;
+  q = q * r + 0.5f;
+  onnxc_rt_exp_parts parts;
+  parts.n = onnxc_rt_bits_from_f32(shifted) - onnxc_rt_bits_from_f32(shifter);
+  parts.r = r;
+  parts.tail = r * r * q + lost;
+  return parts;
+}
+
+/* e^rest, rounded once */
+ONNXC_RT_INLINE float onnxc_rt_exp_rest(onnxc_rt_exp_parts parts) {
+  const float sum = 1.0f + parts.r;
+  const float lost = (1.0f - sum) + parts.r;
+  return sum + (lost + parts.tail);
+}
+
+/* 2^n for n in [-126, 127] */
+ONNXC_RT_INLINE float onnxc_rt_pow2_f32(uint32_t n) {
+  return onnxc_rt_f32_from_bits((n + 127u) << 23);
+}
+
+/* e^x, 0.6 ULP; the scale comes in two halves so that overflow and denormals round once. */
+ONNXC_RT_INLINE float onnxc_rt_exp_f32(float x) {
+  const onnxc_rt_exp_parts parts = onnxc_rt_exp_split(onnxc_rt_clamp_f32(x, -104.0f, 89.0f));
+  const uint32_t half = ((parts.n + 256u) >> 1) - 128u;
+  return onnxc_rt_exp_rest(parts) * onnxc_rt_pow2_f32(half) * onnxc_rt_pow2_f32(parts.n - half);
+}
+
+/* e^x - 1, 2 ULP */
+ONNXC_RT_INLINE float onnxc_rt_expm1_f32(float x) {
+  const onnxc_rt_exp_parts parts = onnxc_rt_exp_split(onnxc_rt_clamp_f32(x, -20.0f, 89.0f));
+  const float half = onnxc_rt_pow2_f32(parts.n - 1u); /* of the scale, which may be 2^128 */
+  const float result = ((parts.r + parts.tail) * half + (half - 0.5f)) * 2.0f;
+  return onnxc_rt_copysign_f32(result, x);
+}
+
+/* tanh x, 2 ULP: an odd polynomial up to 0.35, and t / (t + 2) with t = e^2|x| - 1 beyond. */
+ONNXC_RT_INLINE float onnxc_rt_tanh_f32(float x) {
+  const float magnitude = onnxc_rt_abs_f32(x), square = x * x;
+  float q = 0x1.3e43eap-6f;
+  q = q * square - 0x1.b81ab6p-5f;
+  q = q * square + 0x1.110bf2p-3f;
+  q = q * square - 0x1.55554ep-2f;
+  const float small = magnitude + magnitude * (square * q);
+
+  const float clamped = onnxc_rt_select_f32(magnitude > 10.0f, 10.0f, magnitude);
+  const onnxc_rt_exp_parts parts = onnxc_rt_exp_split(2.0f * clamped);
+  const float scale = onnxc_rt_pow2_f32(parts.n);
+  const float t = (parts.r + parts.tail) * scale + (scale - 1.0f);
+  const float large = t / (t + 2.0f);
+
+  return onnxc_rt_copysign_f32(onnxc_rt_select_f32(magnitude < 0.35f, small, large), x);
+}
+
+/* 1 / (1 + e^-x), 2 ULP; with e = e^-|x|, which cannot overflow, it is e / (1 + e) for x < 0. */
+ONNXC_RT_INLINE float onnxc_rt_sigmoid_f32(float x) {
+  const float e = onnxc_rt_exp_f32(-onnxc_rt_abs_f32(x));
+  return onnxc_rt_select_f32(x < 0.0f, e, 1.0f) / (1.0f + e);
+}
+
+/* ---- logarithm family ---- */
+
+/* positive = 2^e (1 + f) with 1 + f in [sqrt 1/2, sqrt 2); normal numbers only. */
+typedef struct onnxc_rt_log_parts {
+  float e, f;
+} onnxc_rt_log_parts;
+
+ONNXC_RT_INLINE onnxc_rt_log_parts onnxc_rt_log_split(float positive) {
+  const uint32_t sqrt_half = 0x3f3504f3u;
+  const uint32_t bits = onnxc_rt_bits_from_f32(positive) + (0x3f800000u - sqrt_half);
+  onnxc_rt_log_parts parts;
+  parts.e = (float)((int32_t)(bits >> 23) - 127);
+  parts.f = onnxc_rt_f32_from_bits((bits & 0x007fffffu) + sqrt_half) - 1.0f;
+  return parts;
+}
+
+/* e ln 2 + log(1 + f) + low */
+ONNXC_RT_INLINE float onnxc_rt_log_join(onnxc_rt_log_parts parts, float low) {
+  const float f = parts.f, square = f * f;
+  float q = -0x1.41edaap-4f;
+  q = q * f + 0x1.07d0c6p-3f;
+  q = q * f - 0x1.0ce078p-3f;
+  q = q * f + 0x1.226e5p-3f;
+  q = q * f - 0x1.54788cp-3f;
+  q = q * f + 0x1.99a596p-3f;
+  q = q * f - 0x1.00022p-2f;
+  q = q * f + 0x1.55554ap-2f;
+  const float tail = square * f * q - 0.5f * square + (parts.e * ONNXC_RT_LN2_LO + low);
+  return parts.e * ONNXC_RT_LN2_HI + (f + tail);
+}
+
+/* The values of a logarithm that its arithmetic does not give: NaN below zero, -inf at zero,
+ * and itself at infinity and NaN. */
+ONNXC_RT_INLINE float onnxc_rt_log_special(float x, float result) {
+  result = onnxc_rt_select_f32(x > FLT_MAX, x, result);
+  result = onnxc_rt_select_f32(x == 0.0f, -INFINITY, result);
+  return onnxc_rt_select_f32(x >= 0.0f, result, NAN);
+}
+
+/* ln x, 1 ULP */
+ONNXC_RT_INLINE float onnxc_rt_log_f32(float x) {
+  const int denormal = x < FLT_MIN;
+  const float normal = x * onnxc_rt_select_f32(denormal, 0x1p23f, 1.0f);
+  onnxc_rt_log_parts parts = onnxc_rt_log_split(normal);
+  parts.e -= onnxc_rt_select_f32(denormal, 23.0f, 0.0f);
+  return onnxc_rt_log_special(x, onnxc_rt_log_join(parts, 0.0f));
+}
+
+/* ln(1 + x), 2 ULP; what rounding 1 + x lost comes back as a first-order term. */
+ONNXC_RT_INLINE float onnxc_rt_log1p_f32(float x) {
+  const float sum = 1.0f + x;
+  const float back_x = sum - 1.0f, back_one = sum - x;
+  const float lost_of_x = x - back_x, lost_of_one = 1.0f - back_one;
+  const float lost = onnxc_rt_select_f32(x < 1.0f, lost_of_x, lost_of_one);
+  const float result = onnxc_rt_log_join(onnxc_rt_log_split(sum), lost / sum);
+  return onnxc_rt_select_f32(x == 0.0f, x, onnxc_rt_log_special(sum, result));
+}
+
+/* ln(1 + e^x), 2 ULP */
+ONNXC_RT_INLINE float onnxc_rt_softplus_f32(float x) {
+  const float tail = onnxc_rt_log1p_f32(onnxc_rt_exp_f32(-onnxc_rt_abs_f32(x)));
+  return onnxc_rt_max_f32(x, 0.0f) + tail;
+}
+
+/* ---- error function ---- */
+
+/* erf x, 2 ULP: an odd polynomial up to 1, and 1 - e^-s(x) beyond. */
+ONNXC_RT_INLINE float onnxc_rt_erf_f32(float x) {
+  const float magnitude = onnxc_rt_abs_f32(x), square = x * x;
+  float p = 0x1.4ae4eap-14f;
+  p = p * square - 0x1.a485f6p-11f;
+  p = p * square + 0x1.5419f6p-8f;
+  p = p * square - 0x1.b7fbb4p-6f;
+  p = p * square + 0x1.ce2d2p-4f;
+  p = p * square - 0x1.81273ep-2f;
+  p = p * square + 0x1.06eba8p-3f;
+  const float small = magnitude + magnitude * p;
+
+  const int saturated = magnitude > 3.93f; /* erf rounds to 1 from 3.84 on */
+  const float a = onnxc_rt_select_f32(saturated, 3.93f, magnitude);
+  float s = -0x1.86dcbcp-13f;
+  s = s * a + 0x1.825a7ep-9f;
+  s = s * a - 0x1.65cb3ap-6f;
+  s = s * a + 0x1.a65324p-4f;
+  s = s * a + 0x1.46bafp-1f;
+  s = s * a + 0x1.2088eap0f;
+  s = s * a + 0x1.662286p-12f;
+  const onnxc_rt_exp_parts parts = onnxc_rt_exp_split(-s);
+  const float large = 1.0f - onnxc_rt_exp_rest(parts) * onnxc_rt_pow2_f32(parts.n);
+
+  return onnxc_rt_copysign_f32(onnxc_rt_select_f32(magnitude < 1.0f, small, large), x);
+}
+
+/* ---- 16-bit floats ---- */
+
+ONNXC_RT_INLINE float onnxc_rt_f32_from_f16(uint16_t half) {
+  const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, rest = half & 0x7fffu;
+  const float scaled = onnxc_rt_f32_from_bits(rest << 13) * 0x1p112f;
+  const uint32_t special = 0u - (uint32_t)(rest >= 0x7c00u);
+  return onnxc_rt_f32_from_bits(sign | onnxc_rt_bits_from_f32(scaled) | (special & 0x7f800000u));
+}
+
+/* To nearest, ties to even; overflow to infinity; NaN stays NaN. */
+ONNXC_RT_INLINE uint16_t onnxc_rt_f16_from_f32(float x) {
+  const uint32_t bits = onnxc_rt_bits_from_f32(x), rest = bits & 0x7fffffffu;
+  const uint32_t normal = (rest - (112u << 23) + 0xfffu + ((rest >> 13) & 1u)) >> 13;
+  const float shifted = onnxc_rt_f32_from_bits(rest) + 0.5f; /* its last place is 2^-24 */
+  const uint32_t denormal = onnxc_rt_bits_from_f32(shifted) - 0x3f000000u;
+  const uint32_t is_denormal = 0u - (uint32_t)(rest < 0x38800000u);
+  const uint32_t is_infinite = 0u - (uint32_t)(rest >= 0x477ff000u);
+  const uint32_t is_nan = 0u - (uint32_t)(rest > 0x7f800000u);
+  const uint32_t finite = (denormal & is_denormal) | (normal & ~is_denormal);
+  const uint32_t special = 0x7c00u | (is_nan & 0x0200u);
+  const uint32_t magnitude = (special & is_infinite) | (finite & ~is_infinite);
+  return (uint16_t)(((bits >> 16) & 0x8000u) | magnitude);
+}
+
+ONNXC_RT_INLINE float onnxc_rt_f32_from_bf16(uint16_t x) {
+  return onnxc_rt_f32_from_bits((uint32_t)x << 16);
+}
+
+/* To nearest, ties to even; overflow to infinity; NaN stays NaN. */
+ONNXC_RT_INLINE uint16_t onnxc_rt_bf16_from_f32(float x) {
+  const uint32_t bits = onnxc_rt_bits_from_f32(x);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const uint32_t is_nan = 0u - (uint32_t)((bits & 0x7fffffffu) > 0x7f800000u);
+  const uint32_t quiet = (bits >> 16) | 0x0040u;
+  return (uint16_t)((quiet & is_nan) | (rounded & ~is_nan));
+}
+
+/* ---- float to integer: toward zero, saturating, NaN gives 0 ---- */
+
+/* `low` and `high` are the least and greatest values of `real` within the range of `type`. */
+#define ONNXC_RT_DEFINE_SATURATE(name, type, real, low, high, maximum)                             \
+  ONNXC_RT_INLINE type name(real x) {                                                              \
+    real inside = x == x ? x : (real)0;                                                            \
+    inside = inside < low ? low : inside;                                                          \
+    inside = inside > high ? high : inside;                                                        \
+    const type converted = (type)inside;                                                           \
+    return x > high ? maximum : converted;                                                         \
+  }
+
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i8_from_f32, int8_t, float, -128.0f, 127.0f, INT8_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u8_from_f32, uint8_t, float, 0.0f, 255.0f, UINT8_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i16_from_f32, int16_t, float, -32768.0f, 32767.0f, INT16_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u16_from_f32, uint16_t, float, 0.0f, 65535.0f, UINT16_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i32_from_f32, int32_t, float, -0x1p31f, 0x1.fffffep30f, INT32_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u32_from_f32, uint32_t, float, 0.0f, 0x1.fffffep31f, UINT32_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i64_from_f32, int64_t, float, -0x1p63f, 0x1.fffffep62f, INT64_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u64_from_f32, uint64_t, float, 0.0f, 0x1.fffffep63f, UINT64_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i8_from_f64, int8_t, double, -128.0, 127.0, INT8_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u8_from_f64, uint8_t, double, 0.0, 255.0, UINT8_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i16_from_f64, int16_t, double, -32768.0, 32767.0, INT16_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u16_from_f64, uint16_t, double, 0.0, 65535.0, UINT16_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i32_from_f64, int32_t, double, -0x1p31, 0x1.fffffffcp30,
+                         INT32_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u32_from_f64, uint32_t, double, 0.0, 0x1.fffffffep31, UINT32_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i64_from_f64, int64_t, double, -0x1p63, 0x1.fffffffffffffp62,
+                         INT64_MAX)
+ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u64_from_f64, uint64_t, double, 0.0, 0x1.fffffffffffffp63,
+                         UINT64_MAX)
+
+/* ---- integers, with every result defined ---- */
+
+/* Sums, differences, products and negation wrap. `wide` is the unsigned type they are computed in:
+ * the type's own width or more, and never one that promotes to int. */
+#define ONNXC_RT_DEFINE_WRAPPING(suffix, type, wide)                                               \
+  ONNXC_RT_INLINE type onnxc_rt_add_##suffix(type a, type b) {                                     \
+    return (type)((wide)a + (wide)b);                                                              \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_sub_##suffix(type a, type b) {                                     \
+    return (type)((wide)a - (wide)b);                                                              \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_mul_##suffix(type a, type b) {                                     \
+    return (type)((wide)a * (wide)b);                                                              \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_neg_##suffix(type a) {                                             \
+    return (type)((wide)0 - (wide)a);                                                              \
+  }
+
+/* div: toward zero; x / 0 = 0 and least / -1 = least.
+ * rem: with the sign of the dividend (ONNX Mod, fmod = 1); x rem 0 = 0.
+ * mod: with the sign of the divisor (ONNX Mod, fmod = 0); x mod 0 = 0.
+ * abs: of the least value is itself. */
+#define ONNXC_RT_DEFINE_SIGNED(suffix, type, wide)                                                 \
+  ONNXC_RT_DEFINE_WRAPPING(suffix, type, wide)                                                     \
+  ONNXC_RT_INLINE type onnxc_rt_abs_##suffix(type a) {                                             \
+    return a < 0 ? onnxc_rt_neg_##suffix(a) : a;                                                   \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_div_##suffix(type a, type b) {                                     \
+    if (b == 0) return 0;                                                                          \
+    return b == -1 ? onnxc_rt_neg_##suffix(a) : (type)(a / b);                                     \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_rem_##suffix(type a, type b) {                                     \
+    return b == 0 || b == -1 ? (type)0 : (type)(a % b);                                            \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_mod_##suffix(type a, type b) {                                     \
+    const type rest = onnxc_rt_rem_##suffix(a, b);                                                 \
+    return rest != 0 && (rest < 0) != (b < 0) ? (type)(rest + b) : rest;                           \
+  }
+
+/* div, rem, mod: x / 0 = 0 and x mod 0 = 0. Shifts by the width or more give 0. */
+#define ONNXC_RT_DEFINE_UNSIGNED(suffix, type, wide)                                               \
+  ONNXC_RT_DEFINE_WRAPPING(suffix, type, wide)                                                     \
+  ONNXC_RT_INLINE type onnxc_rt_abs_##suffix(type a) {                                             \
+    return a;                                                                                      \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_div_##suffix(type a, type b) {                                     \
+    return b == 0 ? (type)0 : (type)(a / b);                                                       \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_rem_##suffix(type a, type b) {                                     \
+    return b == 0 ? (type)0 : (type)(a % b);                                                       \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_mod_##suffix(type a, type b) {                                     \
+    return onnxc_rt_rem_##suffix(a, b);                                                            \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_shl_##suffix(type a, type count) {                                 \
+    const type width = 8 * sizeof(type);                                                           \
+    return count < width ? (type)((wide)a << count) : (type)0;                                     \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_shr_##suffix(type a, type count) {                                 \
+    const type width = 8 * sizeof(type);                                                           \
+    return count < width ? (type)((wide)a >> count) : (type)0;                                     \
+  }
+
+ONNXC_RT_DEFINE_SIGNED(i8, int8_t, uint32_t)
+ONNXC_RT_DEFINE_SIGNED(i16, int16_t, uint32_t)
+ONNXC_RT_DEFINE_SIGNED(i32, int32_t, uint32_t)
+ONNXC_RT_DEFINE_SIGNED(i64, int64_t, uint64_t)
+ONNXC_RT_DEFINE_UNSIGNED(u8, uint8_t, uint32_t)
+ONNXC_RT_DEFINE_UNSIGNED(u16, uint16_t, uint32_t)
+ONNXC_RT_DEFINE_UNSIGNED(u32, uint32_t, uint32_t)
+ONNXC_RT_DEFINE_UNSIGNED(u64, uint64_t, uint64_t)
+
+#endif
