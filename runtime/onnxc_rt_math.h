@@ -157,10 +157,15 @@ ONNXC_RT_INLINE float onnxc_rt_tanh_f32(float x) {
   return onnxc_rt_copysign_f32(onnxc_rt_select_f32(magnitude < 0.35f, small, large), x);
 }
 
-/* 1 / (1 + e^-x), 2 ULP; with e = e^-|x|, which cannot overflow, it is e / (1 + e) for x < 0. */
+/* 1 / (1 + e^-x), 2 ULP. With e = e^-|x|, which cannot overflow, it is n / (1 + e) for n = 1, or
+ * n = e below zero; for small e as n - n e / (1 + e), where rounding 1 + e matters less. */
 ONNXC_RT_INLINE float onnxc_rt_sigmoid_f32(float x) {
   const float e = onnxc_rt_exp_f32(-onnxc_rt_abs_f32(x));
-  return onnxc_rt_select_f32(x < 0.0f, e, 1.0f) / (1.0f + e);
+  const float n = onnxc_rt_select_f32(x < 0.0f, e, 1.0f);
+  const int small = e < 0.5f;
+  const float quotient = onnxc_rt_select_f32(small, n * e, n) / (1.0f + e);
+  const float difference = n - quotient;
+  return onnxc_rt_select_f32(small, difference, quotient);
 }
 
 /* ---- logarithm family ---- */
