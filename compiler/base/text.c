@@ -68,6 +68,10 @@ void out_bytes(Out *w, const char *bytes, size_t size) {
   }
 }
 
+void out_raw(Out *w, const void *bytes, size_t size) {
+  if (size != 0) append(w, bytes, size);
+}
+
 void out(Out *w, const char *format, ...) {
   char local[512];
   va_list args, again;

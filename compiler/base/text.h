@@ -17,6 +17,8 @@ Out *out_file(Arena *arena, FILE *file);
 /* printf. Every line gets the current indentation; preprocessor lines (`#` first) none. */
 void out(Out *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_bytes(Out *w, const char *bytes, size_t size);
+/* Bytes as they are, no indentation: for binary files. */
+void out_raw(Out *w, const void *bytes, size_t size);
 void out_indent(Out *w, int levels); /* two spaces each; may be negative */
 
 /* Text so far (memory writers), NUL-terminated; `size` may be NULL. */

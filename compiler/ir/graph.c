@@ -5,6 +5,13 @@
 
 #include <string.h>
 
+void context_assume_equal(Context *ctx, const Dim *a, const Dim *b) {
+  VEC_EACH(SizeCheck, check, &ctx->checks) {
+    if ((check->a == a && check->b == b) || (check->a == b && check->b == a)) return;
+  }
+  vec_push(ctx->arena, &ctx->checks, (SizeCheck){a, b});
+}
+
 /* ---- types ------------------------------------------------------------------------------------
  */
 
@@ -158,7 +165,7 @@ void graph_add_output(Graph *graph, Value *value) {
 }
 
 bool value_is_output(const Value *value) {
-  VEC_EACH (Value *, output, &value->graph->outputs) {
+  VEC_EACH(Value *, output, &value->graph->outputs) {
     if (*output == value) return true;
   }
   return false;
@@ -167,7 +174,7 @@ bool value_is_output(const Value *value) {
 uint32_t value_uses(const Value *value) {
   uint32_t n = 0;
   for (const Use *use = value->uses; use != NULL; use = use->next) n++;
-  VEC_EACH (Value *, output, &value->graph->outputs) n += *output == value;
+  VEC_EACH(Value *, output, &value->graph->outputs) n += *output == value;
   return n;
 }
 
@@ -212,7 +219,7 @@ static void insert_input(Node *node, uint32_t at, Value *value) {
 static void shift_captures(Node *node, uint32_t at) {
   for (uint32_t i = 0; i < node->n_attrs; i++) {
     if (node->attrs[i].kind != ATTR_GRAPH) continue;
-    VEC_EACH (Capture, capture, &node->attrs[i].graph->captures)
+    VEC_EACH(Capture, capture, &node->attrs[i].graph->captures)
       capture->input += capture->input >= at;
   }
 }
@@ -233,7 +240,7 @@ static uint32_t holder_input(Node *holder, Value *outer) {
 
 Value *graph_capture(Graph *graph, Value *outer) {
   uint32_t input = holder_input(graph->holder, outer);
-  VEC_EACH (Capture, capture, &graph->captures) {
+  VEC_EACH(Capture, capture, &graph->captures) {
     if (capture->input == input) return capture->inner;
   }
   Value *inner = graph_new_value(graph, outer->name);
@@ -253,7 +260,7 @@ void graph_replace(Value *from, Value *to) {
     use_detach(use);
     use_attach(use, user, to);
   }
-  VEC_EACH (Value *, output, &from->graph->outputs) {
+  VEC_EACH(Value *, output, &from->graph->outputs) {
     if (*output == from) *output = to;
   }
 }

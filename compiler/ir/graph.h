@@ -18,6 +18,12 @@ typedef struct Value Value;
 typedef struct OpDef OpDef;
 typedef struct onnxc_options Options;
 
+/* A fact about run-time sizes that inference took for granted: a equals b. The generated function
+ * checks it before anything else. */
+typedef struct SizeCheck {
+  const Dim *a, *b;
+} SizeCheck;
+
 /* What every stage of one compilation shares. */
 typedef struct Context {
   Arena *arena;
@@ -26,7 +32,11 @@ typedef struct Context {
   DimTable *dims;
   const Options *options;     /* see onnxc.h */
   uint32_t n_values, n_nodes; /* ids given so far */
+  Vec(SizeCheck) checks;
 } Context;
+
+/* Records that a equals b, once. */
+void context_assume_equal(Context *ctx, const Dim *a, const Dim *b);
 
 /* ---- types ------------------------------------------------------------------------------- */
 

@@ -126,11 +126,6 @@ typedef struct Step {
   };
 } Step;
 
-/* A fact that inference took for granted; checked when the generated function is entered. */
-typedef struct SizeCheck {
-  const Dim *a, *b; /* equal */
-} SizeCheck;
-
 struct Steps {
   Context *ctx;
   const Graph *graph;

@@ -68,16 +68,14 @@ bool infer_constant_ints(const Node *node, uint32_t i, int64_t *values, uint32_t
 /* ---- broadcasting ------------------------------------------------------------------------------
  */
 
-/* The size that `a` and `b` broadcast to; NULL when they cannot. */
-static const Dim *broadcast_dim(DimTable *t, const Dim *a, const Dim *b) {
+/* The size that `a` and `b` broadcast to; NULL when they cannot. Two that may or may not be equal
+ * are taken to be, which the generated function checks: a symbol never broadcasts as a 1. */
+static const Dim *broadcast_dim(Context *ctx, const Dim *a, const Dim *b) {
   if (a == b || dim_is(b, 1)) return a;
   if (dim_is(a, 1)) return b;
-  const Dim *one = dim_const(t, 1);
-  bool a_not_1 = dim_never_equal(t, a, one), b_not_1 = dim_never_equal(t, b, one);
-  if (a_not_1 && b_not_1 && dim_never_equal(t, a, b)) return NULL;
-  bool b_const = dim_is_const(b, NULL);
-  if (a_not_1 && !(b_const && b_not_1)) return a;
-  return b_not_1 ? b : dim_max(t, a, b);
+  if (dim_never_equal(ctx->dims, a, b)) return NULL;
+  context_assume_equal(ctx, a, b);
+  return dim_is_const(b, NULL) ? b : a;
 }
 
 static bool broadcast_two(Node *node, const Type *type, int *rank, const Dim **dims) {
@@ -86,7 +84,7 @@ static bool broadcast_two(Node *node, const Type *type, int *rank, const Dim **d
   for (int k = 1; k <= wide; k++) { /* from the last axis; the result grows to the left in place */
     const Dim *a = k <= *rank ? dims[MAX_RANK - k] : dim_const(t, 1);
     const Dim *b = k <= type->rank ? type->dims[type->rank - k] : dim_const(t, 1);
-    const Dim *size = broadcast_dim(t, a, b);
+    const Dim *size = broadcast_dim(node->graph->ctx, a, b);
     if (size == NULL) {
       Arena *arena = node->graph->ctx->arena;
       return node_error(node, DIAG_INVALID,
@@ -196,7 +194,7 @@ static bool inputs_known(const Node *node) {
 static void enter_subgraphs(const Node *node) {
   for (uint32_t i = 0; i < node->n_attrs; i++) {
     if (node->attrs[i].kind != ATTR_GRAPH) continue;
-    VEC_EACH (Capture, capture, &node->attrs[i].graph->captures) {
+    VEC_EACH(Capture, capture, &node->attrs[i].graph->captures) {
       const Value *outer = node->in[capture->input].value;
       capture->inner->type = outer->type;
       capture->inner->constant = outer->constant;

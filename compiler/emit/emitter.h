@@ -1,0 +1,42 @@
+/* Inside emission: the state, and the parts that write C. */
+#ifndef ONNXC_EMIT_EMITTER_H
+#define ONNXC_EMIT_EMITTER_H
+
+#include "emit/emit.h"
+
+typedef struct Emitter {
+  const Steps *steps;
+  const Plan *plan;
+  const EmitInterface *interface;
+  Context *ctx;
+  Arena *arena; /* texts; dropped after emission */
+  Out *out;     /* the source file */
+  bool weights_in_file;
+  const char **sizes;        /* by symbol: member of the frame */
+  const char **inputs;       /* by graph input: member of struct N_inputs */
+  const char **outputs;      /* by graph output */
+  const char **weight_names; /* by weight: the expression that points to its first element */
+} Emitter;
+
+/* A size as a C expression of type ptrdiff_t in terms of the frame `f`; parenthesised unless it is
+ * a primary. */
+const char *emit_dim(Emitter *e, const Dim *dim);
+/* `base + i*stride ...` without terms that are zero; NULL when nothing is left. */
+const char *emit_index(Emitter *e, const char *const *indices, const Dim *const *strides, int n);
+/* The typed pointer to an operand's first element. */
+const char *emit_pointer(Emitter *e, const Operand *operand, bool written);
+/* `const float *` or `float *`. */
+const char *emit_pointer_type(Emitter *e, DType dtype, bool written);
+/* The comment in front of a step. */
+void emit_comment(Emitter *e, const Step *step);
+
+/* Bodies of step functions. */
+void emit_row_step(Emitter *e, const Step *step);
+void emit_epilogue(Emitter *e, const Step *step);
+void emit_kernel_step(Emitter *e, const Step *step);
+void emit_call_step(Emitter *e, const Step *step);
+
+void emit_weights(Emitter *e, Out *file);
+void emit_header(Emitter *e, Out *file);
+
+#endif

@@ -1,0 +1,198 @@
+/* Calls of the runtime: kernels with a parameter structure, and reference kernels. */
+#include "emit/emitter.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- kernels
+ * ---------------------------------------------------------------------------------------- */
+
+static void emit_field(Emitter *e, const Field *field, const char *const *indices, int n_loops) {
+  out(e->out, ".%s = ", field->name);
+  switch (field->kind) {
+  case FIELD_DIM: out(e->out, "%s", emit_dim(e, field->dims[0])); break;
+  case FIELD_DIMS:
+    for (int i = 0; i < field->n; i++) {
+      out(e->out, "%s%s", i == 0 ? "{" : ", ", emit_dim(e, field->dims[i]));
+    }
+    out(e->out, "}");
+    break;
+  case FIELD_FLOAT: out(e->out, "%s", text_f32(e->arena, field->number)); break;
+  case FIELD_SCRATCH: out(e->out, "%s", emit_pointer(e, &field->operand, true)); break;
+  case FIELD_OPERAND: {
+    const char *at = emit_index(e, indices, field->operand.strides, n_loops);
+    out(e->out, "%s%s%s", emit_pointer(e, &field->operand, field->written), at == NULL ? "" : " + ",
+        at == NULL ? "" : at);
+    break;
+  }
+  }
+  out(e->out, ",\n");
+}
+
+/* The number of rows that the turns of the loops before this one have finished. */
+static const char *first_row(Emitter *e, const Kernel *kernel, const char *const *indices) {
+  const Dim *strides[MAX_RANK], *rows = kernel->rows;
+  for (int i = kernel->n_loops - 1; i >= 0; i--) {
+    strides[i] = rows;
+    rows = dim_mul(e->ctx->dims, rows, kernel->loops[i]);
+  }
+  const char *text = emit_index(e, indices, strides, kernel->n_loops);
+  return text == NULL ? "0" : text;
+}
+
+void emit_kernel_step(Emitter *e, const Step *step) {
+  const Kernel *kernel = &step->kernel;
+  const char *indices[MAX_RANK];
+  for (int i = 0; i < kernel->n_loops; i++) {
+    indices[i] = arena_printf(e->arena, "i%d", i);
+    out(e->out, "for (ptrdiff_t i%d = 0; i%d < %s; i%d++) {\n", i, i, emit_dim(e, kernel->loops[i]),
+        i);
+    out_indent(e->out, 1);
+  }
+  out(e->out, "const %s call = {\n", kernel->params);
+  out_indent(e->out, 1);
+  VEC_EACH(Field, field, &kernel->fields) emit_field(e, field, indices, kernel->n_loops);
+  if (kernel->epilogue != NULL) {
+    out(e->out, ".epilogue = step_%u_epilogue,\n.context = f,\n", step->id);
+    if (kernel->n_loops != 0) out(e->out, ".first_row = %s,\n", first_row(e, kernel, indices));
+  }
+  out_indent(e->out, -1);
+  out(e->out, "};\n%s(&call);\n", kernel->function);
+  for (int i = 0; i < kernel->n_loops; i++) {
+    out_indent(e->out, -1);
+    out(e->out, "}\n");
+  }
+}
+
+/* ---- reference kernels
+ * --------------------------------------------------------------------------------- */
+
+static void emit_dims(Emitter *e, const Operand *operand, const char *name, uint32_t i,
+                      bool at_most) {
+  if (operand->rank == 0) return;
+  out(e->out, "int64_t %s%u[%d] = {", name, i, operand->rank);
+  for (int k = 0; k < operand->rank; k++) {
+    const Dim *dim = operand->dims[k];
+    const DimAtom *symbol = dim_as_symbol(dim);
+    bool bound = at_most && symbol != NULL && e->sizes[symbol->symbol] != NULL;
+    const char *text = bound ? arena_printf(e->arena, "%" PRId64, dim->hi) : emit_dim(e, dim);
+    out(e->out, "%s%s", k == 0 ? "" : ", ", text);
+  }
+  out(e->out, "};\n");
+}
+
+static void emit_tensors(Emitter *e, const Operand *operands, uint32_t n, const char *name,
+                         bool written) {
+  const char *type = written ? "onnxc_rt_tensor" : "const onnxc_rt_tensor";
+  out(e->out, "%s %s[%u] = {\n", type, name, n == 0 ? 1 : n);
+  out_indent(e->out, 1);
+  if (n == 0) out(e->out, "{0, 0, 0, 0},\n");
+  for (uint32_t i = 0; i < n; i++) {
+    const Operand *operand = &operands[i];
+    if (operand->buffer == NULL) {
+      out(e->out, "{0, 0, 0, 0},\n");
+      continue;
+    }
+    const char *dims = operand->rank == 0 ? "NULL" : arena_printf(e->arena, "%s_dims%u", name, i);
+    out(e->out, "onnxc_rt_tensor_at(%s, %s, %d, %s),\n", emit_pointer(e, operand, written), dims,
+        operand->rank, dtype_info(operand->dtype)->rt_name);
+  }
+  out_indent(e->out, -1);
+  out(e->out, "};\n");
+}
+
+static void emit_list(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
+  if (attr->ints != NULL) {
+    out(e->out, "static const int64_t ints%u[] = {", i);
+    for (int32_t k = 0; k < attr->count; k++) {
+      bool least = attr->ints[k] == INT64_MIN;
+      if (least)
+        out(e->out, "INT64_MIN, ");
+      else
+        out(e->out, "%" PRId64 "%s", attr->ints[k], k + 1 == attr->count ? "" : ", ");
+    }
+    out(e->out, attr->count == 0 ? "0};\n" : "};\n");
+  }
+  if (attr->floats != NULL) {
+    out(e->out, "static const float floats%u[] = {", i);
+    for (int32_t k = 0; k < attr->count; k++) {
+      out(e->out, "%s%s", text_f32(e->arena, attr->floats[k]), k + 1 == attr->count ? "" : ", ");
+    }
+    out(e->out, attr->count == 0 ? "0};\n" : "};\n");
+  }
+  if (attr->strings != NULL) {
+    out(e->out, "static const char *const strings%u[] = {", i);
+    for (int32_t k = 0; k < attr->count; k++) {
+      const char *s = attr->strings[k];
+      out(e->out, "\"%s\", ", text_c_string(e->arena, s, strlen(s)));
+    }
+    out(e->out, "NULL};\n");
+  }
+}
+
+static void emit_attr(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
+  if (!attr->present) {
+    out(e->out, "{0, 0, 0, 0, 0, 0, 0, 0},\n");
+    return;
+  }
+  const char *integer =
+      attr->i == INT64_MIN ? "INT64_MIN" : arena_printf(e->arena, "INT64_C(%" PRId64 ")", attr->i);
+  const char *string =
+      attr->s == NULL
+          ? "0"
+          : arena_printf(e->arena, "\"%s\"", text_c_string(e->arena, attr->s, strlen(attr->s)));
+  out(e->out, "{1, %" PRId32 ", %s, %s, %s, ", attr->count, integer, text_f64(e->arena, attr->f),
+      string);
+  out(e->out, attr->ints == NULL ? "0, " : "ints%u, ", i);
+  out(e->out, attr->floats == NULL ? "0, " : "floats%u, ", i);
+  out(e->out, attr->strings == NULL ? "0},\n" : "strings%u},\n", i);
+}
+
+static bool emit_attrs(Emitter *e, const Node *node) {
+  size_t n = op_param_count(node->op);
+  if (n == 0) return false;
+  const onnxc_rt_attr *attrs = op_call_attrs(e->arena, node);
+  for (uint32_t i = 0; i < n; i++) {
+    if (attrs[i].present) emit_list(e, &attrs[i], i);
+  }
+  out(e->out, "static const onnxc_rt_attr attributes[] = {\n");
+  out_indent(e->out, 1);
+  for (uint32_t i = 0; i < n; i++) emit_attr(e, &attrs[i], i);
+  out_indent(e->out, -1);
+  out(e->out, "};\n");
+  return true;
+}
+
+/* Sizes that only the kernel could know become part of the frame. */
+static void emit_found_sizes(Emitter *e, const Call *call) {
+  for (uint32_t i = 0; i < call->n_out; i++) {
+    for (int k = 0; call->out[i].buffer != NULL && k < call->out[i].rank; k++) {
+      const DimAtom *symbol = dim_as_symbol(call->out[i].dims[k]);
+      if (symbol == NULL) continue;
+      out(e->out, "f->%s = (ptrdiff_t)out_dims%u[%d];\n", e->sizes[symbol->symbol], i, k);
+    }
+  }
+}
+
+void emit_call_step(Emitter *e, const Step *step) {
+  const Call *call = &step->call;
+  bool finds_sizes = (call->node->op->flags & OP_DATA_DEPENDENT) != 0;
+  for (uint32_t i = 0; i < call->n_in; i++) {
+    if (call->in[i].buffer != NULL) emit_dims(e, &call->in[i], "in_dims", i, false);
+  }
+  for (uint32_t i = 0; i < call->n_out; i++) {
+    if (call->out[i].buffer != NULL) emit_dims(e, &call->out[i], "out_dims", i, finds_sizes);
+  }
+  emit_tensors(e, call->in, call->n_in, "in", false);
+  emit_tensors(e, call->out, call->n_out, "out", true);
+  bool attributes = emit_attrs(e, call->node);
+  const char *scratch = "NULL";
+  if (call->scratch != NULL) {
+    scratch = arena_printf(e->arena, "f->arena + %zu", call->scratch->offset);
+  }
+  out(e->out, "const onnxc_rt_call call = {in, out, %s, %u, %u, %s};\n",
+      attributes ? "attributes" : "NULL", call->n_in, call->n_out, scratch);
+  out(e->out, "const int status = %s(&call);\n", call->node->op->kernel);
+  out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
+  if (finds_sizes) emit_found_sizes(e, call);
+}

@@ -1,0 +1,105 @@
+/* Constant data. Few numbers are written as such; many f32 as the words of their bits, which
+ * compilers read several times faster; or everything goes to a file of its own that the caller
+ * maps into memory. */
+#include "emit/emitter.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { READABLE = 64, PER_LINE = 8 };
+
+static const char *element_text(Arena *arena, const Weight *weight, size_t i) {
+  const unsigned char *at = (const unsigned char *)weight->data;
+  const DTypeInfo *info = dtype_info(weight->dtype);
+  if (weight->dtype == ONNXC_RT_F32) return text_f32(arena, ((const float *)weight->data)[i]);
+  if (weight->dtype == ONNXC_RT_F64) return text_f64(arena, ((const double *)weight->data)[i]);
+  uint64_t bits = 0;
+  size_t size = info->bits < 8 ? 1 : (size_t)info->bits / 8;
+  memcpy(&bits, at + i * size, size);
+  if (info->cls != DTYPE_CLASS_INT || info->bits < 8)
+    return arena_printf(arena, "%" PRIu64 "U", bits);
+  int64_t value = (int64_t)(bits << (64 - info->bits)) >> (64 - info->bits);
+  if (value == INT64_MIN) return "INT64_MIN";
+  if (info->bits == 64) return arena_printf(arena, "INT64_C(%" PRId64 ")", value);
+  if (value == INT32_MIN) return "INT32_MIN";
+  return arena_printf(arena, "%" PRId64, value);
+}
+
+static size_t stored_count(const Weight *weight) {
+  return dtype_info(weight->dtype)->bits < 8 ? weight->bytes : weight->count;
+}
+
+/* NaN has no literal with its payload. */
+static bool has_nan(const Weight *weight) {
+  for (size_t i = 0; weight->dtype == ONNXC_RT_F32 && i < weight->count; i++) {
+    float value = ((const float *)weight->data)[i];
+    if (value != value) return true;
+  }
+  return false;
+}
+
+static void emit_elements(Emitter *e, Out *file, const Weight *weight, bool bits) {
+  size_t n = stored_count(weight);
+  Arena *scratch = arena_scratch(e->arena);
+  for (size_t i = 0; i < n; i++) {
+    if (i % PER_LINE == 0) out(file, "    ");
+    if (bits) {
+      uint32_t word;
+      memcpy(&word, (const unsigned char *)weight->data + 4 * i, sizeof word);
+      out(file, "0x%" PRIx32 "U", word);
+    } else {
+      out(file, "%s", element_text(scratch, weight, i));
+    }
+    out(file, i + 1 == n ? "\n" : i % PER_LINE == PER_LINE - 1 ? ",\n" : ", ");
+    if (i % 4096 == 4095) {
+      arena_drop(scratch);
+      scratch = arena_scratch(e->arena);
+    }
+  }
+  if (n == 0) out(file, "    0\n");
+  arena_drop(scratch);
+}
+
+static void emit_inline(Emitter *e, Out *file, uint32_t i) {
+  const Weight *weight = &e->steps->weights.data[i];
+  size_t n = stored_count(weight);
+  bool bits = weight->dtype == ONNXC_RT_F32 && (n > READABLE || has_nan(weight));
+  const char *c_type = dtype_info(weight->dtype)->c_type;
+  out(file, "/* %s */\n", text_comment(e->arena, weight->name));
+  if (bits) {
+    out(file, "static const union {\n  uint32_t bits[%zu];\n  float values[%zu];\n", n, n);
+    out(file, "} w%u = {{\n", i);
+    emit_elements(e, file, weight, true);
+    out(file, "}};\n\n");
+    e->weight_names[i] = arena_printf(e->arena, "w%u.values", i);
+  } else {
+    out(file, "static const %s w%u[%zu] = {\n", c_type, i, n == 0 ? 1 : n);
+    emit_elements(e, file, weight, false);
+    out(file, "};\n\n");
+    e->weight_names[i] = arena_printf(e->arena, "w%u", i);
+  }
+}
+
+/* In a file each weight starts at a multiple of ARENA_ALIGN. */
+static void write_file(Emitter *e, Out *file) {
+  static const char zeros[ARENA_ALIGN] = {0};
+  size_t at = 0;
+  for (uint32_t i = 0; i < e->steps->weights.len; i++) {
+    const Weight *weight = &e->steps->weights.data[i];
+    out_raw(file, weight->data, weight->bytes);
+    e->weight_names[i] = arena_printf(
+        e->arena, "(const %s *)(const void *)((const unsigned char *)f->in->weights + %zu)",
+        dtype_info(weight->dtype)->c_type, at);
+    size_t padding = (ARENA_ALIGN - weight->bytes % ARENA_ALIGN) % ARENA_ALIGN;
+    out_raw(file, zeros, padding);
+    at += weight->bytes + padding;
+  }
+}
+
+void emit_weights(Emitter *e, Out *file) {
+  if (file != NULL) {
+    write_file(e, file);
+    return;
+  }
+  for (uint32_t i = 0; i < e->steps->weights.len; i++) emit_inline(e, e->out, i);
+}
