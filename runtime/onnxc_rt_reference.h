@@ -17,6 +17,8 @@ extern "C" {
 
 /* data, ... -> its elements in the same order, whatever the sizes. */
 int onnxc_rt_ref_copy(const onnxc_rt_call *call);
+/* () -> the integers of `dims` INTS. */
+int onnxc_rt_ref_dims(const onnxc_rt_call *call);
 
 #ifdef __cplusplus
 }

@@ -252,6 +252,25 @@ Value *graph_capture(Graph *graph, Value *outer) {
   return inner;
 }
 
+/* Forgets input `at` and moves the indexes behind it down. */
+static void unshift_captures(Graph *graph, uint32_t at) {
+  size_t kept = 0;
+  VEC_EACH (Capture, capture, &graph->captures) {
+    if (capture->input == at) continue;
+    capture->input -= capture->input > at;
+    graph->captures.data[kept++] = *capture;
+  }
+  graph->captures.len = kept;
+}
+
+void node_remove_capture(Node *node, uint32_t at) {
+  for (uint32_t i = 0; i < node->n_attrs; i++) {
+    if (node->attrs[i].kind == ATTR_GRAPH) unshift_captures(node->attrs[i].graph, at);
+  }
+  for (uint32_t i = at; i + 1 < node->n_in; i++) node_set_input(node, i, node->in[i + 1].value);
+  use_detach(&node->in[--node->n_in]);
+}
+
 void graph_replace(Value *from, Value *to) {
   if (from == to) return;
   while (from->uses != NULL) {

@@ -85,6 +85,9 @@ bool tensor_equal(const Tensor *a, const Tensor *b);
 /* Element `i` of any real type, converted. */
 double tensor_f64(const Tensor *tensor, size_t i);
 int64_t tensor_i64(const Tensor *tensor, size_t i);
+/* The same backwards, by the maker of the tensor. */
+void tensor_set_f64(Tensor *tensor, size_t i, double value);
+void tensor_set_i64(Tensor *tensor, size_t i, int64_t value);
 
 /* ---- values and nodes ------------------------------------------------------------------------ */
 
@@ -189,6 +192,7 @@ void graph_insert_before(Node *position, Node *node);
 void graph_remove(Node *node);
 void node_set_input(Node *node, uint32_t i, Value *value); /* i < n_in; NULL makes it absent */
 void node_add_input(Node *node, Value *value);             /* a further formal input */
+void node_remove_capture(Node *node, uint32_t i); /* an input that no subgraph reads any more */
 void node_add_output(Node *node, const char *name);
 /* The outputs change owner: `node` becomes the producer of `value` as its output `i`. */
 void node_take_output(Node *node, uint32_t i, Value *value);

@@ -28,12 +28,22 @@ Value *build_done(Builder *b, Node *node);
 Value *build_f32(Builder *b, float value); /* scalars */
 Value *build_i64(Builder *b, int64_t value);
 Value *build_ints(Builder *b, const int64_t *values, size_t n); /* a vector */
-/* A scalar of the element type of `like`. */
+Value *build_constant(Builder *b, const Tensor *tensor);
+/* A scalar of the element type of `like`, and a tensor full of one value. */
 Value *build_like(Builder *b, const Value *like, double value);
-/* A vector whose elements are symbolic sizes. */
+Value *build_full(Builder *b, const Value *like, double value, int rank, const int64_t *dims);
+/* A vector whose elements are symbolic sizes: a constant, or a node onnxc.Dims. */
 Value *build_dims(Builder *b, const Dim *const *dims, uint32_t n);
+/* The same of any integer or bool type and any shape with `n` elements. */
+Value *build_contents(Builder *b, DType dtype, const Dim *const *dims, uint32_t n, int rank,
+                      const int64_t *shape);
 
-/* `value` takes the place of output 0 of the origin everywhere. */
+/* `value` takes the place of output 0 of `node` everywhere. Where that is an output of the main
+ * graph the name goes over too, since it is the caller's; a value whose own name is the caller's
+ * stays, and a copy of it becomes the output. */
 void build_replace(Builder *b, Node *node, Value *value);
+void build_replace_output(Builder *b, Node *node, uint32_t i, Value *value);
+/* Whether `to` can take the place of `from` without such a copy. */
+bool build_may_rename(const Value *from, const Value *to);
 
 #endif

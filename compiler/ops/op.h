@@ -75,7 +75,9 @@ struct OpDef {
   /* At most one of these refines the default, which is a call of `kernel`. */
   const OpRow *row;                                /* joins row programs */
   bool (*lower)(Lowering *lowering, Node *node);   /* false: nothing done, take the default */
-  bool (*decompose)(Builder *builder, Node *node); /* rewritten into other operators after import */
+  /* Rewritten into other operators after import, by build_replace for each output that is there.
+   * False: this node cannot be, nothing was built, and it stays. */
+  bool (*decompose)(Builder *builder, Node *node);
 
   /* What inspection shows behind the name: the attributes that matter; NULL: all of them. */
   const char *(*label)(Arena *arena, const Node *node);
