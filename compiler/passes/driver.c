@@ -1,0 +1,147 @@
+#include "ir/verify.h"
+#include "onnxc.h"
+#include "passes/run.h"
+
+#include <string.h>
+
+#define PASS(symbol, level) extern const PassDef pass_##symbol;
+#include "passes/passes.def"
+#undef PASS
+
+/* A pass and its place; the same pass may have several. */
+typedef struct Row {
+  const PassDef *pass;
+  int level;
+} Row;
+
+#define PASS(symbol, level) {&pass_##symbol, level},
+static const Row rows[] = {
+#include "passes/passes.def"
+};
+#undef PASS
+
+enum { N_ROWS = sizeof rows / sizeof *rows, DEFAULT_LEVEL = 2 };
+
+/* ---- the table ---------------------------------------------------------------------------------
+ */
+
+static bool first_row_of(size_t row) {
+  for (size_t i = 0; i < row; i++) {
+    if (rows[i].pass == rows[row].pass) return false;
+  }
+  return true;
+}
+
+/* The row of the `i`th pass in order of first appearance; NULL past the last. */
+static const Row *row_at(size_t i) {
+  for (size_t row = 0; row < N_ROWS; row++) {
+    if (first_row_of(row) && i-- == 0) return &rows[row];
+  }
+  return NULL;
+}
+
+size_t pass_count(void) {
+  size_t n = 0;
+  while (row_at(n) != NULL) n++;
+  return n;
+}
+
+const PassDef *pass_at(size_t i) {
+  const Row *row = row_at(i);
+  return row == NULL ? NULL : row->pass;
+}
+
+int pass_level(size_t i) {
+  return row_at(i)->level;
+}
+
+/* ---- options -----------------------------------------------------------------------------------
+ */
+
+/* The last -f flag that names the pass decides; then the level. */
+static bool is_enabled(const Options *options, const Row *row) {
+  int level = options->level == 0 ? DEFAULT_LEVEL : options->level - 1;
+  bool enabled = level >= row->level && !(row->pass->rounds && options->strict_fp);
+  for (size_t i = 0; i < options->n_pass_flags; i++) {
+    const char *flag = options->pass_flags[i];
+    bool negated = strncmp(flag, "no-", 3) == 0;
+    if (strcmp(flag + (negated ? 3 : 0), row->pass->name) == 0) enabled = !negated;
+  }
+  return enabled;
+}
+
+/* ---- one run -----------------------------------------------------------------------------------
+ */
+
+Arena *pass_scratch(const PassRun *run) {
+  return run->scratch;
+}
+
+static void count_hits(PassRun *run, const char *rule, size_t hits) {
+  PassReport *report = run->report;
+  VEC_EACH(PassCount, count, &report->counts) {
+    bool same_rule =
+        rule == NULL ? count->rule == NULL : count->rule != NULL && strcmp(count->rule, rule) == 0;
+    if (same_rule && strcmp(count->pass, run->pass->name) == 0) {
+      count->hits += hits;
+      return;
+    }
+  }
+  vec_push(run->ctx->arena, &report->counts, (PassCount){run->pass->name, rule, hits});
+}
+
+bool pass_may(const PassRun *run) {
+  return run->report->rewrites < run->limit;
+}
+
+bool pass_hit(PassRun *run, const char *rule) {
+  if (!pass_may(run)) return false;
+  run->report->rewrites++;
+  count_hits(run, rule, 1);
+  count_hits(run, NULL, 1);
+  return true;
+}
+
+/* The graph, then the subgraphs that are left in it. */
+static bool run_on(PassRun *run, Graph *graph) {
+  bool done = run->pass->run == NULL ? rules_apply(run, graph) : run->pass->run(run, graph);
+  for (Node *node = graph->first; done && node != NULL; node = node->next) {
+    for (uint32_t i = 0; done && i < node->n_attrs; i++) {
+      if (node->attrs[i].kind == ATTR_GRAPH) done = run_on(run, node->attrs[i].graph);
+    }
+  }
+  return done;
+}
+
+static bool check_after(PassRun *run, const Graph *graph, const Sample *sample) {
+  const char *fault = graph_verify(graph);
+  if (fault != NULL) {
+    return diag_error(run->ctx->diag, DIAG_INTERNAL, (DiagSite){.graph = graph->name},
+                      "pass '%s' broke the graph: %s", run->pass->name, fault);
+  }
+  return sample == NULL || sample_agrees(sample, graph, run->pass);
+}
+
+static bool run_pass(PassRun *run, Graph *graph, const PassDef *pass, const Sample *sample) {
+  run->pass = pass;
+  run->scratch = arena_scratch(run->ctx->arena);
+  size_t before = run->report->rewrites;
+  count_hits(run, NULL, 0);
+  bool done = run_on(run, graph);
+  if (done && run->report->rewrites != before) done = check_after(run, graph, sample);
+  arena_drop(run->scratch);
+  return done;
+}
+
+bool passes_run(Graph *graph, PassReport *report) {
+  Context *ctx = graph->ctx;
+  const Options *options = ctx->options;
+  PassRun run = {.ctx = ctx, .report = report};
+  run.limit = options->max_rewrites == 0 ? SIZE_MAX : options->max_rewrites - 1;
+  const Sample *sample = options->verify_passes ? sample_take(graph, ctx->arena) : NULL;
+  for (size_t i = 0; i < N_ROWS; i++) {
+    if (!is_enabled(options, &rows[i])) continue;
+    if (!run_pass(&run, graph, rows[i].pass, sample)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,127 @@
+#include "passes/facts.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- constants ---------------------------------------------------------------------------------
+ */
+
+/* Operators whose output holds no other numbers than their input, up to the precision of floats. */
+static bool keeps_numbers(const Node *node) {
+  static const char *const names[] = {"Identity", "Reshape",   "Squeeze", "Unsqueeze",
+                                      "Expand",   "Transpose", "Flatten"};
+  if (*node->op->domain != '\0') return false;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(node->op->name, names[i]) == 0) return true;
+  }
+  return strcmp(node->op->name, "Cast") == 0 && dtype_is_float(node->in[0].value->type.dtype) &&
+         dtype_is_float(node->out[0]->type.dtype);
+}
+
+static const Tensor *reach_constant(const Value *value) {
+  while (value->constant == NULL && value->producer != NULL && keeps_numbers(value->producer)) {
+    value = value->producer->in[0].value;
+  }
+  return value->constant;
+}
+
+static bool is_number(DType dtype) {
+  DTypeClass cls = dtype_info(dtype)->cls;
+  return cls == DTYPE_CLASS_FLOAT || cls == DTYPE_CLASS_INT || cls == DTYPE_CLASS_UINT ||
+         cls == DTYPE_CLASS_BOOL;
+}
+
+bool value_splat(const Value *value, double *number) {
+  const Tensor *tensor = reach_constant(value);
+  if (tensor == NULL || tensor->count == 0 || !is_number(tensor->dtype)) return false;
+  *number = tensor_f64(tensor, 0);
+  for (size_t i = 1; i < tensor->count; i++) {
+    double other = tensor_f64(tensor, i);
+    if (memcmp(&other, number, sizeof other) != 0) return false;
+  }
+  return true;
+}
+
+bool splat_near(const Value *value, double a, double b) {
+  static const double precision[] = {
+      [ONNXC_RT_F32] = 1e-6, [ONNXC_RT_F64] = 1e-6, [ONNXC_RT_F16] = 5e-4, [ONNXC_RT_BF16] = 4e-3};
+  size_t n = sizeof precision / sizeof *precision;
+  double tolerance = value->type.dtype < n ? precision[value->type.dtype] : 0;
+  return fabs(a - b) <= tolerance * fabs(b);
+}
+
+bool value_ints(const Value *value, int64_t *ints, uint32_t max, uint32_t *n) {
+  const Tensor *tensor = value == NULL ? NULL : value->constant;
+  if (tensor == NULL || tensor->count > max || !dtype_is_integer(tensor->dtype)) return false;
+  *n = (uint32_t)tensor->count;
+  for (uint32_t i = 0; i < *n; i++) ints[i] = tensor_i64(tensor, i);
+  return true;
+}
+
+/* ---- types -------------------------------------------------------------------------------------
+ */
+
+bool same_dims(const Type *a, const Type *b) {
+  if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->rank != b->rank) return false;
+  return a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+}
+
+bool same_type(const Value *a, const Value *b) {
+  return a->type.dtype == b->type.dtype && same_dims(&a->type, &b->type);
+}
+
+bool is_float(const Value *value) {
+  return value->type.kind == TYPE_TENSOR && dtype_is_float(value->type.dtype);
+}
+
+int64_t static_dim(const Value *value, int axis) {
+  int64_t size;
+  if (axis < 0 || axis >= value->type.rank) return -1;
+  return dim_is_const(value->type.dims[axis], &size) ? size : -1;
+}
+
+/* ---- reductions --------------------------------------------------------------------------------
+ */
+
+bool reduce_axes(const Node *node, bool *flags, bool *keepdims) {
+  int64_t axes[MAX_RANK];
+  uint32_t n = 0;
+  int rank = node->in[0].value->type.rank;
+  *keepdims = op_param_i(node, "keepdims") != 0;
+  if (node_in(node, 1) != NULL && !value_ints(node->in[1].value, axes, MAX_RANK, &n)) return false;
+  bool all = n == 0 && op_param_i(node, "noop_with_empty_axes") == 0;
+  for (int i = 0; i < rank; i++) flags[i] = all;
+  for (uint32_t i = 0; i < n; i++) {
+    int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
+    if (axis < 0 || axis >= rank) return false;
+    flags[axis] = true;
+  }
+  return true;
+}
+
+int trailing_axes(const bool *flags, int rank) {
+  int first = rank;
+  while (first > 0 && flags[first - 1]) first--;
+  for (int i = 0; i < first; i++) {
+    if (flags[i]) return -1;
+  }
+  return first == rank ? -1 : first;
+}
+
+/* ---- broadcast constants -----------------------------------------------------------------------
+ */
+
+bool constant_along(const Value *value, int rank, int axis, int64_t n, double *numbers) {
+  const Tensor *tensor = value->constant;
+  if (tensor == NULL || tensor->rank > rank || !is_number(tensor->dtype)) return false;
+  for (int i = 0; i < tensor->rank; i++) {
+    int64_t size = tensor->dims[i];
+    bool varies = i + rank - tensor->rank == axis;
+    if (size != 1 && !(varies && size == n)) return false;
+  }
+  for (int64_t i = 0; i < n; i++) {
+    numbers[i] = tensor_f64(tensor, tensor->count == 1 ? 0 : (size_t)i);
+  }
+  return true;
+}

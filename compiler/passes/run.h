@@ -1,0 +1,25 @@
+/* The inside of this room: what one run of the passes carries. */
+#ifndef ONNXC_PASSES_RUN_H
+#define ONNXC_PASSES_RUN_H
+
+#include "passes/pass.h"
+
+struct PassRun {
+  Context *ctx;
+  const PassDef *pass; /* running now */
+  Arena *scratch;      /* of this pass */
+  PassReport *report;
+  size_t limit; /* of report->rewrites */
+};
+
+/* Applies the rules of the pass to one graph until nothing changes. False: reported. */
+bool rules_apply(PassRun *run, Graph *graph);
+
+/* --verify-passes: concrete inputs for a graph, and what it computes from them. */
+typedef struct Sample Sample;
+/* NULL when the interpreter cannot run the graph. */
+Sample *sample_take(const Graph *graph, Arena *arena);
+/* Whether the graph still computes the same, up to rounding. False: reported. */
+bool sample_agrees(const Sample *sample, const Graph *graph, const PassDef *pass);
+
+#endif
