@@ -19,10 +19,9 @@ static void to_float8(const onnxc_rt_call *call) {
   const onnxc_rt_round round = round_mode(&call->attr[1]);
   for (int64_t i = 0; i < onnxc_rt_count(y); i++) {
     const double value = onnxc_rt_load_f64(x, i);
-    ((uint8_t *)y->data)[i] =
-        (uint8_t)(y->dtype == ONNXC_RT_F8E8M0
-                      ? onnxc_rt_e8m0_encode(value, round, overflow)
-                      : onnxc_rt_minifloat_encode(y->dtype, value, overflow));
+    ((uint8_t *)y->data)[i] = (uint8_t)(y->dtype == ONNXC_RT_F8E8M0
+                                            ? onnxc_rt_e8m0_encode(value, round, overflow)
+                                            : onnxc_rt_minifloat_encode(y->dtype, value, overflow));
   }
 }
 

@@ -25,7 +25,7 @@ void onnxc_rt_scatter_element(const onnxc_rt_attr *reduction, const onnxc_rt_ten
     onnxc_rt_copy(to, to_at, from, from_at, 1);
     return;
   }
-  const char how = onnxc_rt_attr_is(reduction, "max") ? '>'
+  const char how = onnxc_rt_attr_is(reduction, "max")   ? '>'
                    : onnxc_rt_attr_is(reduction, "min") ? '<'
                                                         : reduction->s[0];
   if (onnxc_rt_class_of(to->dtype) == ONNXC_RT_CLASS_FLOAT) {

@@ -22,9 +22,9 @@ int onnxc_rt_ref_top_k(const onnxc_rt_call *call) {
   int64_t *positions = (int64_t *)call->scratch;
   const int32_t axis = onnxc_rt_axis(call->attr[0].i, x->rank);
   const int64_t dim = x->dims[axis], inner = onnxc_rt_span(x, axis + 1, x->rank);
-  const int64_t k =
-      onnxc_rt_has_in(call, 1) ? onnxc_rt_load_i64(&call->in[1], 0)
-                               : call->out[onnxc_rt_has_out(call, 0) ? 0 : 1].dims[axis];
+  const int64_t k = onnxc_rt_has_in(call, 1)
+                        ? onnxc_rt_load_i64(&call->in[1], 0)
+                        : call->out[onnxc_rt_has_out(call, 0) ? 0 : 1].dims[axis];
   if (k < 0 || k > dim) return ONNXC_RT_ERROR_VALUE;
   for (int32_t i = 0; i < call->n_out; i++) {
     const int fits = !onnxc_rt_has_out(call, i) || onnxc_rt_set_dim(&call->out[i], axis, k);
