@@ -119,10 +119,11 @@ typedef struct Step {
   Vec(Buffer *) reads;  /* without repeats */
   Vec(Buffer *) writes; /* scratch included */
   Vec(InPlace) in_place;
+  bool reference; /* CALL: of a reference kernel */
   union {
     RowProgram row; /* ROW, COPY */
-    Kernel kernel;  /* CONTRACTION, CALL with `function` set */
-    Call call;      /* CALL without */
+    Kernel kernel;  /* CONTRACTION, CALL */
+    Call call;      /* CALL when `reference` is set */
     Branches branches;
   };
 } Step;

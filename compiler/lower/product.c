@@ -1,0 +1,107 @@
+/* Matrix products on the GEMM kernel. */
+#include "lower/group.h"
+
+#include "onnxc_rt_kernels.h"
+
+#include <string.h>
+
+/* A product seen as loops around [m, k] x [k, n]. Strides of the loops come first in the operands.
+ */
+typedef struct Product {
+  const Dim *m, *n, *k;
+  int n_loops;
+  const Dim *loops[MAX_RANK];
+  Operand a, b;
+} Product;
+
+/* The operand with `axes` axes in front of its matrix; those it lacks do not move. */
+static Operand with_batch(DimTable *t, const Operand *matrix, int axes) {
+  Operand wide = *matrix;
+  wide.rank = axes + 2;
+  int missing = wide.rank - matrix->rank;
+  for (int i = 0; i < wide.rank; i++) {
+    bool there = i >= missing;
+    wide.dims[i] = there ? matrix->dims[i - missing] : dim_const(t, 1);
+    bool moves = there && !(i < axes && dim_is(wide.dims[i], 1));
+    wide.strides[i] = moves ? matrix->strides[i - missing] : dim_const(t, 0);
+  }
+  return wide;
+}
+
+/* A batch axis next to the rows joins them when B does not move along it: one tall product. */
+static bool fold_into_rows(DimTable *t, Product *p) {
+  int last = p->n_loops - 1;
+  if (last < 0 || !dim_is(p->b.strides[last], 0)) return false;
+  const Dim *step = p->a.strides[last], *row = p->a.strides[p->n_loops];
+  if (dim_is(p->m, 1))
+    row = p->a.strides[p->n_loops] = step;
+  else if (step != dim_mul(t, row, p->m))
+    return false;
+  p->m = dim_mul(t, p->m, p->loops[last]);
+  p->n_loops--;
+  for (int i = last; i < p->n_loops + 2; i++) {
+    p->a.strides[i] = p->a.strides[i + 1];
+    p->b.strides[i] = p->b.strides[i + 1];
+  }
+  p->a.strides[last] = row;
+  return true;
+}
+
+static void drop_unit_loops(Product *p) {
+  int kept = 0;
+  for (int i = 0; i < p->n_loops + 2; i++) {
+    if (i < p->n_loops && dim_is(p->loops[i], 1)) continue;
+    if (i < p->n_loops) p->loops[kept] = p->loops[i];
+    p->a.strides[kept] = p->a.strides[i];
+    p->b.strides[kept++] = p->b.strides[i];
+  }
+  p->n_loops = kept - 2;
+}
+
+static Product product_of(Lowering *l, const Operand *a, const Operand *b, const Type *out_batch) {
+  Product p = {.n_loops = out_batch->rank};
+  DimTable *t = l->ctx->dims;
+  p.a = with_batch(t, a, p.n_loops);
+  p.b = with_batch(t, b, p.n_loops);
+  for (int i = 0; i < p.n_loops; i++) p.loops[i] = out_batch->dims[i];
+  p.m = p.a.dims[p.n_loops];
+  p.k = p.a.dims[p.n_loops + 1];
+  p.n = p.b.dims[p.n_loops + 1];
+  drop_unit_loops(&p);
+  while (fold_into_rows(t, &p)) {
+  }
+  return p;
+}
+
+/* Panels of a constant [k, n] matrix, as the kernel reads them. */
+static bool pack_constant(Lowering *l, Step *step, const Value *b, const Product *p) {
+  int64_t n, k;
+  if (b->constant == NULL || b->type.rank != 2) return false;
+  if (!dim_is_const(p->n, &n) || !dim_is_const(p->k, &k)) return false;
+  size_t count = onnxc_rt_packed_count((size_t)n, (size_t)k);
+  float *panels = ARENA_ARRAY(l->ctx->arena, count, float);
+  onnxc_rt_pack_b(b->constant->data, (ptrdiff_t)k, (ptrdiff_t)n, (ptrdiff_t)n, 1, panels);
+  kernel_input(l, step, "packed", lower_weight(l, b->name, ONNXC_RT_F32, count, panels));
+  return true;
+}
+
+void lower_product(Lowering *l, Operand a, Operand b, const Value *b_value, const Type *batch,
+                   Value *out, int row_axes) {
+  Product p = product_of(l, &a, &b, batch);
+  Step *step = lower_kernel(l, STEP_CONTRACTION, "onnxc_rt_gemm_f32", "onnxc_rt_gemm");
+  step->kernel.n_loops = p.n_loops;
+  memcpy(step->kernel.loops, p.loops, sizeof p.loops);
+  step->kernel.rows = p.m;
+  kernel_dim(l, step, "m", p.m);
+  kernel_dim(l, step, "n", p.n);
+  kernel_dim(l, step, "k", p.k);
+  kernel_input(l, step, "a", p.a);
+  kernel_dim(l, step, "a_row", p.a.strides[p.n_loops]);
+  kernel_dim(l, step, "a_col", p.a.strides[p.n_loops + 1]);
+  if (!pack_constant(l, step, b_value, &p)) {
+    kernel_input(l, step, "b", p.b);
+    kernel_dim(l, step, "b_row", p.b.strides[p.n_loops]);
+    kernel_dim(l, step, "b_col", p.b.strides[p.n_loops + 1]);
+  }
+  kernel_result(l, step, "c", out, row_axes);
+}
