@@ -256,7 +256,7 @@ static bool check_kind(Checker *c, const Step *step) {
   case STEP_CONTRACTION:
   case STEP_ATTENTION: return check_kernel(c, step, &step->kernel);
   case STEP_CALL:
-    return step->kernel.function != NULL ? check_kernel(c, step, &step->kernel)
+    return !step->reference ? check_kernel(c, step, &step->kernel)
                                          : check_call(c, step, &step->call);
   case STEP_IF: return check_branches(c, step, &step->branches);
   case STEP_LOOP: break;
