@@ -17,7 +17,8 @@ UNBOUNDED = 2**31 - 1
 
 HEADER = f"""\
 /* Every ONNX operator of every domain and version, as the onnx package {PINNED} defines it.
- * Written by schemas/refresh.py; do not edit. Sorted by domain, name, version.
+ * Written by schemas/refresh.py, which adds a few it lacks; do not edit. Sorted by domain, name
+ * and version.
  *
  * DOMAIN(name, newest)              an operator set and its newest version
  * DTYPE(name, number)               an element type and its TensorProto.DataType
@@ -99,6 +100,47 @@ def operator(schema):
     yield "END"
 
 
+# What models in the wild have in the standard domain and the onnx package does not list:
+# experimental operators of opset 1, and normalisations that ONNX Runtime writes at any opset.
+# Name, inputs (? marks optional ones), outputs, attributes (a default or a kind).
+NORMALISATION = {"axis": -1, "epsilon": "1e-05f", "stash_type": 1}
+UNLISTED = [
+    ("Affine", "X", "Y", {"alpha": "1.0f", "beta": "0.0f"}),
+    ("Crop", "input", "output", {"border": "INTS", "scale": "INTS"}),
+    ("ImageScaler", "input", "output", {"bias": "FLOATS", "scale": "1.0f"}),
+    ("LayerNormalization", "X Scale B?", "Y Mean? InvStdDev?", NORMALISATION),
+    ("ParametricSoftplus", "X", "Y", {"alpha": "FLOAT", "beta": "FLOAT"}),
+    ("Scale", "input", "output", {"scale": "1.0f"}),
+    ("ScaledTanh", "input", "output", {"alpha": "FLOAT", "beta": "FLOAT"}),
+    ("SimplifiedLayerNormalization", "X Scale", "Y InvStdVar?", NORMALISATION),
+    ("ThresholdedRelu", "X", "Y", {"alpha": "1.0f"}),
+]
+
+
+def unlisted_formal(macro, name):
+    option = "OPTIONAL" if name.endswith("?") else "SINGLE"
+    return row(macro, quoted(name.rstrip("?")), '"T"', option)
+
+
+def unlisted_attribute(name, fact):
+    if isinstance(fact, int):
+        return row("ATTR_INT", quoted(name), str(fact))
+    if fact.endswith("f"):
+        return row("ATTR_FLOAT", quoted(name), fact)
+    return row("ATTR", quoted(name), fact, "OPTIONAL")
+
+
+def unlisted_operator(name, sources, results, attrs):
+    formals = [sources.split(), results.split()]
+    limits = [(sum(not f.endswith("?") for f in side), len(side)) for side in formals]
+    yield row("OPERATOR", name, "1", '""', *(str(n) for limit in limits for n in limit), "0").lstrip()
+    for macro, side in zip(("INPUT", "OUTPUT"), formals):
+        yield from (unlisted_formal(macro, f) for f in side)
+    yield from (unlisted_attribute(*attr) for attr in attrs.items())
+    yield row("TYPE", '"T"', "B(double) B(float) B(float16)", "", "", "", "0")
+    yield "END"
+
+
 def newest_versions(schemas):
     newest = {}
     for schema in schemas:
@@ -122,7 +164,9 @@ def render():
     blocks = [HEADER]
     blocks.append("\n".join(f"DOMAIN({quoted(d)}, {v})" for d, v in sorted(newest_versions(schemas).items())))
     blocks.append("\n".join(f"DTYPE({name}, {number})" for name, number in dtype_names()))
-    blocks += ["\n".join(operator(schema)) for schema in schemas]
+    operators = [((s.domain, s.name, s.since_version), operator(s)) for s in schemas]
+    operators += [(("", facts[0], 1), unlisted_operator(*facts)) for facts in UNLISTED]
+    blocks += ["\n".join(rows) for _, rows in sorted(operators, key=lambda entry: entry[0])]
     return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
 
 

@@ -155,7 +155,8 @@ void emit_comment(Emitter *e, const Step *step) {
 }
 
 static bool is_kernel(const Step *step) {
-  return step->kind == STEP_CONTRACTION || (step->kind == STEP_CALL && !step->reference);
+  return step->kind == STEP_CONTRACTION ||
+         (step->kind == STEP_CALL && step->kernel.function != NULL);
 }
 
 static void emit_step(Emitter *e, const Step *step) {

@@ -52,7 +52,8 @@ const char *type_text(Arena *arena, const Type *type) {
   const char *text = arena_printf(arena, "%s[", dtype_info(type->dtype)->name);
   if (type->rank < 0) return arena_printf(arena, "%s?]", text);
   for (int i = 0; i < type->rank; i++) {
-    text = arena_printf(arena, "%s%s%s", text, i == 0 ? "" : ", ", dim_text(arena, type->dims[i]));
+    const char *size = type->dims[i] == NULL ? "?" : dim_text(arena, type->dims[i]);
+    text = arena_printf(arena, "%s%s%s", text, i == 0 ? "" : ", ", size);
   }
   return arena_printf(arena, "%s]", text);
 }

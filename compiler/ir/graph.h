@@ -106,6 +106,7 @@ struct Value {
   Node *producer; /* NULL for graph inputs, captures and constants */
   uint32_t output_index;
   const Tensor *constant; /* the whole value where it is known */
+  const Type *declared;   /* as the model says, with NULL for sizes it leaves open; NULL: nothing */
   /* Symbolic contents of a small integer or bool tensor (bool as 0 and 1), in row-major order:
    * one expression an element; NULL when not known. */
   const Dim *const *contents;

@@ -82,7 +82,7 @@ static bool readable(Check *c, const Graph *graph, const Node *node, const Value
   if (value->id < c->n_values && c->defined[value->id] == value && value->graph == graph) {
     return true;
   }
-  if (value->producer == NULL && value->constant != NULL) return define(c, graph, node, value);
+  if (value->producer == NULL && value->constant != NULL) return define(c, graph, NULL, value);
   return fault(c, graph, node, "value '%s' is used before it is defined", value->name);
 }
 

@@ -1,0 +1,226 @@
+#include "import/import.h"
+
+#include "import/importer.h"
+#include "import/model_file.h"
+#include "import/tensor.h"
+#include "onnxc.h"
+
+#include <string.h>
+
+enum { FIRST_IR_WITH_OPSETS = 3 };
+
+/* ---- the parts of a graph
+ * ------------------------------------------------------------------------- */
+
+static bool define_constant(Scope *scope, const char *name, const Tensor *tensor) {
+  if (tensor == NULL) return false;
+  Value *value = graph_add_constant(scope->graph, name, tensor);
+  return scope_define(scope, (DiagSite){.graph = scope->name}, name, value);
+}
+
+static bool import_initializers(Scope *scope, const Onnx__GraphProto *proto) {
+  Importer *importer = scope->importer;
+  const TensorSource source = {importer->ctx, importer->path, {.graph = scope->name}};
+  bool good = true;
+  for (size_t i = 0; i < proto->n_initializer; i++) {
+    const Onnx__TensorProto *tensor = proto->initializer[i];
+    good &= define_constant(scope, import_text(tensor->name), tensor_import(&source, tensor));
+  }
+  for (size_t i = 0; i < proto->n_sparse_initializer; i++) {
+    const Onnx__SparseTensorProto *sparse = proto->sparse_initializer[i];
+    const Tensor *dense = tensor_import_sparse(&source, sparse);
+    const char *name = dense == NULL ? "" : import_text(sparse->values->name);
+    good &= define_constant(scope, name, dense);
+  }
+  return good;
+}
+
+bool import_nodes(Scope *scope, Onnx__NodeProto *const *nodes, size_t n) {
+  bool good = true;
+  for (size_t i = 0; i < n; i++) good &= import_node(scope, nodes[i]);
+  return good;
+}
+
+static bool import_outputs(Scope *scope, const Onnx__GraphProto *proto) {
+  Map seen = map_on(scope->importer->scratch);
+  bool good = true, main = scope->parent == NULL;
+  for (size_t i = 0; i < proto->n_output; i++) {
+    const char *name = intern(scope->importer->ctx->strings, import_text(proto->output[i]->name));
+    Value *value = scope_resolve(scope, name);
+    if (value == NULL || value == scope->importer->absent) {
+      good = scope_error(scope, DIAG_INVALID, "output '%.200s' is produced by no node", name);
+    } else if (main && map_get(&seen, map_key(name)) != NULL) {
+      good = scope_error(scope, DIAG_INVALID, "output '%.200s' is there twice", name);
+    } else {
+      map_set(&seen, map_key(name), value);
+      graph_add_output(scope->graph, value);
+    }
+  }
+  return good;
+}
+
+/* Attaches what the model says about types, for import_check_types. */
+static void declare(Scope *scope, Onnx__ValueInfoProto *const *infos, size_t n) {
+  Context *ctx = scope->importer->ctx;
+  for (size_t i = 0; i < n; i++) {
+    const char *name = intern(ctx->strings, import_text(infos[i]->name));
+    Value *value = map_get(&scope->values, map_key(name));
+    if (value != NULL) value->declared = import_declared(ctx, infos[i]->type);
+  }
+}
+
+/* Nodes and what follows them; inputs and initializers are there. */
+static bool import_body(Scope *scope, const Onnx__GraphProto *proto) {
+  bool good = import_nodes(scope, proto->node, proto->n_node);
+  good &= import_outputs(scope, proto);
+  declare(scope, proto->value_info, proto->n_value_info);
+  declare(scope, proto->output, proto->n_output);
+  return good;
+}
+
+/* ---- subgraphs
+ * -------------------------------------------------------------------------------------- */
+
+/* The holder's inference sets the types of the inputs of a body. */
+static bool import_body_inputs(Scope *scope, const Onnx__GraphProto *proto) {
+  bool good = true;
+  for (size_t i = 0; i < proto->n_input; i++) {
+    const char *name = import_text(proto->input[i]->name);
+    Value *value = graph_add_input(scope->graph, name, (Type){0});
+    good &= scope_define(scope, (DiagSite){.graph = scope->name}, name, value);
+  }
+  declare(scope, proto->input, proto->n_input);
+  return good;
+}
+
+Graph *import_subgraph(Scope *outer, const Onnx__GraphProto *proto, Scope **inner) {
+  Importer *importer = outer->importer;
+  Graph *graph = graph_new(importer->ctx, import_text(proto->name));
+  Scope *scope = scope_new(importer, outer, graph, graph->name);
+  *inner = scope;
+  if (importer->depth >= IMPORT_MAX_DEPTH) {
+    scope_error(scope, DIAG_LIMIT, "subgraphs and functions nest too deeply");
+    return NULL;
+  }
+  importer->depth++;
+  bool good = import_initializers(scope, proto);
+  good &= import_body_inputs(scope, proto);
+  good &= import_body(scope, proto);
+  importer->depth--;
+  return good ? graph : NULL;
+}
+
+/* ---- the model
+ * -------------------------------------------------------------------------------------- */
+
+static bool check_version(const Importer *importer, const Onnx__ModelProto *model) {
+  Diag *diag = importer->ctx->diag;
+  if (model->ir_version < 1) {
+    return diag_error(diag, DIAG_INVALID, (DiagSite){0}, "no valid ir_version: not an ONNX model");
+  }
+  if (model->ir_version <= IMPORT_NEWEST_IR) return true;
+  return diag_error(diag, DIAG_UNSUPPORTED, (DiagSite){0},
+                    "IR version %lld is newer than the newest known, %d",
+                    (long long)model->ir_version, IMPORT_NEWEST_IR);
+}
+
+/* Models older than opset_import are of opset 1. */
+static bool model_opsets(Importer *importer, const Onnx__ModelProto *model, Map *opsets) {
+  Onnx__OperatorSetIdProto first = ONNX__OPERATOR_SET_ID_PROTO__INIT, *implied[] = {&first};
+  first.version = 1;
+  if (model->n_opset_import != 0) {
+    return import_opsets(importer, NULL, model->opset_import, model->n_opset_import, opsets);
+  }
+  import_opsets(importer, NULL, implied, 1, opsets);
+  return model->ir_version < FIRST_IR_WITH_OPSETS ||
+         diag_error(importer->ctx->diag, DIAG_INVALID, (DiagSite){0}, "no opset_import");
+}
+
+static Graph *import_main(Importer *importer, const Onnx__GraphProto *proto, const Map *opsets) {
+  Graph *graph = graph_new(importer->ctx, import_text(proto->name));
+  Scope *scope = scope_new(importer, NULL, graph, graph->name);
+  scope->opsets = opsets;
+  importer->absent = graph_new_value(graph, "");
+  bool good = import_initializers(scope, proto);
+  good &= import_inputs(scope, proto);
+  good &= import_body(scope, proto);
+  return good ? graph : NULL;
+}
+
+static Graph *import_proto(Importer *importer, const Onnx__ModelProto *model) {
+  Map opsets;
+  if (!check_version(importer, model)) return NULL;
+  if (model->graph == NULL) {
+    diag_error(importer->ctx->diag, DIAG_INVALID, (DiagSite){0}, "the model has no graph");
+    return NULL;
+  }
+  bool good = model_opsets(importer, model, &opsets);
+  if (!functions_collect(importer, model)) return NULL; /* inlining might not end */
+  Graph *graph = import_main(importer, model->graph, &opsets);
+  return good ? graph : NULL;
+}
+
+Graph *import_model(Context *ctx, const char *path) {
+  ProtobufCMessage *message =
+      file_read_message(ctx->arena, ctx->diag, path, &onnx__model_proto__descriptor);
+  if (message == NULL) return NULL;
+  Importer importer = {.ctx = ctx, .scratch = arena_scratch(ctx->arena), .path = path};
+  importer.unknown = map_on(importer.scratch);
+  Graph *graph = import_proto(&importer, (const Onnx__ModelProto *)message);
+  arena_drop(importer.scratch);
+  return graph;
+}
+
+const Tensor *import_tensor_file(Context *ctx, const char *path) {
+  ProtobufCMessage *message =
+      file_read_message(ctx->arena, ctx->diag, path, &onnx__tensor_proto__descriptor);
+  const TensorSource source = {.ctx = ctx};
+  return message == NULL ? NULL : tensor_import(&source, (const Onnx__TensorProto *)message);
+}
+
+/* ---- declared types
+ * ---------------------------------------------------------------------------------- */
+
+static bool contradicts(Context *ctx, const Type *declared, const Type *actual) {
+  if (declared->kind != actual->kind) return true;
+  if (declared->kind != TYPE_TENSOR) return contradicts(ctx, declared->element, actual->element);
+  if (declared->dtype != actual->dtype) return true;
+  if (declared->rank < 0 || actual->rank < 0) return false;
+  if (declared->rank != actual->rank) return true;
+  for (int i = 0; i < declared->rank; i++) {
+    const Dim *size = declared->dims[i];
+    if (size != NULL && dim_never_equal(ctx->dims, size, actual->dims[i])) return true;
+  }
+  return false;
+}
+
+/* Sizes that the user sets may well differ from those the model was exported with. */
+static bool check_value(const Graph *graph, const Value *value) {
+  Context *ctx = graph->ctx;
+  bool known = value != NULL && value->declared != NULL && value->type.kind != TYPE_UNKNOWN;
+  if (!known || !contradicts(ctx, value->declared, &value->type)) return true;
+  DiagSite site = {graph->name, NULL, NULL};
+  const char *declared = type_text(ctx->arena, value->declared);
+  const char *actual = type_text(ctx->arena, &value->type);
+  bool resized = ctx->options != NULL && ctx->options->n_dims != 0 &&
+                 value->declared->kind == TYPE_TENSOR &&
+                 value->declared->dtype == value->type.dtype;
+  if (!resized) {
+    return diag_error(ctx->diag, DIAG_INVALID, site, "value '%.200s' is declared as %s, but is %s",
+                      value->name, declared, actual);
+  }
+  diag_warning(ctx->diag, site, "value '%.200s' is declared as %s, but is %s", value->name,
+               declared, actual);
+  return true;
+}
+
+bool import_check_types(const Graph *graph) {
+  bool good = true;
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    for (uint32_t i = 0; i < node->n_out; i++) good &= check_value(graph, node->out[i]);
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+      if (node->attrs[i].kind == ATTR_GRAPH) good &= import_check_types(node->attrs[i].graph);
+    }
+  }
+  return good;
+}

@@ -1,0 +1,21 @@
+/* From a file to the graph: the only room that knows ONNX messages.
+ *
+ * What comes out is canonical: operators in their newest form (upgrade.def), functions inlined,
+ * Constant nodes and initializers as constants, outer values of subgraphs captured. Types are set
+ * for inputs and constants only; inference does the rest. */
+#ifndef ONNXC_IMPORT_IMPORT_H
+#define ONNXC_IMPORT_IMPORT_H
+
+#include "ir/graph.h"
+
+/* The model at `path`; NULL: reported, every fault of it and not only the first.
+ * An initializer that is also an input is a constant, not an input. */
+Graph *import_model(Context *ctx, const char *path);
+
+/* After inference: whether it agrees with the types that the model declares. False: reported. */
+bool import_check_types(const Graph *graph);
+
+/* One serialized TensorProto, as test data has them; NULL: reported. */
+const Tensor *import_tensor_file(Context *ctx, const char *path);
+
+#endif

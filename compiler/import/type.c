@@ -1,0 +1,215 @@
+#include "import/importer.h"
+
+#include "onnxc.h"
+
+#include <string.h>
+
+/* Names that exporters write for "unknown"; two axes of one such name need not agree. */
+static const char *const placeholders[] = {"", "?", "None", "-1"};
+
+typedef struct Inputs {
+  Scope *scope;
+  const Options *options;
+  Map symbols; /* interned symbol -> option that an axis with this symbol has */
+  bool *used;  /* options that named something */
+} Inputs;
+
+/* The symbol of an axis; NULL for none. */
+static const char *symbol_of(const Inputs *in, const Onnx__TensorShapeProto__Dimension *dim) {
+  if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM) return NULL;
+  for (size_t i = 0; i < sizeof placeholders / sizeof *placeholders; i++) {
+    if (strcmp(dim->dim_param, placeholders[i]) == 0) return NULL;
+  }
+  return intern(in->scope->importer->ctx->strings, dim->dim_param);
+}
+
+static const onnxc_dim *find_option(const Inputs *in, const char *name) {
+  size_t n = in->options == NULL ? 0 : in->options->n_dims;
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(in->options->dims[i].name, name) != 0) continue;
+    in->used[i] = true;
+    return &in->options->dims[i];
+  }
+  return NULL;
+}
+
+static const char *axis_name(const Inputs *in, const char *input, int axis) {
+  return arena_printf(in->scope->importer->scratch, "%s.%d", input, axis);
+}
+
+/* An option for one axis bounds its symbol, and so every axis that shares it. */
+static void collect_symbols(Inputs *in, const Onnx__ValueInfoProto *info) {
+  const Onnx__TypeProto *type = info->type;
+  if (type == NULL || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return;
+  const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
+  for (size_t i = 0; shape != NULL && i < shape->n_dim; i++) {
+    const char *symbol = symbol_of(in, shape->dim[i]);
+    if (symbol == NULL || map_get(&in->symbols, map_key(symbol)) != NULL) continue;
+    const onnxc_dim *option = find_option(in, symbol);
+    if (option == NULL) option = find_option(in, axis_name(in, info->name, (int)i));
+    if (option != NULL) map_set(&in->symbols, map_key(symbol), (void *)(uintptr_t)option);
+  }
+}
+
+/* NULL: reported. */
+static const Dim *import_dim(Inputs *in, const char *input, int axis,
+                             const Onnx__TensorShapeProto__Dimension *dim) {
+  DimTable *dims = in->scope->importer->ctx->dims;
+  if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
+    if (dim->dim_value >= 0) return dim_const(dims, dim->dim_value);
+    if (dim->dim_value < -1) {
+      scope_error(in->scope, DIAG_INVALID, "input '%.200s': negative size of axis %d", input, axis);
+      return NULL;
+    }
+  }
+  const char *symbol = symbol_of(in, dim), *own = axis_name(in, input, axis);
+  const onnxc_dim *option = find_option(in, own);
+  if (option == NULL && symbol != NULL) option = map_get(&in->symbols, map_key(symbol));
+  int64_t lo = option == NULL ? 0 : option->lo, hi = option == NULL ? INT64_MAX : option->hi;
+  if (lo == hi) return dim_const(dims, lo);
+  return dim_symbol(dims, symbol == NULL ? own : symbol, lo, hi);
+}
+
+static bool check_dtype(const Inputs *in, const char *input, int dtype) {
+  if (dtype_info(dtype)->bits != 0) return true;
+  bool newer = dtype > 0 && dtype <= ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT6E3M2;
+  return scope_error(in->scope, newer ? DIAG_UNSUPPORTED : DIAG_INVALID,
+                     "input '%.200s': element type %d is not supported", input, dtype);
+}
+
+static bool import_tensor_type(Inputs *in, const char *input, const Onnx__TypeProto__Tensor *proto,
+                               Type *type) {
+  if (!check_dtype(in, input, proto->elem_type)) return false;
+  if (proto->shape == NULL) {
+    *type = (Type){.kind = TYPE_TENSOR, .dtype = (DType)proto->elem_type, .rank = -1};
+    return true;
+  }
+  const Dim *dims[MAX_RANK];
+  for (size_t i = 0; i < proto->shape->n_dim; i++) {
+    dims[i] = import_dim(in, input, (int)i, proto->shape->dim[i]);
+    if (dims[i] == NULL) return false;
+  }
+  *type = type_tensor(in->scope->importer->ctx, (DType)proto->elem_type, (int)proto->shape->n_dim,
+                      dims);
+  return true;
+}
+
+static bool import_type(Inputs *in, const char *input, const Onnx__TypeProto *proto, Type *type);
+
+static bool import_element(Inputs *in, const char *input, TypeKind kind,
+                           const Onnx__TypeProto *proto, Type *type) {
+  Type *element = ARENA_NEW(in->scope->importer->ctx->arena, Type);
+  *type = (Type){.kind = kind, .element = element};
+  return import_type(in, input, proto, element);
+}
+
+static bool import_type(Inputs *in, const char *input, const Onnx__TypeProto *proto, Type *type) {
+  switch (proto == NULL ? ONNX__TYPE_PROTO__VALUE__NOT_SET : proto->value_case) {
+  case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
+    return import_tensor_type(in, input, proto->tensor_type, type);
+  case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
+    return import_element(in, input, TYPE_SEQUENCE, proto->sequence_type->elem_type, type);
+  case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+    return import_element(in, input, TYPE_OPTIONAL, proto->optional_type->elem_type, type);
+  case ONNX__TYPE_PROTO__VALUE__NOT_SET:
+    return scope_error(in->scope, DIAG_INVALID, "input '%.200s' has no type", input);
+  default:
+    return scope_error(in->scope, DIAG_UNSUPPORTED,
+                       "input '%.200s': maps, sparse tensors and opaque types are not supported",
+                       input);
+  }
+}
+
+/* An input that an initializer made a constant must have the type of that. */
+static bool check_constant(const Scope *scope, const char *name, const Value *value,
+                           const Type *type) {
+  bool agrees = type->kind == TYPE_TENSOR && type->dtype == value->type.dtype;
+  if (agrees && type->rank >= 0) {
+    agrees = type->rank == value->type.rank;
+    for (int i = 0; agrees && i < type->rank; i++) {
+      agrees = !dim_never_equal(scope->importer->ctx->dims, type->dims[i], value->type.dims[i]);
+    }
+  }
+  return agrees || scope_error(scope, DIAG_INVALID,
+                               "input '%.200s' is not of the type of its initializer", name);
+}
+
+static bool import_input(Inputs *in, const Onnx__ValueInfoProto *info, Map *seen) {
+  Scope *scope = in->scope;
+  const char *name = import_text(info->name);
+  const char *interned = intern(scope->importer->ctx->strings, name);
+  Type type;
+  if (!import_type(in, name, info->type, &type)) return false;
+  if (map_get(seen, map_key(interned)) != NULL) {
+    return scope_error(scope, DIAG_INVALID, "input '%.200s' is there twice", name);
+  }
+  map_set(seen, map_key(interned), in);
+  Value *constant = map_get(&scope->values, map_key(interned));
+  if (constant != NULL) return check_constant(scope, name, constant, &type);
+  Value *value = graph_add_input(scope->graph, name, type);
+  return scope_define(scope, (DiagSite){.graph = scope->name}, name, value);
+}
+
+static bool check_options(const Inputs *in) {
+  size_t n = in->options == NULL ? 0 : in->options->n_dims;
+  bool good = true;
+  for (size_t i = 0; i < n; i++) {
+    if (in->used[i]) continue;
+    good =
+        scope_error(in->scope, DIAG_USAGE, "--dim %.200s names no symbol and no axis of an input",
+                    in->options->dims[i].name);
+  }
+  return good;
+}
+
+bool import_inputs(Scope *scope, const Onnx__GraphProto *proto) {
+  Context *ctx = scope->importer->ctx;
+  Inputs in = {.scope = scope, .options = ctx->options};
+  in.symbols = map_on(scope->importer->scratch);
+  in.used =
+      ARENA_ARRAY(scope->importer->scratch, in.options == NULL ? 0 : in.options->n_dims, bool);
+  Map seen = map_on(scope->importer->scratch);
+  for (size_t i = 0; i < proto->n_input; i++) {
+    if (proto->input[i]->name != NULL) collect_symbols(&in, proto->input[i]);
+  }
+  bool good = true;
+  for (size_t i = 0; i < proto->n_input; i++) good &= import_input(&in, proto->input[i], &seen);
+  return good && check_options(&in);
+}
+
+/* ---- declarations -------------------------------------------------------------------------------
+ */
+
+static const Type *declared_tensor(Context *ctx, const Onnx__TypeProto__Tensor *proto) {
+  Type *type = ARENA_NEW(ctx->arena, Type);
+  *type = (Type){.kind = TYPE_TENSOR, .dtype = (DType)proto->elem_type, .rank = -1};
+  if (proto->shape == NULL) return type;
+  const Dim **dims = ARENA_ARRAY(ctx->arena, proto->shape->n_dim, const Dim *);
+  for (size_t i = 0; i < proto->shape->n_dim; i++) {
+    const Onnx__TensorShapeProto__Dimension *dim = proto->shape->dim[i];
+    bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    if (known && dim->dim_value >= 0) dims[i] = dim_const(ctx->dims, dim->dim_value);
+  }
+  type->rank = (int)proto->shape->n_dim;
+  type->dims = dims;
+  return type;
+}
+
+static const Type *declared_element(Context *ctx, TypeKind kind, const Onnx__TypeProto *proto) {
+  const Type *element = import_declared(ctx, proto);
+  if (element == NULL) return NULL;
+  Type *type = ARENA_NEW(ctx->arena, Type);
+  *type = (Type){.kind = kind, .element = element};
+  return type;
+}
+
+const Type *import_declared(Context *ctx, const Onnx__TypeProto *proto) {
+  switch (proto == NULL ? ONNX__TYPE_PROTO__VALUE__NOT_SET : proto->value_case) {
+  case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE: return declared_tensor(ctx, proto->tensor_type);
+  case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
+    return declared_element(ctx, TYPE_SEQUENCE, proto->sequence_type->elem_type);
+  case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+    return declared_element(ctx, TYPE_OPTIONAL, proto->optional_type->elem_type);
+  default: return NULL;
+  }
+}
