@@ -155,8 +155,7 @@ void emit_comment(Emitter *e, const Step *step) {
 }
 
 static bool is_kernel(const Step *step) {
-  return step->kind == STEP_CONTRACTION ||
-         (step->kind == STEP_CALL && step->kernel.function != NULL);
+  return step->kind == STEP_CONTRACTION || (step->kind == STEP_CALL && !step->reference);
 }
 
 static void emit_step(Emitter *e, const Step *step) {

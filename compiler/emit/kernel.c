@@ -101,6 +101,15 @@ static void emit_tensors(Emitter *e, const Operand *operands, uint32_t n, const 
   out(e->out, "};\n");
 }
 
+/* Symbolic sizes are computed when the step runs. */
+static void emit_sizes(Emitter *e, const Attr *attr, uint32_t i) {
+  out(e->out, "const int64_t ints%u[] = {", i);
+  for (size_t k = 0; k < attr->count; k++) {
+    out(e->out, "%s(int64_t)%s", k == 0 ? "" : ", ", emit_dim(e, attr->dims[k]));
+  }
+  out(e->out, attr->count == 0 ? "0};\n" : "};\n");
+}
+
 static void emit_list(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
   if (attr->ints != NULL) {
     out(e->out, "static const int64_t ints%u[] = {", i);
@@ -130,7 +139,7 @@ static void emit_list(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
   }
 }
 
-static void emit_attr(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
+static void emit_attr(Emitter *e, const onnxc_rt_attr *attr, bool symbolic, uint32_t i) {
   if (!attr->present) {
     out(e->out, "{0, 0, 0, 0, 0, 0, 0, 0},\n");
     return;
@@ -143,21 +152,32 @@ static void emit_attr(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
           : arena_printf(e->arena, "\"%s\"", text_c_string(e->arena, attr->s, strlen(attr->s)));
   out(e->out, "{1, %" PRId32 ", %s, %s, %s, ", attr->count, integer, text_f64(e->arena, attr->f),
       string);
-  out(e->out, attr->ints == NULL ? "0, " : "ints%u, ", i);
+  out(e->out, attr->ints == NULL && !symbolic ? "0, " : "ints%u, ", i);
   out(e->out, attr->floats == NULL ? "0, " : "floats%u, ", i);
   out(e->out, attr->strings == NULL ? "0},\n" : "strings%u},\n", i);
+}
+
+static const Attr *symbolic_attr(const Node *node, uint32_t i) {
+  const Attr *attr = node_attr(node, node->op->params[i].name);
+  return attr != NULL && attr->kind == ATTR_DIMS ? attr : NULL;
 }
 
 static bool emit_attrs(Emitter *e, const Node *node) {
   size_t n = op_param_count(node->op);
   if (n == 0) return false;
   const onnxc_rt_attr *attrs = op_call_attrs(e->arena, node);
+  bool constant = true;
   for (uint32_t i = 0; i < n; i++) {
-    if (attrs[i].present) emit_list(e, &attrs[i], i);
+    const Attr *symbolic = symbolic_attr(node, i);
+    constant = constant && symbolic == NULL;
+    if (symbolic != NULL)
+      emit_sizes(e, symbolic, i);
+    else if (attrs[i].present)
+      emit_list(e, &attrs[i], i);
   }
-  out(e->out, "static const onnxc_rt_attr attributes[] = {\n");
+  out(e->out, "%sconst onnxc_rt_attr attributes[] = {\n", constant ? "static " : "");
   out_indent(e->out, 1);
-  for (uint32_t i = 0; i < n; i++) emit_attr(e, &attrs[i], i);
+  for (uint32_t i = 0; i < n; i++) emit_attr(e, &attrs[i], symbolic_attr(node, i) != NULL, i);
   out_indent(e->out, -1);
   out(e->out, "};\n");
   return true;

@@ -312,6 +312,7 @@ static bool lower_call(Lowering *l, Node *node) {
     }
   }
   Step *step = lower_step(l, STEP_CALL);
+  step->reference = true;
   step->call = (Call){.node = node, .n_in = node->n_in, .n_out = node->n_out, .in = in};
   step->call.out = ARENA_ARRAY(l->ctx->arena, node->n_out, Operand);
   for (uint32_t i = 0; i < node->n_in; i++) {
@@ -415,6 +416,26 @@ static void finish_outputs(Lowering *l) {
   }
 }
 
+/* Drops steps whose results nobody reads: sizes computed for a step that became a view. */
+static void drop_unread(Lowering *l) {
+  Steps *steps = l->steps;
+  bool *read = ARENA_ARRAY(l->scratch, steps->buffers.len, bool);
+  size_t kept = steps->steps.len;
+  for (size_t i = steps->steps.len; i-- > 0;) {
+    Step *step = steps->steps.data[i];
+    bool live = step->reference && (step->call.node->op->flags & OP_DATA_DEPENDENT) != 0;
+    VEC_EACH(Buffer *, b, &step->writes) {
+      live = live || (*b)->place == BUFFER_OUTPUT || read[(*b)->id];
+    }
+    if (!live) continue;
+    VEC_EACH(Buffer *, b, &step->reads) read[(*b)->id] = true;
+    steps->steps.data[--kept] = step;
+  }
+  memmove(steps->steps.data, steps->steps.data + kept, (steps->steps.len - kept) * sizeof(Step *));
+  steps->steps.len -= kept;
+  for (size_t i = 0; i < steps->steps.len; i++) steps->steps.data[i]->id = (uint32_t)i;
+}
+
 static void count_traffic(Lowering *l, Step *step) {
   DimTable *t = l->ctx->dims;
   step->bytes = dim_const(t, 0);
@@ -450,6 +471,7 @@ Steps *lower_graph(Graph *graph, bool fuse) {
     VEC_EACH(Group *, g, &order) ok = lower_group(&l, *g) && ok;
   }
   if (ok) finish_outputs(&l);
+  if (ok) drop_unread(&l);
   ok = ok && diag_errors(ctx->diag) == 0;
   for (size_t i = 0; ok && i < l.steps->steps.len; i++) count_traffic(&l, l.steps->steps.data[i]);
   arena_drop(l.scratch);

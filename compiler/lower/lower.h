@@ -47,6 +47,22 @@ void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *byte
  * of the last ones. */
 void kernel_result(Lowering *l, Step *step, const char *member, Value *value, int row_axes);
 
+/* ---- lowerings, for the operators that share them
+ * ------------------------------------------------ */
+
+bool lower_transpose(Lowering *l, Node *node);
+bool lower_expand(Lowering *l, Node *node);
+bool lower_slice(Lowering *l, Node *node);
+bool lower_split(Lowering *l, Node *node);
+bool lower_gather(Lowering *l, Node *node);
+bool lower_concat(Lowering *l, Node *node);
+
+/* A step out = a x b on the GEMM kernel: `a` [..., m, k] and `b` [..., k, n] in any strides, their
+ * leading axes broadcast to those of `batch`. `b_value`, when it is a constant matrix without
+ * batch, is packed at compile time. The first `row_axes` axes of `out` count rows. */
+void lower_product(Lowering *l, Operand a, Operand b, const Value *b_value, const Type *batch,
+                   Value *out, int row_axes);
+
 /* Whether an operand is row-major without gaps. */
 bool operand_dense(DimTable *t, const Operand *operand);
 Context *lower_context(Lowering *l);

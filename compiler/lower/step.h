@@ -88,6 +88,7 @@ typedef struct Kernel {
 
 /* A call of a reference kernel. Operands are dense; an absent one has no buffer. */
 typedef struct Call {
+  const char *function; /* NULL: what tells it from a Kernel, which begins alike */
   const Node *node;
   uint32_t n_in, n_out;
   Operand *in, *out;
@@ -118,10 +119,11 @@ typedef struct Step {
   Vec(Buffer *) reads;  /* without repeats */
   Vec(Buffer *) writes; /* scratch included */
   Vec(InPlace) in_place;
+  bool reference; /* CALL: of a reference kernel */
   union {
     RowProgram row; /* ROW, COPY */
-    Kernel kernel;  /* CONTRACTION, CALL with `function` set */
-    Call call;      /* CALL without */
+    Kernel kernel;  /* CONTRACTION, CALL */
+    Call call;      /* CALL when `reference` is set */
     Branches branches;
   };
 } Step;

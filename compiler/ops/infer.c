@@ -65,6 +65,33 @@ bool infer_constant_ints(const Node *node, uint32_t i, int64_t *values, uint32_t
   return true;
 }
 
+bool infer_length(const Node *node, uint32_t i, int *n) {
+  const Type *type = infer_tensor(node, i);
+  int64_t dims[MAX_RANK] = {1};
+  if (type == NULL) return false;
+  if (type->rank > 1) return node_error(node, DIAG_INVALID, "input %u must be a vector", i);
+  if (!type_static(type, dims)) {
+    return node_error(node, DIAG_UNSUPPORTED, "the number of elements of input %u must be constant",
+                      i);
+  }
+  if (dims[0] > MAX_RANK) {
+    return node_error(node, DIAG_LIMIT, "input %u has %lld elements; the limit is %d", i,
+                      (long long)dims[0], MAX_RANK);
+  }
+  *n = (int)dims[0];
+  return true;
+}
+
+const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const Dim *b) {
+  if (dim_never_equal(infer_dims(node), a, b)) {
+    Arena *arena = node->graph->ctx->arena;
+    node_error(node, DIAG_INVALID, "%s must be equal but are %s and %s", what, dim_text(arena, a),
+               dim_text(arena, b));
+    return NULL;
+  }
+  return dim_is_const(a, NULL) ? a : b;
+}
+
 /* ---- broadcasting ------------------------------------------------------------------------------
  */
 
@@ -117,18 +144,57 @@ void infer_set_contents(Node *node, uint32_t i, const Dim *const *contents, uint
   value->n_contents = n;
 }
 
-const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
-  Value *value = node_out(node, i);
-  Context *ctx = node->graph->ctx;
-  if (value == NULL) return dim_fresh(ctx->dims, "size", 0, bound->hi);
-  const char *hint = arena_printf(ctx->arena, "%s_size%d", value->name, axis);
-  const Type *before = &value->type;
-  if (before->kind == TYPE_TENSOR && axis < before->rank) {
-    const DimAtom *symbol = dim_as_symbol(before->dims[axis]);
-    bool ours = symbol != NULL && strncmp(symbol->name, hint, strlen(hint)) == 0;
-    if (ours) return before->dims[axis];
+/* What the symbol of a size that depends on data is called, up to the part that makes it unique. */
+static const char *fresh_hint(const Value *value, int axis) {
+  char *hint = arena_printf(value->graph->ctx->arena, "%s_size%d", value->name, axis);
+  for (char *c = hint; *c != '\0'; c++) {
+    bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+    if (!plain) *c = '_';
   }
-  return dim_fresh(ctx->dims, hint, 0, bound->hi);
+  if (*hint >= '0' && *hint <= '9') *hint = '_';
+  return hint;
+}
+
+static bool is_fresh(const Value *value, int axis) {
+  const DimAtom *symbol = dim_as_symbol(value->type.dims[axis]);
+  const char *hint = symbol == NULL ? "" : fresh_hint(value, axis);
+  return symbol != NULL && strncmp(symbol->name, hint, strlen(hint)) == 0;
+}
+
+const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
+  DimTable *t = infer_dims(node);
+  Value *value = node_out(node, i);
+  int64_t hi = bound == NULL ? INT64_MAX : bound->hi;
+  if (value == NULL) return dim_fresh(t, "size", 0, hi);
+  if (value->type.kind == TYPE_TENSOR && axis < value->type.rank) {
+    const Dim *before = value->type.dims[axis];
+    if (is_fresh(value, axis)) return before;
+    if (before->hi < hi) hi = before->hi; /* as declared */
+  }
+  return dim_fresh(t, fresh_hint(value, axis), 0, hi);
+}
+
+static bool inputs_mention(const Node *node, const DimAtom *symbol) {
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    const Value *value = node->in[i].value;
+    if (value == NULL || value->type.kind != TYPE_TENSOR) continue;
+    for (int axis = 0; axis < value->type.rank; axis++) {
+      if (dim_mentions(value->type.dims[axis], symbol)) return true;
+    }
+  }
+  return false;
+}
+
+bool node_sizes_from_data(const Node *node) {
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    const Value *value = node->out[i];
+    if (value == NULL || value->type.kind != TYPE_TENSOR) continue;
+    for (int axis = 0; axis < value->type.rank; axis++) {
+      if (!is_fresh(value, axis)) continue;
+      if (!inputs_mention(node, dim_as_symbol(value->type.dims[axis]))) return true;
+    }
+  }
+  return false;
 }
 
 /* The sizes of one tensor, zeros left out, multiply without overflow. */

@@ -126,11 +126,26 @@ bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, con
 const Dim *const *infer_contents(const Node *node, uint32_t i, uint32_t *n);
 /* The same where every element is a constant: true with up to `max` values. */
 bool infer_constant_ints(const Node *node, uint32_t i, int64_t *values, uint32_t max, uint32_t *n);
+/* The number of integers in input `i`, a vector (or scalar: 1) of at most MAX_RANK of them. */
+bool infer_length(const Node *node, uint32_t i, int *n);
 /* Sets the contents of output `i`. */
 void infer_set_contents(Node *node, uint32_t i, const Dim *const *contents, uint32_t n);
-/* A fresh size for a data-dependent axis of output `i`, at most `bound`. Returns the size it had
- * when the node was inferred before, so that repeated inference is stable. */
+/* Output 0 has the contents of input `i`, where they are known. */
+void infer_pass_contents(Node *node, uint32_t i);
+/* Contents of all outputs of an operator that only moves elements: `data` has bit i for each input
+ * whose elements it moves; the other inputs must be constant. */
+void infer_move_contents(Node *node, uint32_t data);
+/* Contents of output 0 of an elementwise operator of all inputs. The function returns NULL where
+ * the result is no provable integer. */
+typedef const Dim *infer_element(const Node *node, const Dim *const *args);
+void infer_map_contents(Node *node, infer_element *element);
+/* Sizes that must agree, the more definite of them; NULL (reported) when they never do. */
+const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const Dim *b);
+/* A fresh size for a data-dependent axis of output `i`, at most `bound` (NULL: any). Returns the
+ * size it had when the node was inferred before, so that repeated inference is stable. */
 const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound);
+/* Whether some size of the node's outputs is such: known only after its kernel has run. */
+bool node_sizes_from_data(const Node *node);
 /* The context's table of dims. */
 static inline DimTable *infer_dims(const Node *node) {
   return node->graph->ctx->dims;

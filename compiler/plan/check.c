@@ -102,3 +102,266 @@ const char *plan_check_slots(Arena *arena, const PlanSlot *slots, size_t n, size
   arena_drop(scratch);
   return fault;
 }
+
+/* ---- steps ------------------------------------------------------------------------------------
+ */
+
+/* What is known of a buffer. Times count all steps, nested ones in place. */
+typedef struct Track {
+  uint32_t born, died;    /* first and last access; 0: none yet */
+  uint32_t reads, writes; /* time of the last step that declares the access */
+  bool written, in_then;  /* on the path at hand */
+} Track;
+
+/* A pair of buffers that the step at this time lets share memory. */
+typedef struct Allowed {
+  const InPlace *pair;
+  uint32_t time;
+} Allowed;
+
+typedef Vec(uint32_t) Ids;
+
+typedef struct Checker {
+  Arena *arena, *scratch;
+  const Steps *root;
+  Track *tracks; /* by buffer id */
+  uint32_t n, time;
+  Vec(Allowed) allowed;
+  Ids written; /* buffers written on the path at hand, in order */
+  const char *fault;
+} Checker;
+
+/* Records what is wrong at a step. Always false. */
+static bool fault(Checker *c, const Step *step, const char *what, const Buffer *buffer) {
+  c->fault =
+      arena_printf(c->arena, "step %u %s buffer %u '%s'", step->id, what, buffer->id, buffer->name);
+  return false;
+}
+
+static bool known(const Checker *c, const Buffer *buffer) {
+  return buffer->id < c->n && c->root->buffers.data[buffer->id] == buffer;
+}
+
+static bool see(Checker *c, const Step *step, const Buffer *buffer) {
+  if (!known(c, buffer)) return fault(c, step, "has the unknown", buffer);
+  Track *track = &c->tracks[buffer->id];
+  if (buffer->scratch && track->born != 0 && track->born != c->time) {
+    return fault(c, step, "is not the only one with the scratch", buffer);
+  }
+  if (track->born == 0) track->born = c->time;
+  track->died = c->time;
+  return true;
+}
+
+static bool check_read(Checker *c, const Step *step, const Buffer *buffer) {
+  if (!see(c, step, buffer)) return false;
+  bool given = buffer->place == BUFFER_INPUT || buffer->place == BUFFER_WEIGHT;
+  if (!given && !c->tracks[buffer->id].written) {
+    return fault(c, step, "reads before anything was written to", buffer);
+  }
+  c->tracks[buffer->id].reads = c->time;
+  return true;
+}
+
+static bool check_write(Checker *c, const Step *step, const Buffer *buffer) {
+  if (!see(c, step, buffer)) return false;
+  if (buffer->place == BUFFER_INPUT || buffer->place == BUFFER_WEIGHT) {
+    return fault(c, step, "writes to the read-only", buffer);
+  }
+  Track *track = &c->tracks[buffer->id];
+  track->writes = c->time;
+  if (!track->written) vec_push(c->scratch, &c->written, buffer->id);
+  track->written = true;
+  return true;
+}
+
+/* ---- accesses are declared ---------------------------------------------------------------------
+ */
+
+static bool reads(Checker *c, const Step *step, const Buffer *buffer) {
+  if (buffer == NULL || (known(c, buffer) && c->tracks[buffer->id].reads == c->time)) return true;
+  return fault(c, step, "does not declare that it reads", buffer);
+}
+
+static bool writes(Checker *c, const Step *step, const Buffer *buffer) {
+  if (buffer == NULL || (known(c, buffer) && c->tracks[buffer->id].writes == c->time)) return true;
+  return fault(c, step, "does not declare that it writes", buffer);
+}
+
+static bool check_program(Checker *c, const Step *step, const RowProgram *program) {
+  VEC_EACH(const RowInst, inst, &program->insts) {
+    if (inst->op != ROW_LOAD || inst->operand == ROW_ACCUMULATORS) continue;
+    if (!reads(c, step, program->operands.data[inst->operand].buffer)) return false;
+  }
+  VEC_EACH(const RowStore, store, &program->stores) {
+    if (!writes(c, step, program->operands.data[store->operand].buffer)) return false;
+  }
+  return writes(c, step, program->row_buffer);
+}
+
+static bool check_kernel(Checker *c, const Step *step, const Kernel *kernel) {
+  VEC_EACH(const Field, field, &kernel->fields) {
+    if (field->kind != FIELD_OPERAND && field->kind != FIELD_SCRATCH) continue;
+    const Buffer *buffer = field->operand.buffer;
+    if (!(field->written ? writes : reads)(c, step, buffer)) return false;
+  }
+  return kernel->epilogue == NULL || check_program(c, step, kernel->epilogue);
+}
+
+static bool check_call(Checker *c, const Step *step, const Call *call) {
+  for (uint32_t i = 0; i < call->n_in; i++) {
+    if (!reads(c, step, call->in[i].buffer)) return false;
+  }
+  for (uint32_t i = 0; i < call->n_out; i++) {
+    if (!writes(c, step, call->out[i].buffer)) return false;
+  }
+  return writes(c, step, call->scratch);
+}
+
+static bool check_steps(Checker *c, const Steps *steps);
+
+/* Takes back what was written since `mark`; returns it. */
+static Ids rewind_writes(Checker *c, size_t mark) {
+  Ids ids = {0};
+  for (size_t i = mark; i < c->written.len; i++) {
+    c->tracks[c->written.data[i]].written = false;
+    vec_push(c->scratch, &ids, c->written.data[i]);
+  }
+  c->written.len = mark;
+  return ids;
+}
+
+/* Behind the branches only that is written which both have written. */
+static bool check_branches(Checker *c, const Step *step, const Branches *branches) {
+  size_t mark = c->written.len;
+  if (!reads(c, step, branches->condition.buffer)) return false;
+  if (!check_steps(c, branches->then_steps)) return false;
+  Ids then_ids = rewind_writes(c, mark);
+  if (!check_steps(c, branches->else_steps)) return false;
+  Ids else_ids = rewind_writes(c, mark);
+  VEC_EACH(const uint32_t, id, &then_ids) c->tracks[*id].in_then = true;
+  VEC_EACH(const uint32_t, id, &else_ids) {
+    if (!c->tracks[*id].in_then) continue;
+    c->tracks[*id].written = true;
+    vec_push(c->scratch, &c->written, *id);
+  }
+  VEC_EACH(const uint32_t, id, &then_ids) c->tracks[*id].in_then = false;
+  return true;
+}
+
+static bool check_kind(Checker *c, const Step *step) {
+  switch (step->kind) {
+  case STEP_ROW:
+  case STEP_COPY: return check_program(c, step, &step->row);
+  case STEP_CONTRACTION:
+  case STEP_ATTENTION: return check_kernel(c, step, &step->kernel);
+  case STEP_CALL:
+    return !step->reference ? check_kernel(c, step, &step->kernel)
+                                         : check_call(c, step, &step->call);
+  case STEP_IF: return check_branches(c, step, &step->branches);
+  case STEP_LOOP: break;
+  }
+  c->fault = arena_printf(c->arena, "step %u is of an unknown kind", step->id);
+  return false;
+}
+
+static bool check_step(Checker *c, const Step *step) {
+  c->time++;
+  VEC_EACH(Buffer *const, buffer, &step->reads) {
+    if (!check_read(c, step, *buffer)) return false;
+  }
+  VEC_EACH(Buffer *const, buffer, &step->writes) {
+    if (!check_write(c, step, *buffer)) return false;
+  }
+  VEC_EACH(const InPlace, pair, &step->in_place) {
+    if (!reads(c, step, pair->in) || !writes(c, step, pair->out)) return false;
+    Allowed allowed = {.pair = pair, .time = c->time};
+    vec_push(c->scratch, &c->allowed, allowed);
+  }
+  return check_kind(c, step);
+}
+
+static bool check_steps(Checker *c, const Steps *steps) {
+  VEC_EACH(Step *const, step, &steps->steps) {
+    if (!check_step(c, *step)) return false;
+  }
+  return true;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+static bool check_bounds(Checker *c, size_t arena_bytes) {
+  VEC_EACH(Buffer *const, each, &c->root->buffers) {
+    const Buffer *buffer = *each;
+    const char *wrong = NULL;
+    if (buffer->place == BUFFER_OUTPUT && !c->tracks[buffer->id].written) {
+      wrong = "output is never written";
+    }
+    if (buffer->place == BUFFER_WEIGHT && buffer->index >= c->root->weights.len) {
+      wrong = "weight does not exist";
+    }
+    if (buffer->place == BUFFER_ARENA) {
+      if (buffer->offset % ARENA_ALIGN != 0) wrong = "offset is not aligned";
+      if (buffer->bytes > arena_bytes || buffer->offset > arena_bytes - buffer->bytes) {
+        wrong = "end is outside of the arena";
+      }
+    }
+    if (wrong == NULL) continue;
+    c->fault = arena_printf(c->arena, "buffer %u '%s': its %s", buffer->id, buffer->name, wrong);
+    return false;
+  }
+  return true;
+}
+
+/* Times are halved so that, where a step allows it and the input dies there, the output is born
+ * after that in the same place. */
+static void allow_in_place(const Checker *c, Hold *holds) {
+  VEC_EACH(const Allowed, allowed, &c->allowed) {
+    const Buffer *in = allowed->pair->in, *out = allowed->pair->out;
+    if (c->tracks[in->id].died != allowed->time || c->tracks[out->id].born != allowed->time)
+      continue;
+    if (in->place != BUFFER_ARENA || out->place != BUFFER_ARENA || in == out) continue;
+    if (in->offset != out->offset || out->bytes > in->bytes) continue;
+    holds[in->id].until = 2 * (uint64_t)allowed->time;
+    holds[out->id].from = 2 * (uint64_t)allowed->time + 1;
+  }
+}
+
+static bool check_overlaps(Checker *c) {
+  Hold *holds = ARENA_ARRAY(c->scratch, c->n, Hold);
+  for (uint32_t i = 0; i < c->n; i++) {
+    const Buffer *buffer = c->root->buffers.data[i];
+    if (buffer->place != BUFFER_ARENA || c->tracks[i].born == 0) continue;
+    holds[i] = (Hold){.from = 2 * (uint64_t)c->tracks[i].born,
+                      .until = 2 * (uint64_t)c->tracks[i].died + 1,
+                      .begin = buffer->offset,
+                      .end = buffer->offset + buffer->bytes,
+                      .id = i};
+  }
+  allow_in_place(c, holds);
+  const Hold *pair[2];
+  if (disjoint(c->scratch, holds, c->n, pair)) return true;
+  const Buffer *a = c->root->buffers.data[pair[0]->id], *b = c->root->buffers.data[pair[1]->id];
+  c->fault = arena_printf(c->arena, "buffers %u '%s' and %u '%s' overlap while both live", a->id,
+                          a->name, b->id, b->name);
+  return false;
+}
+
+static bool check_ids(Checker *c) {
+  for (uint32_t i = 0; i < c->n; i++) {
+    if (c->root->buffers.data[i]->id == i) continue;
+    c->fault = arena_printf(c->arena, "buffer %u has the number of another", i);
+    return false;
+  }
+  return true;
+}
+
+const char *plan_check(const Steps *steps, size_t arena_bytes) {
+  Checker c = {.arena = steps->ctx->arena, .root = steps, .n = (uint32_t)steps->buffers.len};
+  c.scratch = arena_scratch(c.arena);
+  c.tracks = ARENA_ARRAY(c.scratch, c.n, Track);
+  if (check_ids(&c) && check_steps(&c, steps) && check_bounds(&c, arena_bytes)) check_overlaps(&c);
+  arena_drop(c.scratch);
+  return c.fault;
+}

@@ -253,6 +253,21 @@ int32_t onnxc_rt_axis(int64_t axis, int32_t rank) {
   return (int32_t)(axis < 0 ? axis + rank : axis);
 }
 
+int64_t onnxc_rt_index(int64_t index, int64_t dim) {
+  if (index < -dim || index >= dim) return -1;
+  return index < 0 ? index + dim : index;
+}
+
+int onnxc_rt_set_dim(const onnxc_rt_tensor *t, int32_t axis, int64_t size) {
+  if (size < 0 || size > t->dims[axis]) return 0;
+  t->dims[axis] = size;
+  return 1;
+}
+
+int onnxc_rt_attr_is(const onnxc_rt_attr *attr, const char *text) {
+  return attr->present && strcmp(attr->s, text) == 0;
+}
+
 void onnxc_rt_walk_init(onnxc_rt_walk *walk, const int64_t *dims, int32_t rank) {
   memset(walk, 0, sizeof *walk);
   walk->rank = rank;

@@ -1,0 +1,145 @@
+/* Symbolic contents: the integers of small tensors that compute shapes, followed through operators.
+ */
+#include "ir/interpret.h"
+#include "ops/op.h"
+#include "reference/element.h"
+
+void infer_pass_contents(Node *node, uint32_t i) {
+  uint32_t n;
+  const Dim *const *contents = infer_contents(node, i, &n);
+  if (contents != NULL) infer_set_contents(node, 0, contents, n);
+}
+
+/* Whether a tensor of constant sizes may have contents. */
+static bool small_static(const Type *type, int64_t *dims) {
+  if (!type_static(type, dims)) return false;
+  int64_t count = 1;
+  for (int i = 0; i < type->rank; i++) {
+    if (__builtin_mul_overflow(count, dims[i], &count)) return false;
+  }
+  return count <= MAX_CONTENTS;
+}
+
+/* ---- moved elements ----------------------------------------------------------------------------
+ * The operator itself tells where each element goes: its kernel runs on tensors whose elements are
+ * numbers, and each number in the result says which element of which input came there. */
+
+typedef struct Moves {
+  const Dim **pool; /* contents of all data inputs, one after another */
+  uint32_t n_pool;
+} Moves;
+
+/* A number stored in the bits of an element, whatever its type. */
+static void put_number(const Tensor *tensor, uint32_t i, uint32_t number) {
+  size_t size = (size_t)dtype_info(tensor->dtype)->bits / 8;
+  unsigned char *at = (unsigned char *)(uintptr_t)tensor->data + i * size;
+  at[0] = (unsigned char)number;
+  if (size > 1) at[1] = (unsigned char)(number >> 8);
+}
+
+static uint32_t get_number(const Tensor *tensor, uint32_t i) {
+  size_t size = (size_t)dtype_info(tensor->dtype)->bits / 8;
+  const unsigned char *at = (const unsigned char *)tensor->data + i * size;
+  return at[0] | (size > 1 ? (uint32_t)at[1] << 8 : 0);
+}
+
+/* Input `i` with numbers in place of its elements; NULL when its contents are not known. */
+static const Tensor *numbered(const Node *node, uint32_t i, Moves *moves) {
+  int64_t dims[MAX_RANK];
+  uint32_t n;
+  const Type *type = &node_in(node, i)->type;
+  const Dim *const *contents = infer_contents(node, i, &n);
+  int bits = dtype_info(type->dtype)->bits;
+  if (contents == NULL || !small_static(type, dims) || bits < 8) return NULL;
+  if (moves->n_pool + n > (bits == 8 ? 256u : 3u * MAX_CONTENTS)) return NULL;
+  Tensor *tensor = tensor_new(node->graph->ctx, type->dtype, type->rank, dims);
+  if (tensor == NULL || tensor->count != n) return NULL;
+  for (uint32_t k = 0; k < n; k++) {
+    put_number(tensor, k, moves->n_pool);
+    moves->pool[moves->n_pool++] = contents[k];
+  }
+  return tensor;
+}
+
+static const Tensor *constant_ints(const Node *node, uint32_t i) {
+  int64_t dims[MAX_RANK], values[MAX_CONTENTS];
+  uint32_t n;
+  const Value *value = node_in(node, i);
+  if (value->constant != NULL) return value->constant;
+  if (!infer_constant_ints(node, i, values, MAX_CONTENTS, &n)) return NULL;
+  if (!small_static(&value->type, dims)) return NULL;
+  Tensor *tensor = tensor_new(node->graph->ctx, value->type.dtype, value->type.rank, dims);
+  if (tensor == NULL || tensor->count != n) return NULL;
+  onnxc_rt_tensor t = {.data = (void *)(uintptr_t)tensor->data, .dtype = (int32_t)tensor->dtype};
+  for (uint32_t k = 0; k < n; k++) onnxc_rt_store_i64(&t, k, values[k]);
+  return tensor;
+}
+
+static bool gather_inputs(const Node *node, uint32_t data, Moves *moves, const Tensor **inputs) {
+  for (uint32_t i = 0; i < node->n_formal; i++) {
+    if (node_in(node, i) == NULL) continue;
+    bool moved = i < 32 && (data >> i & 1) != 0;
+    inputs[i] = moved ? numbered(node, i, moves) : constant_ints(node, i);
+    if (inputs[i] == NULL) return false;
+  }
+  return true;
+}
+
+static bool outputs_small(const Node *node) {
+  int64_t dims[MAX_RANK];
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] != NULL && !small_static(&node->out[i]->type, dims)) return false;
+  }
+  return true;
+}
+
+static void take_moved(Node *node, uint32_t i, const Tensor *result, const Moves *moves) {
+  const Dim *contents[MAX_CONTENTS];
+  if (result == NULL || result->count > MAX_CONTENTS) return;
+  for (uint32_t k = 0; k < result->count; k++) contents[k] = moves->pool[get_number(result, k)];
+  infer_set_contents(node, i, contents, (uint32_t)result->count);
+}
+
+void infer_move_contents(Node *node, uint32_t data) {
+  enum { MAX_ENDS = 64 };
+  const Tensor *inputs[MAX_ENDS] = {0}, *outputs[MAX_ENDS] = {0};
+  const Dim *pool[3 * MAX_CONTENTS];
+  int error;
+  if (node->n_formal > MAX_ENDS || node->n_out > MAX_ENDS || !outputs_small(node)) return;
+  Context *ctx = node->graph->ctx;
+  Moves moves = {.pool = pool};
+  if (!gather_inputs(node, data, &moves, inputs)) return;
+  if (!interpret_node(node, inputs, outputs, ctx->arena, 1 << 16, &error)) return;
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] != NULL) take_moved(node, i, outputs[i], &moves);
+  }
+}
+
+/* ---- computed elements -------------------------------------------------------------------------
+ */
+
+enum { MAX_ARGS = ONNXC_RT_WALK_OPERANDS };
+
+void infer_map_contents(Node *node, infer_element *element) {
+  int64_t dims[MAX_RANK], in_dims[MAX_RANK];
+  const Dim *const *contents[MAX_ARGS], *result[MAX_CONTENTS];
+  onnxc_rt_walk walk;
+  if (node->n_formal > MAX_ARGS || node_out(node, 0) == NULL) return;
+  if (!small_static(&node->out[0]->type, dims)) return;
+  onnxc_rt_walk_init(&walk, dims, node->out[0]->type.rank);
+  for (uint32_t i = 0; i < node->n_formal; i++) {
+    uint32_t n;
+    contents[i] = infer_contents(node, i, &n);
+    if (contents[i] == NULL || !type_static(&node_in(node, i)->type, in_dims)) return;
+    onnxc_rt_walk_broadcast(&walk, in_dims, node_in(node, i)->type.rank);
+  }
+  DimTable *t = infer_dims(node);
+  (void)dims_overflowed(t);
+  for (int64_t k = 0; k < walk.count; k++, onnxc_rt_walk_next(&walk)) {
+    const Dim *args[MAX_ARGS];
+    for (uint32_t i = 0; i < node->n_formal; i++) args[i] = contents[i][walk.at[i]];
+    result[k] = element(node, args);
+    if (result[k] == NULL) return;
+  }
+  if (!dims_overflowed(t)) infer_set_contents(node, 0, result, (uint32_t)walk.count);
+}

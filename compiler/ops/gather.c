@@ -1,0 +1,339 @@
+/* Operators that pick or place elements by index or by value. */
+#include "onnxc_rt_reference.h"
+#include "ops/op.h"
+
+#include <string.h>
+
+/* Indices known at compile time lie within the axis. */
+static bool check_indices(const Node *node, uint32_t input, const Dim *size) {
+  const Tensor *indices = node_in(node, input)->constant;
+  int64_t dim;
+  if (indices == NULL || !dim_is_const(size, &dim)) return true;
+  for (size_t i = 0; i < indices->count; i++) {
+    int64_t index = tensor_i64(indices, i);
+    if (index < -dim || index >= dim) {
+      return node_error(node, DIAG_INVALID, "index %lld is outside the axis of %lld",
+                        (long long)index, (long long)dim);
+    }
+  }
+  return true;
+}
+
+/* Appends sizes [begin, end) of a type; false (reported) past the limit of ranks. */
+static bool append_dims(const Node *node, const Dim **dims, int *rank, const Type *from, int begin,
+                        int end) {
+  for (int i = begin; i < end; i++) {
+    if (*rank == MAX_RANK) return node_error(node, DIAG_LIMIT, "ranks end at %d", MAX_RANK);
+    dims[(*rank)++] = from->dims[i];
+  }
+  return true;
+}
+
+/* ---- Gather, GatherElements, GatherND ----------------------------------------------------------
+ */
+
+static bool gather_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
+  const Dim *dims[MAX_RANK];
+  int axis, rank = 0;
+  if (x == NULL || indices == NULL) return false;
+  if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+  if (!check_indices(node, 1, x->dims[axis])) return false;
+  bool fits = append_dims(node, dims, &rank, x, 0, axis) &&
+              append_dims(node, dims, &rank, indices, 0, indices->rank) &&
+              append_dims(node, dims, &rank, x, axis + 1, x->rank);
+  if (!fits) return false;
+  infer_output(node, 0, x->dtype, rank, dims);
+  infer_move_contents(node, 1);
+  return true;
+}
+
+const OpDef op_Gather = {
+    .name = "Gather",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("axis", 0), {0}},
+    .infer = gather_infer,
+    OP_KERNEL(onnxc_rt_ref_gather),
+};
+
+/* Sizes of `part` do not exceed those of `whole`, the axis apart. */
+static bool check_within(const Node *node, const Type *part, const Type *whole, int axis) {
+  if (part->rank != whole->rank) {
+    return node_error(node, DIAG_INVALID, "indices have rank %d, the data %d", part->rank,
+                      whole->rank);
+  }
+  for (int i = 0; i < part->rank; i++) {
+    if (i != axis && part->dims[i]->lo > whole->dims[i]->hi) {
+      return node_error(node, DIAG_INVALID, "indices are larger than the data along axis %d", i);
+    }
+  }
+  return true;
+}
+
+static bool gather_elements_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
+  int axis;
+  if (x == NULL || indices == NULL) return false;
+  if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+  if (!check_within(node, indices, x, axis)) return false;
+  if (!check_indices(node, 1, x->dims[axis])) return false;
+  infer_output(node, 0, x->dtype, x->rank, indices->dims);
+  infer_move_contents(node, 1);
+  return true;
+}
+
+const OpDef op_GatherElements = {
+    .name = "GatherElements",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("axis", 0), {0}},
+    .infer = gather_elements_infer,
+    OP_KERNEL(onnxc_rt_ref_gather_elements),
+};
+
+/* The length of the index tuples that input 1 holds; -1: reported. */
+static int tuple_length(const Node *node, const Type *indices, int most) {
+  int64_t depth;
+  if (indices->rank < 1 || !dim_is_const(indices->dims[indices->rank - 1], &depth)) {
+    node_error(node, DIAG_UNSUPPORTED, "the last size of indices must be constant");
+    return -1;
+  }
+  if (depth < 1 || depth > most) {
+    node_error(node, DIAG_INVALID, "index tuples have %lld elements, for %d axes", (long long)depth,
+               most);
+    return -1;
+  }
+  return (int)depth;
+}
+
+static bool gather_nd_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
+  const Dim *dims[MAX_RANK];
+  int rank = 0;
+  if (x == NULL || indices == NULL) return false;
+  int64_t batch = op_param_i(node, "batch_dims");
+  if (batch < 0 || batch >= x->rank || batch >= indices->rank) {
+    return node_error(node, DIAG_INVALID, "batch_dims is %lld", (long long)batch);
+  }
+  int depth = tuple_length(node, indices, x->rank - (int)batch);
+  if (depth < 0) return false;
+  for (int i = 0; i < batch; i++) {
+    if (infer_equal(node, "batch sizes", x->dims[i], indices->dims[i]) == NULL) return false;
+  }
+  bool fits = append_dims(node, dims, &rank, indices, 0, indices->rank - 1) &&
+              append_dims(node, dims, &rank, x, (int)batch + depth, x->rank);
+  if (!fits) return false;
+  infer_output(node, 0, x->dtype, rank, dims);
+  infer_move_contents(node, 1);
+  return true;
+}
+
+const OpDef op_GatherND = {
+    .name = "GatherND",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("batch_dims", 0), {0}},
+    .infer = gather_nd_infer,
+    OP_KERNEL(onnxc_rt_ref_gather_nd),
+};
+
+/* ---- ScatterElements, ScatterND ----------------------------------------------------------------
+ */
+
+static bool plain_scatter(const Node *node) {
+  return strcmp(op_param_s(node, "reduction"), "none") == 0;
+}
+
+static bool check_reduction(const Node *node) {
+  static const char *const known[] = {"none", "add", "mul", "max", "min"};
+  const char *reduction = op_param_s(node, "reduction");
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcmp(reduction, known[i]) == 0) return true;
+  }
+  return node_error(node, DIAG_INVALID, "unknown reduction '%s'", reduction);
+}
+
+static bool equal_sizes(const Node *node, const Type *a, int a_at, const Type *b, int b_at, int n) {
+  for (int i = 0; i < n; i++) {
+    const Dim *p = a->dims[a_at + i], *q = b->dims[b_at + i];
+    if (infer_equal(node, "sizes of the updates and of their places", p, q) == NULL) return false;
+  }
+  return true;
+}
+
+static bool scatter_elements_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
+  const Type *updates = infer_tensor(node, 2);
+  int axis;
+  if (x == NULL || indices == NULL || updates == NULL || !check_reduction(node)) return false;
+  if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+  if (!check_within(node, indices, x, axis)) return false;
+  if (updates->rank != indices->rank) {
+    return node_error(node, DIAG_INVALID, "updates and indices have different ranks");
+  }
+  if (!equal_sizes(node, updates, 0, indices, 0, indices->rank)) return false;
+  if (!check_indices(node, 1, x->dims[axis])) return false;
+  infer_output(node, 0, x->dtype, x->rank, x->dims);
+  if (plain_scatter(node)) infer_move_contents(node, 1 | 1 << 2);
+  return true;
+}
+
+const OpDef op_ScatterElements = {
+    .name = "ScatterElements",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("axis", 0), PARAM_STRING("reduction", "none"), {0}},
+    .infer = scatter_elements_infer,
+    OP_KERNEL(onnxc_rt_ref_scatter_elements),
+};
+
+static bool scatter_nd_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
+  const Type *updates = infer_tensor(node, 2);
+  if (x == NULL || indices == NULL || updates == NULL || !check_reduction(node)) return false;
+  int depth = tuple_length(node, indices, x->rank);
+  if (depth < 0) return false;
+  int places = indices->rank - 1, slice = x->rank - depth;
+  if (updates->rank != places + slice) {
+    return node_error(node, DIAG_INVALID, "updates have rank %d instead of %d", updates->rank,
+                      places + slice);
+  }
+  if (!equal_sizes(node, updates, 0, indices, 0, places)) return false;
+  if (!equal_sizes(node, updates, places, x, depth, slice)) return false;
+  infer_output(node, 0, x->dtype, x->rank, x->dims);
+  if (plain_scatter(node)) infer_move_contents(node, 1 | 1 << 2);
+  return true;
+}
+
+const OpDef op_ScatterND = {
+    .name = "ScatterND",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_STRING("reduction", "none"), {0}},
+    .infer = scatter_nd_infer,
+    OP_KERNEL(onnxc_rt_ref_scatter_nd),
+};
+
+/* ---- NonZero, Compress -------------------------------------------------------------------------
+ */
+
+static bool non_zero_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  if (x == NULL) return false;
+  const Dim *dims[2] = {dim_const(infer_dims(node), x->rank),
+                        infer_fresh(node, 0, 1, type_count(node->graph->ctx, x))};
+  infer_output(node, 0, ONNXC_RT_I64, 2, dims);
+  return true;
+}
+
+const OpDef op_NonZero = {
+    .name = "NonZero",
+    .domain = "",
+    .flags = OP_DATA_DEPENDENT,
+    .infer = non_zero_infer,
+    OP_KERNEL(onnxc_rt_ref_non_zero),
+};
+
+static bool compress_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0), *condition = infer_tensor(node, 1);
+  const Dim *dims[MAX_RANK];
+  int axis = 0, rank = 1;
+  if (x == NULL || condition == NULL) return false;
+  if (condition->rank != 1) return node_error(node, DIAG_INVALID, "condition must be a vector");
+  const Dim *bound = type_count(node->graph->ctx, x);
+  if (node_attr(node, "axis") != NULL) {
+    if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+    rank = x->rank;
+    bound = x->dims[axis];
+    memcpy(dims, x->dims, (size_t)rank * sizeof *dims);
+  }
+  dims[axis] = infer_fresh(node, 0, axis, dim_min(infer_dims(node), bound, condition->dims[0]));
+  infer_output(node, 0, x->dtype, rank, dims);
+  return true;
+}
+
+const OpDef op_Compress = {
+    .name = "Compress",
+    .domain = "",
+    .flags = OP_DATA_DEPENDENT,
+    .params = (const OpParam[]){PARAM_OPTIONAL("axis", ATTR_INT), {0}},
+    .infer = compress_infer,
+    OP_KERNEL(onnxc_rt_ref_compress),
+};
+
+/* ---- OneHot, TopK ------------------------------------------------------------------------------
+ */
+
+/* The size that input `i` (one number of any type) gives to an axis of outputs; NULL: reported. */
+static const Dim *size_input(Node *node, uint32_t i, int axis, const Dim *bound) {
+  const Value *value = node_in(node, i);
+  uint32_t n;
+  if (infer_tensor(node, i) == NULL) return NULL;
+  const Dim *const *contents = infer_contents(node, i, &n);
+  const Dim *size = NULL;
+  if (contents != NULL && n == 1) size = contents[0];
+  if (size == NULL && value->constant != NULL && value->constant->count == 1) {
+    size = dim_const(infer_dims(node), tensor_i64(value->constant, 0));
+  }
+  if (size == NULL) return infer_fresh(node, 0, axis, bound);
+  if (size->hi >= 0) return size;
+  node_error(node, DIAG_INVALID, "input %u is a negative size", i);
+  return NULL;
+}
+
+static bool one_hot_infer(Node *node) {
+  const Type *indices = infer_tensor(node, 0), *values = infer_tensor(node, 2);
+  const Dim *dims[MAX_RANK];
+  int axis, rank = 0;
+  if (indices == NULL || values == NULL) return false;
+  if (!infer_axis(node, op_param_i(node, "axis"), indices->rank + 1, &axis)) return false;
+  if (indices->rank == MAX_RANK) {
+    return node_error(node, DIAG_LIMIT, "ranks end at %d", MAX_RANK);
+  }
+  const Dim *depth = size_input(node, 1, axis, NULL);
+  if (depth == NULL) return false;
+  append_dims(node, dims, &rank, indices, 0, axis);
+  dims[rank++] = depth;
+  append_dims(node, dims, &rank, indices, axis, indices->rank);
+  infer_output(node, 0, values->dtype, rank, dims);
+  return true;
+}
+
+const OpDef op_OneHot = {
+    .name = "OneHot",
+    .domain = "",
+    .shape_inputs = 1 << 1,
+    .params = (const OpParam[]){PARAM_INT("axis", -1), {0}},
+    .infer = one_hot_infer,
+    OP_KERNEL(onnxc_rt_ref_one_hot),
+};
+
+static bool top_k_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  const Dim *dims[MAX_RANK];
+  int axis;
+  if (x == NULL || !infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+  memcpy(dims, x->dims, (size_t)x->rank * sizeof *dims);
+  dims[axis] = size_input(node, 1, axis, x->dims[axis]);
+  if (dims[axis] == NULL) return false;
+  if (dims[axis]->lo > x->dims[axis]->hi) {
+    return node_error(node, DIAG_INVALID, "k is larger than the axis");
+  }
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  infer_output(node, 1, ONNXC_RT_I64, x->rank, dims);
+  return true;
+}
+
+static const Dim *top_k_scratch(const Node *node) {
+  const Type *x = &node_in(node, 0)->type;
+  int64_t axis = op_param_i(node, "axis");
+  return dim_mul_i(infer_dims(node), x->dims[axis < 0 ? axis + x->rank : axis], 8);
+}
+
+const OpDef op_TopK = {
+    .name = "TopK",
+    .domain = "",
+    .shape_inputs = 1 << 1,
+    .params =
+        (const OpParam[]){
+            PARAM_INT("axis", -1), PARAM_INT("largest", 1), PARAM_INT("sorted", 1), {0}},
+    .infer = top_k_infer,
+    OP_KERNEL(onnxc_rt_ref_top_k),
+    .scratch = top_k_scratch,
+};

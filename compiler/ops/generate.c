@@ -1,0 +1,282 @@
+/* Conversions, running sums, and operators that make data from sizes. */
+#include "onnxc_rt_reference.h"
+#include "ops/builder.h"
+
+#include <math.h>
+
+/* ---- Cast, CastLike ----------------------------------------------------------------------------
+ */
+
+/* The interval of integers that a type holds; false for other types. */
+static bool integer_range(DType dtype, int64_t *lo, int64_t *hi) {
+  const DTypeInfo *info = dtype_info(dtype);
+  if (!dtype_is_integer(dtype)) return false;
+  int bits = info->cls == DTYPE_CLASS_INT ? info->bits - 1 : info->bits;
+  *hi = bits >= 63 ? INT64_MAX : ((int64_t)1 << bits) - 1;
+  *lo = info->cls == DTYPE_CLASS_INT ? -*hi - 1 : 0;
+  return true;
+}
+
+static const Dim *cast_element(const Node *node, const Dim *const *args) {
+  DimTable *t = infer_dims(node);
+  DType to = node->out[0]->type.dtype;
+  int64_t lo, hi, value;
+  if (to == ONNXC_RT_BOOL) {
+    if (dim_is_const(args[0], &value)) return dim_const(t, value != 0);
+    return dim_never_equal(t, args[0], dim_const(t, 0)) ? dim_const(t, 1) : NULL;
+  }
+  if (!integer_range(to, &lo, &hi)) return NULL;
+  /* What has no bound is a size, and sizes fit the types that models keep them in. */
+  bool fits = args[0]->lo >= lo && (args[0]->hi <= hi || args[0]->hi == INT64_MAX);
+  return fits ? args[0] : NULL;
+}
+
+static bool convert_infer(Node *node, DType to) {
+  const Type *x = infer_tensor(node, 0);
+  if (x == NULL) return false;
+  bool text = to == ONNXC_RT_STRING || x->dtype == ONNXC_RT_STRING;
+  if (text && to != x->dtype) {
+    return node_error(node, DIAG_UNSUPPORTED, "numbers are not converted from or to strings");
+  }
+  infer_output(node, 0, to, x->rank, x->dims);
+  return true;
+}
+
+static bool cast_infer(Node *node) {
+  int64_t to = op_param_i(node, "to");
+  if (to < 0 || to > INT32_MAX || dtype_info((int)to)->bits == 0) {
+    return node_error(node, DIAG_INVALID, "attribute 'to' (%lld) is no element type",
+                      (long long)to);
+  }
+  if (!convert_infer(node, (DType)to)) return false;
+  infer_map_contents(node, cast_element);
+  return true;
+}
+
+const OpDef op_Cast = {
+    .name = "Cast",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("saturate", 1),
+                                PARAM_STRING("round_mode", "up"),
+                                PARAM_REQUIRED("to", ATTR_INT),
+                                {0}},
+    .infer = cast_infer,
+    OP_KERNEL(onnxc_rt_ref_cast),
+};
+
+static bool cast_like_infer(Node *node) {
+  const Type *target = infer_tensor(node, 1);
+  return target != NULL && convert_infer(node, target->dtype);
+}
+
+static bool cast_like_decompose(Builder *b, Node *node) {
+  Value *x = node_in(node, 0);
+  Node *cast = build_node(b, "", "Cast", &x, 1, 1);
+  node_set_int(cast, "to", node_in(node, 1)->type.dtype);
+  node_set_int(cast, "saturate", op_param_i(node, "saturate"));
+  node_set_string(cast, "round_mode", op_param_s(node, "round_mode"));
+  build_replace(b, node, build_done(b, cast));
+  return true;
+}
+
+const OpDef op_CastLike = {
+    .name = "CastLike",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("saturate", 1), PARAM_STRING("round_mode", "up"), {0}},
+    .infer = cast_like_infer,
+    .decompose = cast_like_decompose,
+};
+
+/* ---- ConstantOfShape ---------------------------------------------------------------------------
+ */
+
+static void fill_contents(Node *node, const Tensor *value, int rank, const Dim *const *dims) {
+  DimTable *t = infer_dims(node);
+  const Dim *contents[MAX_CONTENTS];
+  int64_t count;
+  bool whole = dtype_is_integer(value->dtype) || value->dtype == ONNXC_RT_BOOL;
+  if (!whole || !dim_is_const(dim_product(t, dims, rank), &count) || count > MAX_CONTENTS) return;
+  for (int64_t i = 0; i < count; i++) contents[i] = dim_const(t, tensor_i64(value, 0));
+  infer_set_contents(node, 0, contents, (uint32_t)count);
+}
+
+static bool constant_of_shape_infer(Node *node) {
+  const Attr *value = op_param_list(node, "value");
+  const Dim *dims[MAX_RANK];
+  int rank;
+  uint32_t n;
+  if (!infer_length(node, 0, &rank)) return false;
+  if (value != NULL && value->tensor->count != 1) {
+    return node_error(node, DIAG_INVALID, "attribute 'value' must hold one element");
+  }
+  const Dim *const *shape = infer_contents(node, 0, &n);
+  for (int i = 0; i < rank; i++) {
+    dims[i] = shape != NULL ? shape[i] : infer_fresh(node, 0, i, NULL);
+    if (dims[i]->hi < 0) return node_error(node, DIAG_INVALID, "size %d is negative", i);
+  }
+  infer_output(node, 0, value != NULL ? value->tensor->dtype : ONNXC_RT_F32, rank, dims);
+  if (value != NULL) fill_contents(node, value->tensor, rank, dims);
+  return true;
+}
+
+static bool constant_of_shape_decompose(Builder *b, Node *node) {
+  const Attr *value = op_param_list(node, "value");
+  Context *ctx = b->graph->ctx;
+  Tensor *scalar = tensor_scalar_f32(ctx, 0);
+  if (value != NULL) {
+    *scalar = *value->tensor;
+    scalar->rank = 0;
+  }
+  Value *fill = graph_add_constant(b->graph, NULL, scalar);
+  build_replace(b, node, BUILD(b, "Expand", fill, node_in(node, 0)));
+  return true;
+}
+
+const OpDef op_ConstantOfShape = {
+    .name = "ConstantOfShape",
+    .domain = "",
+    .shape_inputs = 1,
+    .params = (const OpParam[]){PARAM_OPTIONAL("value", ATTR_TENSOR), {0}},
+    .infer = constant_of_shape_infer,
+    .decompose = constant_of_shape_decompose,
+};
+
+/* ---- Range -------------------------------------------------------------------------------------
+ */
+
+/* The number of steps where start, limit and delta are integers, delta of known sign. */
+static const Dim *range_size(Node *node, const Dim *start, const Dim *limit, const Dim *delta) {
+  DimTable *t = infer_dims(node);
+  if (delta->lo <= 0 && delta->hi >= 0) return NULL;
+  bool up = delta->lo > 0;
+  const Dim *distance = up ? dim_sub(t, limit, start) : dim_sub(t, start, limit);
+  const Dim *steps = dim_ceildiv(t, distance, up ? delta : dim_mul_i(t, delta, -1));
+  return dim_max(t, steps, dim_const(t, 0));
+}
+
+static const Dim *range_size_f64(Node *node) {
+  double v[3];
+  for (uint32_t i = 0; i < 3; i++) {
+    const Tensor *constant = node_in(node, i)->constant;
+    if (constant == NULL || constant->count != 1) return NULL;
+    v[i] = tensor_f64(constant, 0);
+  }
+  double size = ceil((v[1] - v[0]) / v[2]);
+  bool known = size < 9e18; /* false for NaN */
+  return known ? dim_const(infer_dims(node), size > 0 ? (int64_t)size : 0) : NULL;
+}
+
+static void range_contents(Node *node, const Dim *start, const Dim *delta, const Dim *size) {
+  DimTable *t = infer_dims(node);
+  const Dim *contents[MAX_CONTENTS];
+  int64_t n;
+  if (!dim_is_const(size, &n) || n > MAX_CONTENTS) return;
+  for (int64_t i = 0; i < n; i++) contents[i] = dim_add(t, start, dim_mul_i(t, delta, i));
+  infer_set_contents(node, 0, contents, (uint32_t)n);
+}
+
+static bool range_infer(Node *node) {
+  const Type *start = infer_tensor(node, 0);
+  const Dim *v[3], *size = NULL;
+  bool whole = true;
+  if (start == NULL) return false;
+  for (uint32_t i = 0; i < 3; i++) {
+    uint32_t n;
+    if (infer_tensor(node, i) == NULL) return false;
+    const Dim *const *contents = infer_contents(node, i, &n);
+    whole = whole && contents != NULL && n == 1;
+    if (whole) v[i] = contents[0];
+  }
+  const Tensor *delta = node_in(node, 2)->constant;
+  if (delta != NULL && delta->count == 1 && tensor_f64(delta, 0) == 0) {
+    return node_error(node, DIAG_INVALID, "delta is 0");
+  }
+  size = whole ? range_size(node, v[0], v[1], v[2]) : range_size_f64(node);
+  bool known = size != NULL;
+  if (!known) size = infer_fresh(node, 0, 0, NULL);
+  infer_output(node, 0, start->dtype, 1, &size);
+  if (known && whole) range_contents(node, v[0], v[2], size);
+  return true;
+}
+
+const OpDef op_Range = {
+    .name = "Range",
+    .domain = "",
+    .shape_inputs = 1 << 1,
+    .infer = range_infer,
+    OP_KERNEL(onnxc_rt_ref_range),
+};
+
+/* ---- EyeLike -----------------------------------------------------------------------------------
+ */
+
+static bool eye_like_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  if (x == NULL) return false;
+  if (x->rank != 2) return node_error(node, DIAG_INVALID, "the input must be a matrix");
+  const Attr *dtype = node_attr(node, "dtype");
+  infer_output(node, 0, dtype != NULL ? (DType)dtype->i : x->dtype, 2, x->dims);
+  return true;
+}
+
+const OpDef op_EyeLike = {
+    .name = "EyeLike",
+    .domain = "",
+    .shape_inputs = 1,
+    .params = (const OpParam[]){PARAM_INT("k", 0), PARAM_OPTIONAL("dtype", ATTR_INT), {0}},
+    .infer = eye_like_infer,
+    OP_KERNEL(onnxc_rt_ref_eye_like),
+};
+
+/* ---- CumSum, CumProd, Dropout ------------------------------------------------------------------
+ */
+
+static bool cumulative_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  int64_t given;
+  uint32_t n;
+  int axis;
+  if (x == NULL || infer_tensor(node, 1) == NULL) return false;
+  bool known = infer_constant_ints(node, 1, &given, 1, &n) && n == 1;
+  if (known && !infer_axis(node, given, x->rank, &axis)) return false;
+  infer_output(node, 0, x->dtype, x->rank, x->dims);
+  return true;
+}
+
+#define CUMULATIVE(Name, kernel_)                                                                  \
+  const OpDef op_##Name = {                                                                        \
+      .name = #Name,                                                                               \
+      .domain = "",                                                                                \
+      .params = (const OpParam[]){PARAM_INT("exclusive", 0), PARAM_INT("reverse", 0), {0}},        \
+      .infer = cumulative_infer,                                                                   \
+      OP_KERNEL(kernel_),                                                                          \
+  }
+
+CUMULATIVE(CumSum, onnxc_rt_ref_cum_sum);
+CUMULATIVE(CumProd, onnxc_rt_ref_cum_prod);
+
+static bool dropout_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  if (x == NULL) return false;
+  infer_output(node, 0, x->dtype, x->rank, x->dims);
+  infer_output(node, 1, ONNXC_RT_BOOL, x->rank, x->dims);
+  return true;
+}
+
+/* Inference only: without a mask, and with training_mode constant, it is the identity. */
+static bool dropout_decompose(Builder *b, Node *node) {
+  const Value *mode = node_in(node, 2);
+  bool trains = mode != NULL && (mode->constant == NULL || tensor_i64(mode->constant, 0) != 0);
+  if (trains || node_out(node, 1) != NULL) return false;
+  build_replace(b, node, BUILD(b, "Identity", node_in(node, 0)));
+  return true;
+}
+
+const OpDef op_Dropout = {
+    .name = "Dropout",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_OPTIONAL("seed", ATTR_INT), {0}},
+    .infer = dropout_infer,
+    OP_KERNEL(onnxc_rt_ref_dropout),
+    .decompose = dropout_decompose,
+};
