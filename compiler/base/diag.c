@@ -47,7 +47,7 @@ static int gravity(int code) {
 bool diag_verror(Diag *diag, DiagKind kind, DiagSite site, const char *format, va_list args) {
   keep(diag, site, "error: ", text_escape(diag->arena, arena_vprintf(diag->arena, format, args)));
   diag->errors++;
-  if (gravity(kind) > gravity(diag->exit_code)) diag->exit_code = kind;
+  if (gravity((int)kind) > gravity(diag->exit_code)) diag->exit_code = (int)kind;
   return false;
 }
 
@@ -75,7 +75,7 @@ int diag_exit_code(const Diag *diag) {
 }
 
 void diag_print(const Diag *diag, FILE *file) {
-  VEC_EACH (const char *, line, &diag->lines) fprintf(file, "%s\n", *line);
+  VEC_EACH(const char *, line, &diag->lines) fprintf(file, "%s\n", *line);
   if (diag->dropped != 0) fprintf(file, "%s: and %zu more\n", diag->file, diag->dropped);
 }
 

@@ -182,7 +182,7 @@ static bool check_known(Draft *d, const char *name, int kind) {
   if (known == NULL) return draft_error(d, DIAG_INVALID, "unknown attribute '%.200s'", name);
   if ((int)known->kind == kind) return true;
   return draft_error(d, DIAG_INVALID, "attribute '%s' is %s, not %s", name, schema_kind_name(kind),
-                     schema_kind_name(known->kind));
+                     schema_kind_name((int)known->kind));
 }
 
 static bool import_attr(Draft *d, const Onnx__AttributeProto *proto, const char *name) {

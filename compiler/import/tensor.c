@@ -108,7 +108,7 @@ static bool find_field(const Reader *r, Field *found) {
   if (fits) return true;
   return diag_error(r->source->ctx->diag, DIAG_INVALID, r->source->site,
                     "tensor '%s': %s cannot hold %s", r->proto->name == NULL ? "" : r->proto->name,
-                    field_names[*found], dtype_info(r->proto->data_type)->name);
+                    field_names[*found], dtype_info((DType)r->proto->data_type)->name);
 }
 
 /* Sizes must be representable even beside a zero. */
@@ -121,7 +121,7 @@ static bool check_sizes(const Reader *r) {
       return fault(r, "its size overflows");
     }
   }
-  bool fits = dtype_bytes(r->proto->data_type, count, &bytes) &&
+  bool fits = dtype_bytes((DType)r->proto->data_type, count, &bytes) &&
               !__builtin_mul_overflow(bytes, sizeof(TensorString), &count) && bytes < PTRDIFF_MAX;
   return fits || fault(r, "its size overflows");
 }

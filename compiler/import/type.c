@@ -71,7 +71,7 @@ static const Dim *import_dim(Inputs *in, const char *input, int axis,
 }
 
 static bool check_dtype(const Inputs *in, const char *input, int dtype) {
-  if (dtype_info(dtype)->bits != 0) return true;
+  if (dtype_info((DType)dtype)->bits != 0) return true;
   bool newer = dtype > 0 && dtype <= ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT6E3M2;
   return scope_error(in->scope, newer ? DIAG_UNSUPPORTED : DIAG_INVALID,
                      "input '%.200s': element type %d is not supported", input, dtype);

@@ -37,8 +37,8 @@ static const DTypeInfo table[] = {
 
 enum { ROWS = sizeof table / sizeof *table };
 
-const DTypeInfo *dtype_info(int dtype) {
-  return &table[dtype > 0 && dtype < ROWS ? dtype : 0];
+const DTypeInfo *dtype_info(DType dtype) {
+  return &table[(unsigned)dtype < ROWS ? (unsigned)dtype : 0];
 }
 
 DType dtype_by_name(const char *name) {
@@ -48,7 +48,7 @@ DType dtype_by_name(const char *name) {
   return DTYPE_NONE;
 }
 
-bool dtype_bytes(int dtype, size_t count, size_t *bytes) {
+bool dtype_bytes(DType dtype, size_t count, size_t *bytes) {
   size_t bits = (size_t)dtype_info(dtype)->bits, total;
   if (bits < 8) {
     *bytes = count / (8 / bits) + (count % (8 / bits) != 0);

@@ -31,18 +31,18 @@ typedef struct DTypeInfo {
 } DTypeInfo;
 
 /* Never NULL; the row of DTYPE_NONE for a number that names no type. */
-const DTypeInfo *dtype_info(int dtype);
+const DTypeInfo *dtype_info(DType dtype);
 /* By `name` or `onnx_name`; DTYPE_NONE when unknown. */
 DType dtype_by_name(const char *name);
 
-static inline bool dtype_is_float(int dtype) {
+static inline bool dtype_is_float(DType dtype) {
   return dtype_info(dtype)->cls == DTYPE_CLASS_FLOAT;
 }
-static inline bool dtype_is_integer(int dtype) {
+static inline bool dtype_is_integer(DType dtype) {
   return dtype_info(dtype)->cls == DTYPE_CLASS_INT || dtype_info(dtype)->cls == DTYPE_CLASS_UINT;
 }
 
 /* Bytes of `count` elements, packed types rounded up; false on overflow. */
-bool dtype_bytes(int dtype, size_t count, size_t *bytes);
+bool dtype_bytes(DType dtype, size_t count, size_t *bytes);
 
 #endif

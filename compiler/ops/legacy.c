@@ -13,7 +13,7 @@ static bool cut_axis(const Node *node, int rank, int *axis) {
  * the axes from `axis` on. */
 
 static const OpParam flat_softmax_params[] = {
-    PARAM_INT("axis", 1), PARAM_REQUIRED("op", ATTR_STRING), {NULL}};
+    PARAM_INT("axis", 1), PARAM_REQUIRED("op", ATTR_STRING), {0}};
 
 static bool flat_softmax_infer(Node *node) {
   const Type *x = infer_tensor(node, 0);
@@ -57,7 +57,7 @@ const OpDef op_onnxc_FlatSoftmax = {
  * Input 0 with axes of size 1 behind it, so that broadcasting lines its first axis up with `axis`
  * of input 1: the `axis` attribute that binary operators had before opset 7. */
 
-static const OpParam align_axis_params[] = {PARAM_REQUIRED("axis", ATTR_INT), {NULL}};
+static const OpParam align_axis_params[] = {PARAM_REQUIRED("axis", ATTR_INT), {0}};
 
 static bool align_axis_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *to = infer_tensor(node, 1);
