@@ -127,8 +127,10 @@ static bool constant_of_shape_decompose(Builder *b, Node *node) {
     *scalar = *value->tensor;
     scalar->rank = 0;
   }
-  Value *fill = graph_add_constant(b->graph, NULL, scalar);
-  build_replace(b, node, BUILD(b, "Expand", fill, node_in(node, 0)));
+  Value *inputs[2] = {graph_add_constant(b->graph, NULL, scalar), node_in(node, 0)};
+  Node *expand = build_node(b, "", "Expand", inputs, 2, 1);
+  expand->out[0]->type = node->out[0]->type; /* keeps sizes that depend on data the same */
+  build_replace(b, node, build_done(b, expand));
   return true;
 }
 

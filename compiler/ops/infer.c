@@ -1,5 +1,6 @@
 #include "ops/op.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- inputs ------------------------------------------------------------------------------------
@@ -89,20 +90,28 @@ const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const D
                dim_text(arena, b));
     return NULL;
   }
+  context_assume_equal(node->graph->ctx, a, b);
   return dim_is_const(a, NULL) ? a : b;
 }
 
 /* ---- broadcasting ------------------------------------------------------------------------------
  */
 
-/* The size that `a` and `b` broadcast to; NULL when they cannot. Two that may or may not be equal
- * are taken to be, which the generated function checks: a symbol never broadcasts as a 1. */
+/* The size that `a` and `b` broadcast to; NULL when they cannot. Sizes of which none is provably 1
+ * are taken to be equal. */
 static const Dim *broadcast_dim(Context *ctx, const Dim *a, const Dim *b) {
+  DimTable *t = ctx->dims;
   if (a == b || dim_is(b, 1)) return a;
   if (dim_is(a, 1)) return b;
-  if (dim_never_equal(ctx->dims, a, b)) return NULL;
-  context_assume_equal(ctx, a, b);
-  return dim_is_const(b, NULL) ? b : a;
+  if (!dim_never_equal(t, a, b)) {
+    context_assume_equal(ctx, a, b);
+    return dim_is_const(a, NULL) ? a : b;
+  }
+  const Dim *one = dim_const(t, 1);
+  bool a_may_be_1 = !dim_never_equal(t, a, one), b_may_be_1 = !dim_never_equal(t, b, one);
+  if (!a_may_be_1 && !b_may_be_1) return NULL;
+  context_assume_equal(ctx, a_may_be_1 ? a : b, one);
+  return a_may_be_1 ? b : a;
 }
 
 static bool broadcast_two(Node *node, const Type *type, int *rank, const Dim **dims) {
@@ -144,34 +153,19 @@ void infer_set_contents(Node *node, uint32_t i, const Dim *const *contents, uint
   value->n_contents = n;
 }
 
-/* What the symbol of a size that depends on data is called, up to the part that makes it unique. */
-static const char *fresh_hint(const Value *value, int axis) {
-  char *hint = arena_printf(value->graph->ctx->arena, "%s_size%d", value->name, axis);
-  for (char *c = hint; *c != '\0'; c++) {
-    bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
-    if (!plain) *c = '_';
-  }
-  if (*hint >= '0' && *hint <= '9') *hint = '_';
-  return hint;
-}
+/* How the symbol of a size that depends on data is known: its name has this in it, and no input of
+ * the node has the symbol. */
+#define FRESH_MARK "_size%d"
 
-static bool is_fresh(const Value *value, int axis) {
-  const DimAtom *symbol = dim_as_symbol(value->type.dims[axis]);
-  const char *hint = symbol == NULL ? "" : fresh_hint(value, axis);
-  return symbol != NULL && strncmp(symbol->name, hint, strlen(hint)) == 0;
-}
-
-const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
-  DimTable *t = infer_dims(node);
-  Value *value = node_out(node, i);
-  int64_t hi = bound == NULL ? INT64_MAX : bound->hi;
-  if (value == NULL) return dim_fresh(t, "size", 0, hi);
-  if (value->type.kind == TYPE_TENSOR && axis < value->type.rank) {
-    const Dim *before = value->type.dims[axis];
-    if (is_fresh(value, axis)) return before;
-    if (before->hi < hi) hi = before->hi; /* as declared */
+static const char *fresh_name(const Value *value, int axis) {
+  Arena *arena = value->graph->ctx->arena;
+  char *name = arena_printf(arena, "%s" FRESH_MARK, value->name, axis);
+  for (char *c = name; *c != '\0'; c++) {
+    bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
+    bool digit = *c >= '0' && *c <= '9' && c != name;
+    if (!letter && !digit) *c = '_';
   }
-  return dim_fresh(t, fresh_hint(value, axis), 0, hi);
+  return name;
 }
 
 static bool inputs_mention(const Node *node, const DimAtom *symbol) {
@@ -185,13 +179,33 @@ static bool inputs_mention(const Node *node, const DimAtom *symbol) {
   return false;
 }
 
+static bool is_fresh(const Node *node, const Dim *size, int axis) {
+  const DimAtom *symbol = dim_as_symbol(size);
+  if (symbol == NULL) return false;
+  char mark[16];
+  snprintf(mark, sizeof mark, FRESH_MARK, axis);
+  return strstr(symbol->name, mark) != NULL && !inputs_mention(node, symbol);
+}
+
+const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
+  DimTable *t = infer_dims(node);
+  Value *value = node_out(node, i);
+  int64_t hi = bound == NULL ? INT64_MAX : bound->hi;
+  if (value == NULL) return dim_fresh(t, "size", 0, hi);
+  if (value->type.kind == TYPE_TENSOR && axis < value->type.rank) {
+    const Dim *before = value->type.dims[axis];
+    if (is_fresh(node, before, axis)) return before;
+    if (before->hi < hi) hi = before->hi; /* as declared */
+  }
+  return dim_fresh(t, fresh_name(value, axis), 0, hi);
+}
+
 bool node_sizes_from_data(const Node *node) {
   for (uint32_t i = 0; i < node->n_out; i++) {
     const Value *value = node->out[i];
     if (value == NULL || value->type.kind != TYPE_TENSOR) continue;
     for (int axis = 0; axis < value->type.rank; axis++) {
-      if (!is_fresh(value, axis)) continue;
-      if (!inputs_mention(node, dim_as_symbol(value->type.dims[axis]))) return true;
+      if (is_fresh(node, value->type.dims[axis], axis)) return true;
     }
   }
   return false;

@@ -73,8 +73,8 @@ struct OpDef {
   const Dim *(*scratch)(const Node *node);
 
   /* At most one of these refines the default, which is a call of `kernel`. */
-  const OpRow *row;                                /* joins row programs */
-  bool (*lower)(Lowering *lowering, Node *node);   /* false: nothing done, take the default */
+  const OpRow *row;                              /* joins row programs */
+  bool (*lower)(Lowering *lowering, Node *node); /* false: nothing done, take the default */
   /* Rewritten into other operators after import, by build_replace for each output that is there.
    * False: this node cannot be, nothing was built, and it stays. */
   bool (*decompose)(Builder *builder, Node *node);
@@ -118,8 +118,8 @@ void infer_output(Node *node, uint32_t i, DType dtype, int rank, const Dim *cons
 /* The same for any type, sequences and optionals included. A type that the output already has is a
  * declaration: contradicting it is an error. */
 void infer_output_type(Node *node, uint32_t i, const Type *type);
-/* NumPy broadcasting of `n` types. A dim of 1 gives way; two others must be equal, or one of them
- * provably not 1 is taken when the equality is not provable (checked at run time). */
+/* NumPy broadcasting of `n` types. A dim of 1 gives way; two others must be equal, which is assumed
+ * (and checked at run time) where it is not provable. */
 bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, const Dim **dims);
 /* The integers of input `i` where they are known: constants and symbolic contents. NULL: not known
  * (nothing reported). `*n` their number. */

@@ -173,8 +173,10 @@ int64_t onnxc_rt_load_i64(const onnxc_rt_tensor *t, int64_t i) {
   return info.cls == ONNXC_RT_CLASS_INT ? sign_extend(pattern, info.bits) : as_i64(pattern);
 }
 
-/* The integer nearest to `value`, rounded to zero, that the type holds. */
+/* The integer nearest to `value`, rounded to zero, that the type holds; the low bits of it in
+ * packed types. */
 static uint64_t saturate(Info info, double value) {
+  if (info.bits < 8) return (uint64_t)onnxc_rt_f64_to_i64(value);
   if (info.cls == ONNXC_RT_CLASS_UINT) {
     const uint64_t whole = onnxc_rt_f64_to_u64(value), most = UINT64_MAX >> (64 - info.bits);
     return whole > most ? most : whole;

@@ -33,8 +33,9 @@ int64_t onnxc_rt_count(const onnxc_rt_tensor *t);
 double onnxc_rt_load_f64(const onnxc_rt_tensor *t, int64_t i);
 int64_t onnxc_rt_load_i64(const onnxc_rt_tensor *t, int64_t i);
 /* Storing a double rounds to nearest even in float types (overflow: infinity, or NaN or the
- * largest value where the type has none) and truncates saturated in integer types, NaN giving 0;
- * storing an int64_t keeps the low bits in integer types. In bool, all but zero is 1. */
+ * largest value where the type has none) and truncates saturated in integer types, NaN giving 0
+ * (packed ones keep the low bits, as ONNX's test cases have it); storing an int64_t keeps the low
+ * bits in integer types. In bool, all but zero is 1. */
 void onnxc_rt_store_f64(const onnxc_rt_tensor *t, int64_t i, double value);
 void onnxc_rt_store_i64(const onnxc_rt_tensor *t, int64_t i, int64_t value);
 /* The same for bits that are a uint64 where the tensor is of a float type. */
