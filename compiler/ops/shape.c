@@ -107,9 +107,11 @@ static bool reshape_rest(const Node *node, const Dim *count, int rank, const Dim
   return true;
 }
 
+/* No size is over the number of elements, unless there are none. */
 static bool reshape_unknown(Node *node, const Type *x, int rank) {
   const Dim *dims[MAX_RANK], *count = type_count(node->graph->ctx, x);
-  for (int i = 0; i < rank; i++) dims[i] = infer_fresh(node, 0, i, count);
+  const Dim *bound = dim_is(count, 0) ? NULL : count;
+  for (int i = 0; i < rank; i++) dims[i] = infer_fresh(node, 0, i, bound);
   infer_output(node, 0, x->dtype, rank, dims);
   return true;
 }
