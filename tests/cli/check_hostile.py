@@ -1,0 +1,90 @@
+"""Compiles every model of hostile.py and checks what the project promises of bad input.
+
+    check_hostile.py [--sanitized]
+
+The exit code is one of the row's; a failure says why, one fault a line, and writes nothing;
+success gives C that compiles without a warning and holds no text of the model outside comments
+and strings. At most 2 s of processor time, and 64 MB plus four times the model's file (a build with
+sanitizers has its own needs and is held to neither).
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from support import C_FLAGS, ONNXC, SOURCE, check_each, run  # noqa: E402
+
+import hostile  # noqa: E402
+
+SECONDS, BYTES = 2, 64 << 20
+SANITIZED = "--sanitized" in sys.argv
+
+Outcome = namedtuple("Outcome", "exit seconds bytes errors")
+
+
+def measure(folder):
+    """Compiles the model in `folder` and waits for the process's own account of its use."""
+    with open(folder / "errors", "wb") as errors:
+        process = subprocess.Popen(
+            [ONNXC, "compile", folder / "model.onnx", "-o", folder / "out", "--name", "model"],
+            stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Outcome(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024,
+                   (folder / "errors").read_bytes())
+
+
+def tokens_only(code):
+    """C without comments and string literals, as a compiler reads it."""
+    return re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"', " ", code, flags=re.DOTALL)
+
+
+def check_code(out):
+    """Faults of generated C: warnings, or text of the model that became code."""
+    result = run("gcc", *C_FLAGS, "-fsyntax-only", f"-I{SOURCE / 'runtime'}", out / "model.c")
+    if result.returncode:
+        yield f"generated C: {result.stderr[:2000]}"
+    for path in (out / "model.c", out / "model.h"):
+        if re.search(r"pwned|passwd", tokens_only(path.read_text())):
+            yield f"{path.name}: text of the model became code"
+
+
+def check_failure(folder, outcome):
+    if (folder / "out").exists() and any((folder / "out").iterdir()):
+        yield "wrote files although it failed"
+    lines = outcome.errors.splitlines()
+    if not lines or not all(line.startswith(bytes(folder / "model.onnx") + b": ")
+                            for line in lines):
+        yield f"not one `FILE: what is wrong` a line: {outcome.errors[:400]}"
+    if re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", outcome.errors):
+        yield "raw control characters in a diagnostic"
+
+
+def faults(case, folder):
+    case.write(folder)
+    outcome = measure(folder)
+    if outcome.exit not in case.exits:
+        yield f"exit {outcome.exit}, expected {case.exits}: {outcome.errors[:400]}"
+        return
+    yield from check_failure(folder, outcome) if outcome.exit else check_code(folder / "out")
+    if SANITIZED:
+        return
+    if outcome.seconds > SECONDS:
+        yield f"{outcome.seconds:.1f} s"
+    if outcome.bytes > BYTES + 4 * (folder / "model.onnx").stat().st_size:
+        yield f"{outcome.bytes >> 20} MB"
+
+
+def check(case):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "model")
+        folder.mkdir()
+        return [f"{case.name}: {fault}" for fault in faults(case, folder)]
+
+
+if __name__ == "__main__":
+    check_each("hostile models", hostile.CASES, check)

@@ -1,0 +1,40 @@
+"""Runs onnxc on ONNX's own test cases, as extract.py writes them.
+
+    run.py check CASES     every case in supported.txt must pass
+    run.py refresh CASES   writes supported.txt anew: every case that passes
+"""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from support import JOBS, cases, onnxc  # noqa: E402
+
+SUPPORTED = Path(__file__).parent / "supported.txt"
+
+
+def check(root):
+    names = SUPPORTED.read_text().split()
+    result = onnxc("test", "--jobs", JOBS, *(root / name for name in names))
+    print(result.stdout, result.stderr)
+    closing = result.stdout.strip().rpartition("\n")[2]
+    return result.returncode or not closing.endswith(" 0 failed, 0 skipped")
+
+
+def refresh(root):
+    folders = cases(root)
+
+    def passes(folder):
+        result = onnxc("test", folder)
+        return result.returncode == 0 and result.stdout.strip().endswith(" 0 failed, 0 skipped")
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        names = [folder.name for folder, passed in zip(folders, pool.map(passes, folders))
+                 if passed]
+    SUPPORTED.write_text("".join(f"{name}\n" for name in names))
+    print(f"{len(names)} of {len(folders)} cases pass")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit({"check": check, "refresh": refresh}[sys.argv[1]](Path(sys.argv[2])))

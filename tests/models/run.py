@@ -1,0 +1,81 @@
+"""Runs onnxc on a folder of real trained models, beside an INDEX.md that names their noise.
+
+    run.py check MODELS     every model in supported.txt passes; every other one is refused with a
+                            message that names each of its unsupported operators
+    run.py refresh MODELS   writes supported.txt anew
+
+A model passes within rtol 1e-4 and ten times its noise: what an optimisation level or one ULP of
+input changes in its outputs.
+"""
+import ast
+import json
+import sys
+from pathlib import Path
+
+import onnx
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from support import cases, check_each, onnxc  # noqa: E402
+
+SUPPORTED = Path(__file__).parent / "supported.txt"
+REFUSED = 3
+
+
+def noise(index):
+    """The largest noise of each model's outputs, by name, from the table's first and last column."""
+    rows = [line.strip("| ").split("|") for line in index.read_text().splitlines()
+            if line.startswith("|")][2:]
+    return {row[0].strip(): max(ast.literal_eval(row[-1].strip()) or [0.0]) for row in rows}
+
+
+def run(folder, noises):
+    atol = max(1e-7, 10 * noises[folder.name])
+    return onnxc("test", folder, "--rtol", "1e-4", "--atol", str(atol), timeout=1200)
+
+
+def passed(result):
+    return result.returncode == 0 and result.stdout.endswith(" 0 failed, 0 skipped\n")
+
+
+def operators(nodes):
+    """The types of all nodes, those in subgraphs included."""
+    for node in nodes:
+        yield node.op_type
+        for attribute in node.attribute:
+            yield from operators(attribute.g.node)
+
+
+def refusal_faults(folder, known):
+    result = onnxc("compile", folder / "model.onnx", "-o", "/nonexistent")
+    if result.returncode != REFUSED:
+        return [f"{folder.name}: exit {result.returncode}, expected {REFUSED}: {result.stderr}"]
+    model = onnx.load(folder / "model.onnx")
+    local = {function.name for function in model.functions}
+    bodies = [model.graph.node, *(function.node for function in model.functions)]
+    used = {op for nodes in bodies for op in operators(nodes)} - local
+    return [f"{folder.name}: {op} is not supported, and the message does not say so"
+            for op in sorted(used - known) if f"({op})" not in result.stderr]
+
+
+def check(root):
+    supported, noises = SUPPORTED.read_text().split(), noise(root / "INDEX.md")
+    known = {row["name"] for row in json.loads(onnxc("ops", "--format", "json").stdout)}
+
+    def faults(folder):
+        if folder.name not in supported:
+            return refusal_faults(folder, known)
+        result = run(folder, noises)
+        return [] if passed(result) else [f"{folder.name}: {result.stdout}{result.stderr}"]
+
+    check_each("models", cases(root), faults)
+
+
+def refresh(root):
+    noises = noise(root / "INDEX.md")
+    names = [folder.name for folder in cases(root) if passed(run(folder, noises))]
+    SUPPORTED.write_text("".join(f"{name}\n" for name in names))
+    print(f"{len(names)} of {len(cases(root))} models pass")
+
+
+if __name__ == "__main__":
+    {"check": check, "refresh": refresh}[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,45 @@
+"""Checks what onnxc makes of the norms and activations of the corpus.
+
+    check_steps.py CORPUS
+
+No primitive of a spelled-out LayerNormalization, RMSNormalization or GELU may be left in any step
+(facts.json names those that a model uses otherwise), and every sum that is normalised shares one
+step with its LayerNormalization.
+"""
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from support import cases, check_each, dim_flags, onnxc  # noqa: E402
+
+PRIMITIVES = {"Erf", "Pow", "ReduceMean", "Reciprocal", "Sqrt", "Tanh"}
+
+
+def all_steps(steps):
+    for step in steps:
+        yield step
+        yield from all_steps(step.get("body", ()))
+
+
+def check(folder):
+    result = onnxc("inspect", folder / "model.onnx", "--format", "json", *dim_flags(folder))
+    if result.returncode:
+        return [f"{folder.name}: inspect exits {result.returncode}: {result.stderr}"]
+    facts = json.loads((folder / "facts.json").read_text())
+    steps = list(all_steps(json.loads(result.stdout)["steps"]))
+    left = {op for step in steps for op in step["ops"]} & PRIMITIVES - set(facts["keeps"])
+    norms = [step for step in steps if "LayerNormalization" in step["ops"]]
+    sums = [step for step in norms if "Add" in step["ops"]]
+    faults = [f"{folder.name}: {op} is left" for op in sorted(left)]
+    if len(norms) != facts["norms"]:
+        faults.append(f"{folder.name}: {len(norms)} steps with a LayerNormalization, "
+                      f"expected {facts['norms']}")
+    if len(sums) < facts["sums"]:
+        faults.append(f"{folder.name}: {len(sums)} steps with an Add and its LayerNormalization, "
+                      f"expected {facts['sums']}")
+    return faults
+
+
+if __name__ == "__main__":
+    check_each("steps", cases(sys.argv[1]), check)
