@@ -28,6 +28,11 @@ def onnxc(*arguments, **options):
     return run(ONNXC, *arguments, **options)
 
 
+def passed(result):
+    """Whether `onnxc test` ran everything that it was given, and all of it passed."""
+    return result.returncode == 0 and result.stdout.endswith(" 0 failed, 0 skipped\n")
+
+
 def cases(*roots):
     """The folders under `roots` that hold a model and test data."""
     return sorted(path.parent for root in roots for path in Path(root).glob("**/model.onnx"))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import JOBS, cases, onnxc  # noqa: E402
+from support import JOBS, cases, onnxc, passed  # noqa: E402
 
 SUPPORTED = Path(__file__).parent / "supported.txt"
 
@@ -17,20 +17,15 @@ def check(root):
     names = SUPPORTED.read_text().split()
     result = onnxc("test", "--jobs", JOBS, *(root / name for name in names))
     print(result.stdout, result.stderr)
-    closing = result.stdout.strip().rpartition("\n")[2]
-    return result.returncode or not closing.endswith(" 0 failed, 0 skipped")
+    return not passed(result)
 
 
 def refresh(root):
     folders = cases(root)
 
-    def passes(folder):
-        result = onnxc("test", folder)
-        return result.returncode == 0 and result.stdout.strip().endswith(" 0 failed, 0 skipped")
-
     with ThreadPoolExecutor(JOBS) as pool:
-        names = [folder.name for folder, passed in zip(folders, pool.map(passes, folders))
-                 if passed]
+        results = list(pool.map(lambda folder: onnxc("test", folder), folders))
+    names = [folder.name for folder, result in zip(folders, results) if passed(result)]
     SUPPORTED.write_text("".join(f"{name}\n" for name in names))
     print(f"{len(names)} of {len(folders)} cases pass")
     return 0

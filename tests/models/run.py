@@ -15,7 +15,7 @@ from pathlib import Path
 import onnx
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import cases, check_each, onnxc  # noqa: E402
+from support import cases, check_each, onnxc, passed  # noqa: E402
 
 SUPPORTED = Path(__file__).parent / "supported.txt"
 REFUSED = 3
@@ -31,10 +31,6 @@ def noise(index):
 def run(folder, noises):
     atol = max(1e-7, 10 * noises[folder.name])
     return onnxc("test", folder, "--rtol", "1e-4", "--atol", str(atol), timeout=1200)
-
-
-def passed(result):
-    return result.returncode == 0 and result.stdout.endswith(" 0 failed, 0 skipped\n")
 
 
 def operators(nodes):
@@ -59,7 +55,7 @@ def refusal_faults(folder, known):
 
 def check(root):
     supported, noises = SUPPORTED.read_text().split(), noise(root / "INDEX.md")
-    known = {row["name"] for row in json.loads(onnxc("ops", "--format", "json").stdout)}
+    known = {row["name"] for row in json.loads(onnxc("ops", "--format", "json").stdout)["ops"]}
 
     def faults(folder):
         if folder.name not in supported:
