@@ -5,6 +5,8 @@ ctest passes the program in ONNXC and the source tree's root in ONNXC_SOURCE.
 import os
 import subprocess
 import sys
+import tempfile
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +28,20 @@ def run(*command, timeout=600, **options):
 
 def onnxc(*arguments, **options):
     return run(ONNXC, *arguments, **options)
+
+
+Outcome = namedtuple("Outcome", "exit seconds bytes errors")
+
+
+def measure(*arguments):
+    """Runs onnxc: exit code, processor time and peak memory as the system counted them, stderr."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen([ONNXC, *arguments], stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        return Outcome(process.returncode, usage.ru_utime + usage.ru_stime,
+                       usage.ru_maxrss * 1024, errors.read())
 
 
 def passed(result):

@@ -7,36 +7,18 @@ success gives C that compiles without a warning and holds no text of the model o
 and strings. At most 2 s of processor time, and 64 MB plus four times the model's file (a build with
 sanitizers has its own needs and is held to neither).
 """
-import os
 import re
-import subprocess
 import sys
 import tempfile
-from collections import namedtuple
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import C_FLAGS, ONNXC, SOURCE, check_each, run  # noqa: E402
+from support import C_FLAGS, SOURCE, check_each, measure, run  # noqa: E402
 
 import hostile  # noqa: E402
 
 SECONDS, BYTES = 2, 64 << 20
 SANITIZED = "--sanitized" in sys.argv
-
-Outcome = namedtuple("Outcome", "exit seconds bytes errors")
-
-
-def measure(folder):
-    """Compiles the model in `folder` and waits for the process's own account of its use."""
-    with open(folder / "errors", "wb") as errors:
-        process = subprocess.Popen(
-            [ONNXC, "compile", folder / "model.onnx", "-o", folder / "out", "--name", "model"],
-            stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return Outcome(process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024,
-                   (folder / "errors").read_bytes())
-
 
 def tokens_only(code):
     """C without comments and string literals, as a compiler reads it."""
@@ -66,7 +48,7 @@ def check_failure(folder, outcome):
 
 def faults(case, folder):
     case.write(folder)
-    outcome = measure(folder)
+    outcome = measure("compile", folder / "model.onnx", "-o", folder / "out", "--name", "model")
     if outcome.exit not in case.exits:
         yield f"exit {outcome.exit}, expected {case.exits}: {outcome.errors[:400]}"
         return
