@@ -20,6 +20,7 @@ import hostile  # noqa: E402
 SECONDS, BYTES = 2, 64 << 20
 SANITIZED = "--sanitized" in sys.argv
 
+
 def tokens_only(code):
     """C without comments and string literals, as a compiler reads it."""
     return re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"', " ", code, flags=re.DOTALL)
