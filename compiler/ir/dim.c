@@ -226,7 +226,7 @@ const Dim *dim_symbol(DimTable *t, const char *name, int64_t lo, int64_t hi) {
 }
 
 static bool symbol_exists(const DimTable *t, const char *name) {
-  VEC_EACH (const Dim *, s, &t->symbols) {
+  VEC_EACH(const Dim *, s, &t->symbols) {
     if (strcmp(dim_as_symbol(*s)->name, name) == 0) return true;
   }
   return false;

@@ -256,7 +256,7 @@ Value *graph_capture(Graph *graph, Value *outer) {
 /* Forgets input `at` and moves the indexes behind it down. */
 static void unshift_captures(Graph *graph, uint32_t at) {
   size_t kept = 0;
-  VEC_EACH (Capture, capture, &graph->captures) {
+  VEC_EACH(Capture, capture, &graph->captures) {
     if (capture->input == at) continue;
     capture->input -= capture->input > at;
     graph->captures.data[kept++] = *capture;

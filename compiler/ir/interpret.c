@@ -1,26 +1,14 @@
-#include "ir/interpret.h"
+#include "ir/interpreter.h"
 
 #include "ops/op.h"
 
 #include <string.h>
 
-enum { SCRATCH_ALIGN = 64 };
+/* What a node of a graph costs beside its results: it makes loops end. */
+enum { SCRATCH_ALIGN = 64, NODE_BYTES = 64 };
 
-/* One evaluation. A symbol whose size is not known yet gets it from the first tensor that has it.
- */
-typedef struct Run {
-  Context *ctx;
-  Arena *arena;
-  size_t budget;
-  int error;
-  Map values;        /* value id -> Tensor */
-  const Dim **sizes; /* by symbol; NULL: not known */
-  uint32_t n_sizes;
-  const Node *failed;
-} Run;
-
-static bool evaluate(Run *run, const Node *node, const Tensor *const *inputs,
-                     const Tensor **outputs);
+/* What interpret_graph may spend. */
+static const size_t graph_budget = UINT32_MAX;
 
 /* ---- sizes -------------------------------------------------------------------------------------
  */
@@ -42,6 +30,12 @@ static void learn_sizes(Run *run, const Type *type, const Tensor *tensor) {
       run->sizes[symbol->symbol] = dim_const(run->ctx->dims, tensor->dims[i]);
     }
   }
+}
+
+bool run_spend(Run *run, size_t bytes) {
+  bool affordable = bytes <= run->budget;
+  if (affordable) run->budget -= bytes;
+  return affordable;
 }
 
 /* ---- calls of kernels --------------------------------------------------------------------------
@@ -88,8 +82,7 @@ static bool count_elements(const int64_t *dims, int rank, size_t *count) {
   return true;
 }
 
-/* Room for an output, taken from `*room` bytes. */
-static bool call_output(Run *run, const Type *type, size_t *room, onnxc_rt_tensor *output) {
+static bool call_output(Run *run, const Type *type, onnxc_rt_tensor *output) {
   size_t count, bytes;
   if (type->kind != TYPE_TENSOR || type->rank < 0) return false;
   int64_t *dims = ARENA_ARRAY(run->arena, (size_t)type->rank, int64_t);
@@ -97,8 +90,7 @@ static bool call_output(Run *run, const Type *type, size_t *room, onnxc_rt_tenso
     if (!size_of(run, type->dims[i], &dims[i])) return false;
   }
   if (!count_elements(dims, type->rank, &count)) return false;
-  if (!dtype_bytes(type->dtype, count, &bytes) || bytes > *room) return false;
-  *room -= bytes;
+  if (!dtype_bytes(type->dtype, count, &bytes) || !run_spend(run, bytes)) return false;
   void *data = arena_alloc(run->arena, bytes);
   *output = (onnxc_rt_tensor){
       .data = data, .dims = dims, .rank = type->rank, .dtype = (int32_t)type->dtype};
@@ -123,7 +115,8 @@ static bool call_scratch(Run *run, const Node *node, void **scratch) {
   int64_t bytes;
   *scratch = NULL;
   if (node->op->scratch == NULL) return true;
-  if (!size_of(run, node->op->scratch(node), &bytes) || (uint64_t)bytes > run->budget) return false;
+  if (!size_of(run, node->op->scratch(node), &bytes) || bytes < 0) return false;
+  if ((uint64_t)bytes > run->budget || !run_spend(run, (size_t)bytes)) return false;
   uintptr_t start = (uintptr_t)arena_alloc(run->arena, (size_t)bytes + SCRATCH_ALIGN);
   *scratch = (void *)((start + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN);
   return true;
@@ -150,11 +143,10 @@ static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
   onnxc_rt_tensor *out = ARENA_ARRAY(run->arena, node->n_out, onnxc_rt_tensor);
   onnxc_rt_attr *attrs;
   onnxc_rt_call call = {.in = in, .out = out};
-  size_t room = run->budget;
   for (uint32_t i = 0; i < node->n_in; i++) in[i] = call_input(run->arena, inputs[i]);
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] == NULL) continue;
-    if (!call_output(run, &node->out[i]->type, &room, &out[i])) return false;
+    if (!call_output(run, &node->out[i]->type, &out[i])) return false;
   }
   if (!call_attrs(run, node, &attrs) || !call_scratch(run, node, &call.scratch)) return false;
   call.attr = attrs;
@@ -176,60 +168,11 @@ static const Tensor *tensor_of(const Run *run, const Value *value) {
   return value->constant != NULL ? value->constant : map_get(&run->values, value->id);
 }
 
-static void set_value(Run *run, const Value *value, const Tensor *tensor) {
+void run_set_value(Run *run, const Value *value, const Tensor *tensor) {
   if (tensor == NULL) return;
   map_set(&run->values, value->id, (void *)(uintptr_t)tensor);
   learn_sizes(run, &value->type, tensor);
 }
-
-static bool run_node(Run *run, const Node *node) {
-  const Tensor **inputs = ARENA_ARRAY(run->arena, node->n_in, const Tensor *);
-  const Tensor **outputs = ARENA_ARRAY(run->arena, node->n_out, const Tensor *);
-  for (uint32_t i = 0; i < node->n_in; i++) inputs[i] = tensor_of(run, node->in[i].value);
-  if (!evaluate(run, node, inputs, outputs)) {
-    if (run->failed == NULL) run->failed = node;
-    return false;
-  }
-  for (uint32_t i = 0; i < node->n_out; i++) {
-    if (node->out[i] != NULL) set_value(run, node->out[i], outputs[i]);
-  }
-  return true;
-}
-
-/* Runs the nodes of a graph whose inputs and captures have their values. */
-static bool run_graph(Run *run, const Graph *graph, const Tensor **outputs) {
-  for (const Node *node = graph->first; node != NULL; node = node->next) {
-    if (!run_node(run, node)) return false;
-  }
-  for (size_t i = 0; i < graph->outputs.len; i++) {
-    outputs[i] = tensor_of(run, graph->outputs.data[i]);
-  }
-  return true;
-}
-
-/* The same for a subgraph of a node with these inputs. */
-static bool run_subgraph(Run *run, const Graph *graph, const Tensor *const *inputs,
-                         const Tensor **outputs) {
-  VEC_EACH(const Capture, capture, &graph->captures) {
-    set_value(run, capture->inner, inputs[capture->input]);
-  }
-  return run_graph(run, graph, outputs);
-}
-
-static bool run_if(Run *run, const Node *node, const Tensor *const *inputs,
-                   const Tensor **outputs) {
-  if (inputs[0] == NULL || inputs[0]->count == 0) return false;
-  const char *branch = tensor_i64(inputs[0], 0) != 0 ? "then_branch" : "else_branch";
-  return run_subgraph(run, node_attr(node, branch)->graph, inputs, outputs);
-}
-
-/* Operators that run subgraphs. */
-static const struct {
-  const char *name;
-  bool (*run)(Run *run, const Node *node, const Tensor *const *inputs, const Tensor **outputs);
-} controls[] = {{"If", run_if}};
-
-enum { CONTROLS = sizeof controls / sizeof *controls };
 
 static bool all_tensors(const Node *node, const Tensor *const *inputs) {
   for (uint32_t i = 0; i < node->n_in; i++) {
@@ -242,11 +185,32 @@ static bool evaluate(Run *run, const Node *node, const Tensor *const *inputs,
                      const Tensor **outputs) {
   if (!all_tensors(node, inputs)) return false;
   if (node->op->eval != NULL) return run_kernel(run, node, inputs, outputs);
-  for (size_t i = 0; i < CONTROLS; i++) {
-    if (*node->op->domain != '\0' || strcmp(node->op->name, controls[i].name) != 0) continue;
-    return controls[i].run(run, node, inputs, outputs);
+  RunControl *control = run_control(node->op);
+  return control != NULL && control(run, node, inputs, outputs);
+}
+
+static bool run_node(Run *run, const Node *node) {
+  const Tensor **inputs = ARENA_ARRAY(run->arena, node->n_in, const Tensor *);
+  const Tensor **outputs = ARENA_ARRAY(run->arena, node->n_out, const Tensor *);
+  for (uint32_t i = 0; i < node->n_in; i++) inputs[i] = tensor_of(run, node->in[i].value);
+  if (!run_spend(run, NODE_BYTES) || !evaluate(run, node, inputs, outputs)) {
+    if (run->failed == NULL) run->failed = node;
+    return false;
   }
-  return false;
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] != NULL) run_set_value(run, node->out[i], outputs[i]);
+  }
+  return true;
+}
+
+bool run_graph(Run *run, const Graph *graph, const Tensor **outputs) {
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    if (!run_node(run, node)) return false;
+  }
+  for (size_t i = 0; i < graph->outputs.len; i++) {
+    outputs[i] = tensor_of(run, graph->outputs.data[i]);
+  }
+  return true;
 }
 
 bool interpret_node(const Node *node, const Tensor *const *inputs, const Tensor **outputs,
@@ -275,11 +239,14 @@ static void take_symbols(Run *run, const Graph *graph, const int64_t *symbols) {
 bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
                      const Tensor **outputs, Arena *arena, const Node **failed) {
   Context *ctx = graph->ctx;
-  Run run = {.ctx = ctx, .arena = arena, .budget = SIZE_MAX, .n_sizes = dims_symbols(ctx->dims)};
+  Run run = {
+      .ctx = ctx, .arena = arena, .budget = graph_budget, .n_sizes = dims_symbols(ctx->dims)};
   run.values = map_on(arena);
   run.sizes = ARENA_ARRAY(arena, run.n_sizes, const Dim *);
   take_symbols(&run, graph, symbols);
-  for (size_t i = 0; i < graph->inputs.len; i++) set_value(&run, graph->inputs.data[i], inputs[i]);
+  for (size_t i = 0; i < graph->inputs.len; i++) {
+    run_set_value(&run, graph->inputs.data[i], inputs[i]);
+  }
   bool finished = run_graph(&run, graph, outputs);
   *failed = run.failed;
   return finished;

@@ -719,7 +719,7 @@ static bool parse_statement(Parser *p, Scope *scope) {
 }
 
 static bool settle_outputs(Parser *p, const Scope *scope) {
-  VEC_EACH (const Result, output, &scope->outputs) {
+  VEC_EACH(const Result, output, &scope->outputs) {
     Value *value = look_up(p, scope, output->reference, output->line);
     if (value == NULL) return false;
     if (output->typed && !type_equal(&output->type, &value->type)) {

@@ -285,12 +285,12 @@ static void name_constant(Naming *n, const Value *value) {
 /* Names all values; the graph's constants are returned in the order of their first use. */
 static Values name_values(Printer *p, const Graph *graph) {
   Naming n = {.printer = p, .strings = graph->ctx->strings, .last = map_on(p->arena)};
-  VEC_EACH (Value *, input, &graph->inputs) name_value(&n, *input);
-  VEC_EACH (Capture, capture, &graph->captures) name_value(&n, capture->inner);
+  VEC_EACH(Value *, input, &graph->inputs) name_value(&n, *input);
+  VEC_EACH(Capture, capture, &graph->captures) name_value(&n, capture->inner);
   for (const Node *node = graph->first; node != NULL; node = node->next) {
     for (uint32_t i = 0; i < node->n_in; i++) name_constant(&n, node->in[i].value);
   }
-  VEC_EACH (Value *, output, &graph->outputs) name_constant(&n, *output);
+  VEC_EACH(Value *, output, &graph->outputs) name_constant(&n, *output);
   for (const Node *node = graph->first; node != NULL; node = node->next) {
     for (uint32_t i = 0; i < node->n_out; i++) {
       if (node->out[i] != NULL) name_value(&n, node->out[i]);
@@ -300,18 +300,18 @@ static Values name_values(Printer *p, const Graph *graph) {
 }
 
 static void print_interface(Printer *p, const Graph *graph) {
-  VEC_EACH (Value *, input, &graph->inputs) {
+  VEC_EACH(Value *, input, &graph->inputs) {
     out(p->w, "input ");
     print_typed(p, *input);
     print_contents(p, *input);
     out(p->w, "\n");
   }
-  VEC_EACH (Capture, capture, &graph->captures) {
+  VEC_EACH(Capture, capture, &graph->captures) {
     out(p->w, "capture ");
     print_typed(p, capture->inner);
     out(p->w, " = %u\n", capture->input);
   }
-  VEC_EACH (Value *, output, &graph->outputs) {
+  VEC_EACH(Value *, output, &graph->outputs) {
     out(p->w, "output ");
     print_typed(p, *output);
     out(p->w, "\n");
@@ -325,7 +325,7 @@ static void print_graph(Printer *p, const Graph *graph) {
   out(p->w, " {\n");
   out_indent(p->w, 1);
   print_interface(p, graph);
-  VEC_EACH (const Value *, constant, &constants) {
+  VEC_EACH(const Value *, constant, &constants) {
     out(p->w, "const ");
     print_value(p, *constant);
     out(p->w, " = ");

@@ -29,17 +29,21 @@ __attribute__((format(printf, 4, 5))) static bool fault(Check *c, const Graph *g
   return false;
 }
 
-static bool type_known(const Type *type) {
-  if (type->kind == TYPE_TENSOR) {
+/* Elements of sequences and optionals may differ in rank. */
+static bool type_known(const Type *type, bool nested) {
+  switch (type->kind) {
+  case TYPE_UNKNOWN: break;
+  case TYPE_SEQUENCE:
+  case TYPE_OPTIONAL: return type->element != NULL && type_known(type->element, true);
+  case TYPE_TENSOR:
     if (dtype_info(type->dtype)->cls == DTYPE_CLASS_NONE) return false;
-    if (type->rank < 0 || type->rank > MAX_RANK) return false;
+    if (type->rank < 0 || type->rank > MAX_RANK) return nested && type->rank == -1;
     for (int i = 0; i < type->rank; i++) {
       if (type->dims[i] == NULL) return false;
     }
     return true;
   }
-  bool nested = type->kind == TYPE_SEQUENCE || type->kind == TYPE_OPTIONAL;
-  return nested && type->element != NULL && type_known(type->element);
+  return false;
 }
 
 static bool constant_fits(const Value *value) {
@@ -67,7 +71,7 @@ static bool define(Check *c, const Graph *graph, const Node *node, const Value *
   if (value->producer != node) {
     return fault(c, graph, node, "value '%s' names another producer", value->name);
   }
-  if (!type_known(&value->type)) {
+  if (!type_known(&value->type, false)) {
     return fault(c, graph, node, "the type of value '%s' is not known", value->name);
   }
   if (value->constant != NULL && !constant_fits(value)) {
@@ -146,7 +150,7 @@ static bool check_attrs(Check *c, const Node *node) {
 
 static bool check_captures(Check *c, const Graph *graph) {
   const Node *holder = graph->holder;
-  VEC_EACH (const Capture, capture, &graph->captures) {
+  VEC_EACH(const Capture, capture, &graph->captures) {
     if (holder == NULL) return fault(c, graph, NULL, "a main graph captures values");
     if (capture->input < holder->n_formal || capture->input >= holder->n_in ||
         holder->in[capture->input].value == NULL) {
@@ -205,11 +209,11 @@ static bool check_nodes(Check *c, const Graph *graph) {
 }
 
 static bool check_graph(Check *c, const Graph *graph) {
-  VEC_EACH (Value *const, input, &graph->inputs) {
+  VEC_EACH(Value *const, input, &graph->inputs) {
     if (!define(c, graph, NULL, *input)) return false;
   }
   if (!check_captures(c, graph) || !check_nodes(c, graph)) return false;
-  VEC_EACH (Value *const, output, &graph->outputs) {
+  VEC_EACH(Value *const, output, &graph->outputs) {
     if (!readable(c, graph, NULL, *output)) return false;
   }
   return true;

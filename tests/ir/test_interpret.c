@@ -188,11 +188,100 @@ static void strings_pass_through(void **state) {
   assert_true(tensor_equal(output, graph->first->in[0].value->constant));
 }
 
+/* ---- Loop and Scan -----------------------------------------------------------------------------
+ */
+
+static const OpDef loop = {.name = "Loop", .domain = ""};
+static const OpParam scan_params[] = {PARAM_REQUIRED("num_scan_inputs", ATTR_INT), {0}};
+static const OpDef scan = {.name = "Scan", .domain = "", .params = scan_params};
+
+static const Tensor *number(Context *ctx, int64_t value) {
+  return tensor_scalar_i64(ctx, value);
+}
+
+/* x is doubled in each of `trips` turns; the second output holds all of its values. */
+static Node *doubling_loop(Context *ctx, Value **inputs, uint32_t n) {
+  Graph *graph = graph_new(ctx, "g"), *body = graph_new(ctx, "body");
+  const Dim *two = dim_const(ctx->dims, 2);
+  const Dim *all[] = {dim_fresh(ctx->dims, "trips", 0, INT64_MAX), two};
+  Type flag = type_tensor(ctx, ONNXC_RT_BOOL, 0, NULL),
+       row = type_tensor(ctx, ONNXC_RT_F32, 1, &two);
+  Node *node = node_new(graph, &loop, "loop", inputs, n, NULL, 2);
+  node->out[0]->type = row;
+  node->out[1]->type = type_tensor(ctx, ONNXC_RT_F32, 2, all);
+  node_set_attr(node, (Attr){.name = "body", .kind = ATTR_GRAPH, .graph = body});
+  graph_add_input(body, "i", type_tensor(ctx, ONNXC_RT_I64, 0, NULL));
+  Value *condition = graph_add_input(body, "c", flag);
+  Node *twice = append(body, &affine, graph_add_input(body, "x", row), two);
+  graph_add_output(body, condition);
+  graph_add_output(body, twice->out[0]);
+  graph_add_output(body, twice->out[0]);
+  return node;
+}
+
+static void loops_turn(void **state) {
+  TEST_BEGIN(state);
+  Graph *graph = graph_new(ctx, "g");
+  Value *x = graph_add_constant(graph, "x", vector(ctx, (float[]){1, 3}, 2));
+  for (int64_t trips = 0; trips < 4; trips++) {
+    Value *m = graph_add_constant(graph, "m", number(ctx, trips));
+    Node *node = doubling_loop(ctx, (Value *[]){m, NULL, x}, 3);
+    const Tensor *inputs[] = {m->constant, NULL, x->constant}, *outputs[2];
+    int error;
+    assert_true(interpret_node(node, inputs, outputs, ctx->arena, 10000, &error));
+    holds(outputs[0], (float[]){(float)(1 << trips), (float)(3 << trips)}, 2);
+    assert_int_equal(outputs[1]->dims[0], trips);
+    static const float expected[] = {2, 6, 4, 12, 8, 24};
+    assert_memory_equal(outputs[1]->data, expected, (size_t)trips * 8);
+  }
+}
+
+static void endless_loops_end(void **state) {
+  TEST_BEGIN(state);
+  Graph *graph = graph_new(ctx, "g");
+  Value *x = graph_add_constant(graph, "x", vector(ctx, (float[]){1, 3}, 2));
+  Node *node = doubling_loop(ctx, (Value *[]){NULL, NULL, x}, 3);
+  const Tensor *inputs[] = {NULL, NULL, x->constant}, *outputs[2];
+  int error;
+  assert_false(interpret_node(node, inputs, outputs, ctx->arena, 1 << 20, &error));
+}
+
+static void scans_follow_their_axes(void **state) {
+  TEST_BEGIN(state);
+  Graph *graph = graph_new(ctx, "g"), *body = graph_new(ctx, "body");
+  const Dim *two = dim_const(ctx->dims, 2), *three = dim_const(ctx->dims, 3);
+  Tensor *columns = tensor_new(ctx, ONNXC_RT_F32, 2, (int64_t[]){2, 3});
+  columns->data = (float[]){1, 2, 3, 4, 5, 6};
+  Value *x = graph_add_constant(graph, "x", columns);
+  Node *node = node_new(graph, &scan, "scan", &x, 1, NULL, 1);
+  node->out[0]->type = type_tensor(ctx, ONNXC_RT_F32, 2, (const Dim *[]){two, three});
+  node_set_attr(node, (Attr){.name = "body", .kind = ATTR_GRAPH, .graph = body});
+  node_set_int(node, "num_scan_inputs", 1);
+  node_set_ints(node, "scan_input_axes", (int64_t[]){1}, 1);
+  node_set_ints(node, "scan_output_axes", (int64_t[]){-1}, 1);
+  node_set_ints(node, "scan_input_directions", (int64_t[]){1}, 1);
+  Value *column = graph_add_input(body, "column", type_tensor(ctx, ONNXC_RT_F32, 1, &two));
+  graph_add_output(body, append(body, &affine, column, two)->out[0]);
+  const Tensor *output;
+  int error;
+  assert_true(interpret_node(node, &x->constant, &output, ctx->arena, 10000, &error));
+  assert_memory_equal(output->data, ((float[]){6, 4, 2, 12, 10, 8}), 6 * sizeof(float));
+  node_set_ints(node, "scan_output_directions", (int64_t[]){1}, 1);
+  assert_true(interpret_node(node, &x->constant, &output, ctx->arena, 10000, &error));
+  assert_memory_equal(output->data, ((float[]){2, 4, 6, 8, 10, 12}), 6 * sizeof(float));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(attributes_reach_the_kernel), TEST(the_budget_holds),
-      TEST(kernel_errors_are_returned),  TEST(sizes_are_found_on_the_way),
-      TEST(only_one_branch_runs),        TEST(strings_pass_through),
+      TEST(attributes_reach_the_kernel),
+      TEST(the_budget_holds),
+      TEST(kernel_errors_are_returned),
+      TEST(sizes_are_found_on_the_way),
+      TEST(only_one_branch_runs),
+      TEST(strings_pass_through),
+      TEST(loops_turn),
+      TEST(endless_loops_end),
+      TEST(scans_follow_their_axes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
