@@ -88,7 +88,6 @@ typedef struct Kernel {
 
 /* A call of a reference kernel. Operands are dense; an absent one has no buffer. */
 typedef struct Call {
-  const char *function; /* NULL: what tells it from a Kernel, which begins alike */
   const Node *node;
   uint32_t n_in, n_out;
   Operand *in, *out;

@@ -264,6 +264,7 @@ static void undeclared_accesses_are_found(void **state) {
   c = planned_chain(ctx);
   a.buffer = c.a;
   c.third->kind = STEP_CALL;
+  c.third->reference = true;
   c.third->call = (Call){.n_in = 1, .in = &a};
   finds(c.steps, 10000, "step 2 does not declare that it reads buffer 1 'b1'");
   c.third->call = (Call){.n_out = 1, .out = &a};
