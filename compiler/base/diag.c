@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "base/vec.h"
 
+#include <string.h>
+
 enum { KEPT = 200 };
 
 struct Diag {
@@ -10,18 +12,22 @@ struct Diag {
   const char *file;
   Vec(const char *) lines;
   size_t errors, dropped;
+  char *more; /* the line that counts the dropped ones */
+  size_t more_size;
   int exit_code;
 };
 
 Diag *diag_new(Arena *arena, const char *file) {
   Diag *diag = ARENA_NEW(arena, Diag);
-  *diag = (Diag){.arena = arena, .file = file};
+  *diag = (Diag){.arena = arena, .file = text_escape(arena, file)};
+  diag->more_size = strlen(diag->file) + 40;
+  diag->more = arena_alloc(arena, diag->more_size);
   return diag;
 }
 
 static void keep(Diag *diag, DiagSite site, const char *severity, const char *message) {
   if (diag->lines.len >= KEPT) {
-    diag->dropped++;
+    snprintf(diag->more, diag->more_size, "%s: and %zu more", diag->file, ++diag->dropped);
     return;
   }
   Arena *a = diag->arena;
@@ -30,9 +36,9 @@ static void keep(Diag *diag, DiagSite site, const char *severity, const char *me
     where = arena_printf(a, "%s%snode '%s'", where, *where ? "/" : "", text_escape(a, site.node));
   }
   if (site.op != NULL) where = arena_printf(a, "%s (%s)", where, text_escape(a, site.op));
-  vec_push(a, &diag->lines,
-           arena_printf(a, "%s: %s%s%s%s", text_escape(a, diag->file), where, *where ? ": " : "",
-                        severity, message));
+  vec_push(
+      a, &diag->lines,
+      arena_printf(a, "%s: %s%s%s%s", diag->file, where, *where ? ": " : "", severity, message));
 }
 
 static int gravity(int code) {
@@ -47,7 +53,7 @@ static int gravity(int code) {
 bool diag_verror(Diag *diag, DiagKind kind, DiagSite site, const char *format, va_list args) {
   keep(diag, site, "error: ", text_escape(diag->arena, arena_vprintf(diag->arena, format, args)));
   diag->errors++;
-  if (gravity((int)kind) > gravity(diag->exit_code)) diag->exit_code = (int)kind;
+  if (gravity(kind) > gravity(diag->exit_code)) diag->exit_code = kind;
   return false;
 }
 
@@ -75,10 +81,11 @@ int diag_exit_code(const Diag *diag) {
 }
 
 void diag_print(const Diag *diag, FILE *file) {
-  VEC_EACH(const char *, line, &diag->lines) fprintf(file, "%s\n", *line);
-  if (diag->dropped != 0) fprintf(file, "%s: and %zu more\n", diag->file, diag->dropped);
+  const char *line;
+  for (size_t i = 0; (line = diag_text(diag, i)) != NULL; i++) fprintf(file, "%s\n", line);
 }
 
 const char *diag_text(const Diag *diag, size_t i) {
-  return i < diag->lines.len ? diag->lines.data[i] : NULL;
+  if (i < diag->lines.len) return diag->lines.data[i];
+  return i == diag->lines.len && diag->dropped != 0 ? diag->more : NULL;
 }

@@ -40,9 +40,9 @@ size_t diag_errors(const Diag *diag);
 /* The exit code: 0 without errors, else that of the gravest (internal, I/O, limit, invalid,
  * unsupported, in this order). */
 int diag_exit_code(const Diag *diag);
-/* All lines, in order; past the first 200 only their number. */
+/* All lines, in order. */
 void diag_print(const Diag *diag, FILE *file);
-/* Text of message `i`, or NULL past the end: for library callers. */
+/* Line `i`, NULL past the end; after the first 200 one that counts the rest. */
 const char *diag_text(const Diag *diag, size_t i);
 
 #endif
