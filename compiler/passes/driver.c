@@ -122,14 +122,21 @@ static bool check_after(PassRun *run, const Graph *graph, const Sample *sample) 
   return sample == NULL || sample_agrees(sample, graph, run->pass);
 }
 
+static void observe(const PassRun *run, bool after) {
+  const PassReport *report = run->report;
+  if (report->observe != NULL) report->observe(report->observer, run->pass, after);
+}
+
 static bool run_pass(PassRun *run, Graph *graph, const PassDef *pass, const Sample *sample) {
   run->pass = pass;
   run->scratch = arena_scratch(run->ctx->arena);
   size_t before = run->report->rewrites;
   count_hits(run, NULL, 0);
+  observe(run, false);
   bool done = run_on(run, graph);
   if (done && run->report->rewrites != before) done = check_after(run, graph, sample);
   arena_drop(run->scratch);
+  observe(run, true);
   return done;
 }
 

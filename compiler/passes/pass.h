@@ -111,6 +111,9 @@ typedef struct PassCount {
 typedef struct PassReport {
   Vec(PassCount) counts;
   size_t rewrites; /* all hits: what --max-rewrites limits */
+  /* Called around each run of a pass; NULL: nobody watches. */
+  void (*observe)(void *observer, const PassDef *pass, bool after);
+  void *observer;
 } PassReport;
 
 size_t pass_count(void);
