@@ -1,0 +1,253 @@
+#include "onnxc_harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Without a guard behind it, every access past the data is AddressSanitizer's. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+enum { GUARD_BYTES = 0, GUARD = 0xA5 };
+#else
+enum { GUARD_BYTES = 64, GUARD = 0xA5 };
+#endif
+
+typedef struct Buffer {
+  size_t bytes;          /* of the data as the model sees it */
+  size_t strings;        /* elements of a string tensor, else 0 */
+  unsigned char *memory; /* the data, with GUARD_BYTES behind it */
+  unsigned char *text;   /* what the pointers of a string input point to */
+} Buffer;
+
+typedef struct Session {
+  const onnxc_harness_model *model;
+  FILE *request, *response;
+  int64_t *sizes, *found;
+  Buffer *in, *out, arena;
+  const void **in_data;
+  void **out_data, *arena_start;
+  int runs, warm_up;
+  double *seconds;
+} Session;
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+/* `bytes` of memory with arbitrary contents and a guard behind. */
+static int guarded(Buffer *b, size_t bytes) {
+  b->bytes = bytes;
+  b->memory = malloc(bytes + GUARD_BYTES);
+  if (b->memory == NULL) return ONNXC_HARNESS_MEMORY;
+  memset(b->memory, GUARD, bytes + GUARD_BYTES);
+  return ONNXC_HARNESS_OK;
+}
+
+static int guard_intact(const Buffer *b) {
+  for (size_t i = 0; i < GUARD_BYTES; i++) {
+    if (b->memory[b->bytes + i] != GUARD) return 0;
+  }
+  return 1;
+}
+
+/* The arena starts at a multiple of the model's alignment and of nothing larger. */
+static int make_arena(Session *s) {
+  size_t align = s->model->arena_align;
+  int code = guarded(&s->arena, s->model->arena_bytes + 3 * align);
+  if (code != ONNXC_HARNESS_OK) return code;
+  size_t past = (size_t)((uintptr_t)s->arena.memory % (2 * align));
+  size_t skip = (past <= align ? align : 3 * align) - past;
+  s->arena_start = s->arena.memory + skip;
+  s->arena.bytes = skip + s->model->arena_bytes;
+  return ONNXC_HARNESS_OK;
+}
+
+/* ---- request -----------------------------------------------------------------------------------
+ */
+
+static int read_bytes(Session *s, void *to, size_t size) {
+  return fread(to, 1, size, s->request) == size ? ONNXC_HARNESS_OK : ONNXC_HARNESS_IO;
+}
+
+static int read_buffer(Session *s, Buffer *b) {
+  int64_t head[2];
+  int code = read_bytes(s, head, sizeof head);
+  if (code != ONNXC_HARNESS_OK) return code;
+  b->strings = (size_t)head[1];
+  return guarded(b, (size_t)head[0]);
+}
+
+/* The strings that were read become what pointers point to. */
+static int point_to_strings(Buffer *b) {
+  const char *text = (const char *)b->memory, *end = text + b->bytes;
+  b->text = b->memory;
+  if (guarded(b, b->strings * sizeof text) != ONNXC_HARNESS_OK) return ONNXC_HARNESS_MEMORY;
+  for (size_t i = 0; i < b->strings; i++) {
+    if (text >= end) return ONNXC_HARNESS_IO;
+    memcpy(b->memory + i * sizeof text, &text, sizeof text);
+    text += strlen(text) + 1;
+  }
+  return ONNXC_HARNESS_OK;
+}
+
+static int read_input(Session *s, Buffer *b) {
+  int code = read_buffer(s, b);
+  if (code == ONNXC_HARNESS_OK) code = read_bytes(s, b->memory, b->bytes);
+  if (code == ONNXC_HARNESS_OK && b->strings != 0) code = point_to_strings(b);
+  return code;
+}
+
+/* String outputs start as null pointers: a model may fill fewer than there is room for. */
+static int read_output(Session *s, Buffer *b) {
+  int code = read_buffer(s, b);
+  if (code == ONNXC_HARNESS_OK && b->strings != 0) memset(b->memory, 0, b->bytes);
+  return code;
+}
+
+static int read_request(Session *s) {
+  int code = read_bytes(s, s->sizes, (size_t)s->model->n_sizes * sizeof *s->sizes);
+  for (int i = 0; i < s->model->n_in && code == ONNXC_HARNESS_OK; i++) {
+    code = read_input(s, &s->in[i]);
+    s->in_data[i] = s->in[i].memory;
+  }
+  for (int i = 0; i < s->model->n_out && code == ONNXC_HARNESS_OK; i++) {
+    code = read_output(s, &s->out[i]);
+    s->out_data[i] = s->out[i].memory;
+  }
+  return code;
+}
+
+/* ---- running -----------------------------------------------------------------------------------
+ */
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int run_once(Session *s) {
+  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start, NULL);
+}
+
+/* The code of the last run. */
+static int run_all(Session *s) {
+  int code = 0;
+  for (int i = 0; i < s->warm_up && code == 0; i++) code = run_once(s);
+  for (int i = 0; i < s->runs && code == 0; i++) {
+    double start = now();
+    code = run_once(s);
+    s->seconds[i] = now() - start;
+  }
+  return code;
+}
+
+static int all_guards_intact(const Session *s) {
+  int intact = guard_intact(&s->arena);
+  for (int i = 0; i < s->model->n_in; i++) intact = intact && guard_intact(&s->in[i]);
+  for (int i = 0; i < s->model->n_out; i++) intact = intact && guard_intact(&s->out[i]);
+  return intact;
+}
+
+/* ---- response ----------------------------------------------------------------------------------
+ */
+
+static void write_bytes(Session *s, const void *from, size_t size) {
+  fwrite(from, 1, size, s->response); /* failures show in ferror at the end */
+}
+
+static const char *string_at(const Buffer *b, size_t i) {
+  const char *string;
+  memcpy(&string, b->memory + i * sizeof string, sizeof string);
+  return string == NULL ? "" : string;
+}
+
+static void write_strings(Session *s, const Buffer *b) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < b->strings; i++) bytes += (int64_t)strlen(string_at(b, i)) + 1;
+  write_bytes(s, &bytes, sizeof bytes);
+  for (size_t i = 0; i < b->strings; i++) {
+    write_bytes(s, string_at(b, i), strlen(string_at(b, i)) + 1);
+  }
+}
+
+static void write_output(Session *s, const Buffer *b) {
+  int64_t bytes = (int64_t)b->bytes;
+  if (b->strings != 0) {
+    write_strings(s, b);
+    return;
+  }
+  write_bytes(s, &bytes, sizeof bytes);
+  write_bytes(s, b->memory, b->bytes);
+}
+
+static int write_response(Session *s, int64_t code) {
+  int64_t runs = code == 0 ? s->runs : 0;
+  write_bytes(s, &code, sizeof code);
+  write_bytes(s, &runs, sizeof runs);
+  write_bytes(s, s->seconds, (size_t)runs * sizeof *s->seconds);
+  if (code == 0) write_bytes(s, s->found, (size_t)s->model->n_found * sizeof *s->found);
+  for (int i = 0; i < s->model->n_out && code == 0; i++) write_output(s, &s->out[i]);
+  return ferror(s->response) ? ONNXC_HARNESS_IO : ONNXC_HARNESS_OK;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------
+ */
+
+static int allocate(Session *s) {
+  size_t n_in = (size_t)s->model->n_in + 1, n_out = (size_t)s->model->n_out + 1;
+  s->sizes = calloc((size_t)s->model->n_sizes + 1, sizeof *s->sizes);
+  s->found = calloc((size_t)s->model->n_found + 1, sizeof *s->found);
+  s->in = calloc(n_in, sizeof *s->in);
+  s->out = calloc(n_out, sizeof *s->out);
+  s->in_data = calloc(n_in, sizeof *s->in_data);
+  s->out_data = calloc(n_out, sizeof *s->out_data);
+  s->seconds = calloc((size_t)s->runs + 1, sizeof *s->seconds);
+  int all = s->sizes && s->found && s->in && s->out && s->in_data && s->out_data && s->seconds;
+  return all ? make_arena(s) : ONNXC_HARNESS_MEMORY;
+}
+
+static void release_buffers(Buffer *buffers, int n) {
+  for (int i = 0; i < n && buffers != NULL; i++) {
+    free(buffers[i].memory);
+    free(buffers[i].text);
+  }
+  free(buffers);
+}
+
+static void release(Session *s) {
+  release_buffers(s->in, s->model->n_in);
+  release_buffers(s->out, s->model->n_out);
+  free(s->arena.memory);
+  free(s->sizes);
+  free(s->found);
+  free(s->in_data);
+  free(s->out_data);
+  free(s->seconds);
+}
+
+static int session(Session *s) {
+  int code = allocate(s);
+  if (code == ONNXC_HARNESS_OK) code = read_request(s);
+  if (code != ONNXC_HARNESS_OK) return code;
+  int result = run_all(s);
+  return all_guards_intact(s) ? write_response(s, result) : ONNXC_HARNESS_OVERRUN;
+}
+
+int onnxc_harness_main(const onnxc_harness_model *model, int argc, char **argv) {
+  if (argc < 3) return ONNXC_HARNESS_IO;
+  Session s = {.model = model,
+               .runs = argc > 3 ? atoi(argv[3]) : 1,
+               .warm_up = argc > 4 ? atoi(argv[4]) : 0};
+  s.request = fopen(argv[1], "rb");
+  s.response = fopen(argv[2], "wb");
+  int code = s.request != NULL && s.response != NULL ? session(&s) : ONNXC_HARNESS_IO;
+  if (s.request != NULL) fclose(s.request);
+  if (s.response != NULL && fclose(s.response) != 0) code = ONNXC_HARNESS_IO;
+  release(&s);
+  return code;
+}

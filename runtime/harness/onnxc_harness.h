@@ -1,0 +1,41 @@
+/* The program around a generated model that `onnxc test`, `run` and `bench` build: it reads a
+ * request file, runs the model, and writes a response file. Products do not link this.
+ *
+ * Both files are in the machine's own byte order; every number is an int64 unless said otherwise.
+ * Request: the sizes; each input as bytes, strings (0: it is no string tensor), data; the bytes and
+ * strings of each output. Response: the code that the model returned, the number of timed runs, the
+ * seconds of each (double); then for code 0 the sizes that the model found, and the bytes and data
+ * of each output. The data of a string tensor are its strings, each ended by a NUL. */
+#ifndef ONNXC_HARNESS_H
+#define ONNXC_HARNESS_H
+
+#include "onnxc_rt.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct onnxc_harness_model {
+  int n_in, n_out;
+  int n_sizes, n_found; /* sizes that the caller gives, and those known only after the run */
+  size_t arena_bytes, arena_align;
+  /* Calls the model. */
+  int (*run)(const int64_t *sizes, int64_t *found, const void *const *in, void *const *out,
+             void *arena, const onnxc_rt_env *env);
+} onnxc_harness_model;
+
+enum {
+  ONNXC_HARNESS_OK = 0,
+  ONNXC_HARNESS_IO = 5,      /* request or response file */
+  ONNXC_HARNESS_OVERRUN = 6, /* the model wrote past an output or the arena */
+  ONNXC_HARNESS_MEMORY = 8
+};
+
+/* PROGRAM REQUEST RESPONSE [RUNS [WARM_UP]]; RUNS defaults to 1, WARM_UP to 0. */
+int onnxc_harness_main(const onnxc_harness_model *model, int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
