@@ -1,0 +1,84 @@
+#include "cli/compare.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *tensor_type_text(Arena *arena, const Tensor *tensor) {
+  const char *text = arena_printf(arena, "%s[", dtype_info(tensor->dtype)->name);
+  for (int i = 0; i < tensor->rank; i++) {
+    text = arena_printf(arena, "%s%s%lld", text, i == 0 ? "" : ", ", (long long)tensor->dims[i]);
+  }
+  return arena_printf(arena, "%s]", text);
+}
+
+static bool same_shape(const Tensor *a, const Tensor *b) {
+  return a->dtype == b->dtype && a->rank == b->rank &&
+         (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+}
+
+/* [1, 0, 5] for element `i` */
+static const char *place_text(Arena *arena, const Tensor *tensor, size_t i) {
+  const char *text = "]";
+  for (int axis = tensor->rank - 1; axis >= 0; axis--) {
+    size_t dim = (size_t)tensor->dims[axis];
+    text = arena_printf(arena, "%s%zu%s", axis == 0 ? "" : ", ", i % dim, text);
+    i /= dim;
+  }
+  return arena_printf(arena, "[%s", text);
+}
+
+static const char *compare_strings(Arena *arena, const Tensor *actual, const Tensor *expected) {
+  const TensorString *a = actual->data, *b = expected->data;
+  for (size_t i = 0; i < expected->count; i++) {
+    if (a[i].size == b[i].size && memcmp(a[i].bytes, b[i].bytes, a[i].size) == 0) continue;
+    return arena_printf(arena, "'%.*s' instead of '%.*s' at %s", (int)a[i].size, a[i].bytes,
+                        (int)b[i].size, b[i].bytes, place_text(arena, expected, i));
+  }
+  return NULL;
+}
+
+/* Components of complex numbers are compared one by one. */
+static double component(const Tensor *t, size_t i) {
+  if (t->dtype == ONNXC_RT_C64) return (double)((const float *)t->data)[i];
+  if (t->dtype == ONNXC_RT_C128) return ((const double *)t->data)[i];
+  return tensor_f64(t, i);
+}
+
+/* By how much the error exceeds what is allowed, 0 when it does not; infinite when one is NaN or
+ * infinite and the other is not the same. */
+static double excess(double actual, double expected, Tolerance t) {
+  if (actual == expected || (isnan(actual) && isnan(expected))) return 0;
+  if (!isfinite(actual) || !isfinite(expected)) return INFINITY;
+  double over = fabs(actual - expected) - (t.absolute + t.relative * fabs(expected));
+  return over > 0 ? over : 0;
+}
+
+static const char *compare_numbers(Arena *arena, const Tensor *actual, const Tensor *expected,
+                                   Tolerance tolerance) {
+  size_t parts = dtype_info(expected->dtype)->cls == DTYPE_CLASS_COMPLEX ? 2 : 1;
+  size_t wrong = 0, worst = 0;
+  double most = 0;
+  for (size_t i = 0; i < expected->count * parts; i++) {
+    double over = excess(component(actual, i), component(expected, i), tolerance);
+    wrong += over > 0;
+    if (over <= most) continue;
+    most = over;
+    worst = i;
+  }
+  if (wrong == 0) return NULL;
+  double a = component(actual, worst), e = component(expected, worst);
+  return arena_printf(
+      arena, "%zu of %zu elements differ, the largest error is %.3g: %.9g instead of %.9g at %s",
+      wrong, expected->count * parts, fabs(a - e), a, e,
+      place_text(arena, expected, worst / parts));
+}
+
+const char *compare_tensors(Arena *arena, const Tensor *actual, const Tensor *expected,
+                            Tolerance tolerance) {
+  if (!same_shape(actual, expected)) {
+    return arena_printf(arena, "%s instead of %s", tensor_type_text(arena, actual),
+                        tensor_type_text(arena, expected));
+  }
+  return expected->dtype == ONNXC_RT_STRING ? compare_strings(arena, actual, expected)
+                                            : compare_numbers(arena, actual, expected, tolerance);
+}

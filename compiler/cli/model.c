@@ -1,0 +1,154 @@
+#include "cli/model.h"
+#include "cli/suggest.h"
+#include "passes/pass.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const levels[] = {"0", "1", "2", "3", NULL};
+static const char *const weights[] = {"inline", "incbin", "file", NULL};
+
+#define MEMBER(name_) .offset = offsetof(ModelOptions, name_)
+
+const CliOption cli_model_options[] = {
+    {.name = "name",
+     .kind = CLI_TEXT,
+     MEMBER(name),
+     .value = "N",
+     .help = "name of the generated files and functions\n(default: that of the model's file)"},
+    {.name = "dim",
+     .kind = CLI_LIST,
+     MEMBER(dims),
+     .value = "SYM=V|LO..HI",
+     .help = "pin or bound a symbolic size; SYM is the model's\nsymbol or INPUT.AXIS; repeatable"},
+    {.letter = 'O',
+     .attached = true,
+     .kind = CLI_CHOICE,
+     MEMBER(level),
+     .value = "LEVEL",
+     .choices = levels,
+     .help = "0, 1, 2 or 3: how much to optimise (default: 2)"},
+    {.letter = 'f',
+     .attached = true,
+     .kind = CLI_LIST,
+     MEMBER(passes),
+     .value = "[no-]PASS",
+     .help = "switch one pass on or off; see 'onnxc passes'"},
+    {.name = "target",
+     .kind = CLI_TEXT,
+     MEMBER(target),
+     .value = "T",
+     .help = "machine to generate for (default: portable)"},
+    {.name = "weights",
+     .kind = CLI_CHOICE,
+     MEMBER(weights),
+     .value = "WHERE",
+     .choices = weights,
+     .help = "inline, incbin or file\n(default: inline up to 16 MB, then file)"},
+    {.name = "single-file",
+     .kind = CLI_FLAG,
+     MEMBER(single_file),
+     .help = "include the needed runtime in the generated file"},
+    {.name = "strict-fp",
+     .kind = CLI_FLAG,
+     MEMBER(strict_fp),
+     .help = "bit-identical results at every level and target"},
+    {.name = "verify-passes",
+     .unrecorded = true,
+     .kind = CLI_FLAG,
+     MEMBER(verify_passes),
+     .help = "interpret the graph before and after each pass\non random inputs and compare"},
+    {.name = "max-rewrites",
+     .kind = CLI_SIZE,
+     MEMBER(max_rewrites),
+     .value = "N",
+     .help = "stop rewriting after N changes (bisects a miscompile)"},
+    {.name = "dump",
+     .unrecorded = true,
+     .kind = CLI_TEXT,
+     MEMBER(dump),
+     .value = "WHEN:WHAT",
+     .help = "print the graph before:X or after:X, X a stage or pass"},
+    {.name = "stop-after",
+     .unrecorded = true,
+     .kind = CLI_TEXT,
+     MEMBER(stop_after),
+     .value = "STAGE",
+     .help = "end after import, infer, passes, lower, plan or emit"},
+    {.name = "time-report",
+     .unrecorded = true,
+     .kind = CLI_FLAG,
+     MEMBER(time_report),
+     .help = "print time and memory of each stage and pass"},
+    {.kind = CLI_END}};
+
+/* SYM=V or SYM=LO..HI */
+static bool parse_dim(Arena *arena, const char *text, onnxc_dim *dim) {
+  const char *equals = strrchr(text, '=');
+  if (equals == NULL || equals == text) return false;
+  char *end;
+  errno = 0;
+  dim->name = arena_printf(arena, "%.*s", (int)(equals - text), text);
+  dim->lo = dim->hi = strtoll(equals + 1, &end, 10);
+  if (end == equals + 1) return false;
+  if (strncmp(end, "..", 2) == 0) {
+    const char *high = end + 2;
+    dim->hi = strtoll(high, &end, 10);
+    if (end == high) return false;
+  }
+  return *end == '\0' && errno == 0 && dim->lo >= 0 && dim->lo <= dim->hi;
+}
+
+static bool parse_dims(Cli *cli, const CliList *given, onnxc_options *options) {
+  onnxc_dim *dims = ARENA_ARRAY(cli->arena, given->len, onnxc_dim);
+  for (size_t i = 0; i < given->len; i++) {
+    if (parse_dim(cli->arena, given->data[i], &dims[i])) continue;
+    cli_error(cli, DIAG_USAGE,
+              "--dim '%s' is not of the form SYM=V or SYM=LO..HI with 0 <= LO <= HI",
+              given->data[i]);
+    return false;
+  }
+  options->dims = dims;
+  options->n_dims = given->len;
+  return true;
+}
+
+static bool known_pass(Cli *cli, const char *flag) {
+  const char *name = strncmp(flag, "no-", 3) == 0 ? flag + 3 : flag;
+  Suggestion s = {.word = name};
+  for (size_t i = 0; i < pass_count(); i++) {
+    if (strcmp(pass_at(i)->name, name) == 0) return true;
+    suggest_offer(&s, pass_at(i)->name);
+  }
+  cli_error(cli, DIAG_USAGE, "unknown pass in '-f%s'%s", flag,
+            s.best == NULL ? "" : arena_printf(cli->arena, "; did you mean '%s'?", s.best));
+  cli_note(cli, "'onnxc passes' lists the passes");
+  return false;
+}
+
+bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) {
+  *options = (onnxc_options){.name = given->name,
+                             .pass_flags = given->passes.data,
+                             .n_pass_flags = given->passes.len,
+                             .level = given->level,
+                             .target = given->target,
+                             .weights = (onnxc_weights)given->weights,
+                             .single_file = given->single_file,
+                             .strict_fp = given->strict_fp,
+                             .verify_passes = given->verify_passes,
+                             .time_report = given->time_report,
+                             .dump = given->dump,
+                             .stop_after = given->stop_after};
+  options->max_rewrites = given->max_rewrites == SIZE_MAX ? 0 : given->max_rewrites + 1;
+  bool ok = true;
+  VEC_EACH(const char *, flag, &given->passes) ok = known_pass(cli, *flag) && ok;
+  return parse_dims(cli, &given->dims, options) && ok;
+}
+
+int model_report(Cli *cli, const onnxc_result *result) {
+  const char *line;
+  for (size_t i = 0; (line = onnxc_diagnostic(result, i)) != NULL; i++) cli_diagnostic(cli, line);
+  return onnxc_exit_code(result);
+}

@@ -1,0 +1,49 @@
+/* A model as a running program: the compiled C with the harness around it, built by the system's C
+ * compiler. What `test`, `run` and `bench` share.
+ *
+ * Functions that return text return NULL when all went well, else what is wrong. */
+#ifndef ONNXC_CLI_PROGRAM_H
+#define ONNXC_CLI_PROGRAM_H
+
+#include "cli/model.h"
+#include "stages.h"
+
+/* First member of the options of a command that lists `cli_build_options` in its groups. */
+typedef struct BuildOptions {
+  ModelOptions model;
+  const char *cc, *cflags, *keep;
+} BuildOptions;
+
+extern const CliOption cli_build_options[];
+
+typedef struct Program {
+  Compilation *compilation;
+  const char *folder, *path; /* where it was built; the executable */
+} Program;
+
+/* Writes the compiled model to `folder` and builds it. `default_cflags` stand when the user gave
+ * none. */
+const char *program_build(Cli *cli, const BuildOptions *options, const char *default_cflags,
+                          Compilation *c, const char *folder, Program *program);
+
+typedef struct Runs {
+  size_t runs, warm_up, threads;
+  double *seconds; /* of each run, set by program_run */
+} Runs;
+
+/* Runs on tensors for the graph's inputs; the results in the order of the graph's outputs. */
+const char *program_run(const Program *program, const Tensor *const *inputs, const Tensor **outputs,
+                        Runs *runs);
+/* Bytes of machine code in the executable; 0 when its format is not known. */
+size_t program_text_bytes(const Program *program);
+
+/* ---- sizes -------------------------------------------------------------------------------------
+ */
+
+/* What sets of input tensors say about the symbolic sizes of the inputs: appended to `dims` where
+ * the user has not said it. */
+typedef Vec(onnxc_dim) DimList;
+const char *sizes_from_data(const Graph *graph, const Tensor *const *const *sets, size_t n_sets,
+                            DimList *dims);
+
+#endif

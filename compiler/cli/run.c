@@ -1,0 +1,168 @@
+/* `onnxc run`: compiles, builds and runs a model on given inputs. */
+#include "cli/compare.h"
+#include "cli/feed.h"
+#include "cli/npy.h"
+#include "cli/process.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+typedef struct RunOptions {
+  BuildOptions build;
+  CliList inputs;
+  const char *output;
+} RunOptions;
+
+static const RunOptions defaults = {.build.model = MODEL_DEFAULTS};
+
+static const CliOption options_table[] = {
+    {.name = "input",
+     .kind = CLI_LIST,
+     .offset = offsetof(RunOptions, inputs),
+     .value = "NAME=FILE",
+     .help = "tensor for an input, .npy or .pb; once for each input"},
+    {.name = "output-dir",
+     .letter = 'o',
+     .kind = CLI_TEXT,
+     .offset = offsetof(RunOptions, output),
+     .value = "DIR",
+     .help = "write each output there as a .npy file\n(default: print it in brief)"},
+    {.kind = CLI_END}};
+
+typedef struct Trial {
+  Cli *cli;
+  const RunOptions *given;
+  onnxc_options options;
+  const char *folder; /* for what is built */
+  const Tensor **inputs;
+  const char *wrong;
+} Trial;
+
+/* ---- outputs -----------------------------------------------------------------------------------
+ */
+
+enum { SHOWN = 8 };
+
+static void print_element(Cli *cli, const Tensor *tensor, size_t i) {
+  if (tensor->dtype == ONNXC_RT_STRING) {
+    const TensorString *string = (const TensorString *)tensor->data + i;
+    fprintf(cli->out, "'%s'",
+            text_escape(cli->arena,
+                        arena_printf(cli->arena, "%.*s", (int)string->size, string->bytes)));
+  } else if (dtype_is_float(tensor->dtype)) {
+    fprintf(cli->out, "%.6g", tensor_f64(tensor, i));
+  } else {
+    fprintf(cli->out, "%" PRId64, tensor_i64(tensor, i));
+  }
+}
+
+static void print_tensor(Cli *cli, const char *name, const Tensor *tensor) {
+  fprintf(cli->out, "%s: %s = {", text_escape(cli->arena, name),
+          tensor_type_text(cli->arena, tensor));
+  bool real = dtype_info(tensor->dtype)->cls != DTYPE_CLASS_COMPLEX;
+  for (size_t i = 0; real && i < tensor->count && i < SHOWN; i++) {
+    fputs(i == 0 ? "" : ", ", cli->out);
+    print_element(cli, tensor, i);
+  }
+  fputs(real && tensor->count <= SHOWN ? "}\n" : ", ...}\n", cli->out);
+}
+
+/* Files are named after the members of the generated struct: unique, and safe as names. */
+static bool write_outputs(Compilation *c, const char *folder, const Tensor *const *outputs) {
+  c->files = files_new(c->arena, c->ctx.diag);
+  files_protect(c->files, c->model);
+  for (size_t i = 0; i < c->graph->outputs.len; i++) {
+    const char *file = arena_printf(c->arena, "%s.npy", c->interface->outputs.data[i].name);
+    Out *w = files_open(c->files, files_join(c->arena, folder, file));
+    if (w == NULL) return false;
+    if (npy_write(w, c->arena, outputs[i])) continue;
+    return diag_error(c->ctx.diag, DIAG_UNSUPPORTED, (DiagSite){0},
+                      "output '%s' holds strings, which .npy files cannot",
+                      c->graph->outputs.data[i]->name);
+  }
+  return files_commit(c->files);
+}
+
+/* ---- the job -----------------------------------------------------------------------------------
+ */
+
+static bool build_and_run(Compilation *c, void *argument) {
+  Trial *t = argument;
+  Program program;
+  Runs runs = {.runs = 1};
+  const Tensor **outputs = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
+  t->wrong = program_build(t->cli, &t->given->build, "-O1", c, t->folder, &program);
+  if (t->wrong == NULL) t->wrong = program_run(&program, t->inputs, outputs, &runs);
+  if (t->wrong != NULL) return true;
+  if (t->given->output != NULL) return write_outputs(c, t->given->output, outputs);
+  for (size_t i = 0; i < c->graph->outputs.len; i++) {
+    print_tensor(t->cli, c->graph->outputs.data[i]->name, outputs[i]);
+  }
+  return true;
+}
+
+static bool read_inputs(Compilation *c, void *argument) {
+  Trial *t = argument;
+  t->inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
+  t->wrong = feed_inputs(c, &t->given->inputs, t->inputs);
+  for (size_t i = 0; t->wrong == NULL && i < c->graph->inputs.len; i++) {
+    if (t->inputs[i] != NULL) continue;
+    t->wrong = arena_printf(c->arena, "input '%s' is missing; add --input %s=FILE",
+                            text_escape(c->arena, c->graph->inputs.data[i]->name),
+                            text_escape(c->arena, c->graph->inputs.data[i]->name));
+  }
+  DimList dims = {0};
+  for (size_t i = 0; i < t->options.n_dims; i++) vec_push(c->arena, &dims, t->options.dims[i]);
+  const Tensor *const *sets[] = {t->inputs};
+  if (t->wrong == NULL) t->wrong = sizes_from_data(c->graph, sets, 1, &dims);
+  t->options.dims = dims.data;
+  t->options.n_dims = dims.len;
+  return true;
+}
+
+/* The exit code of what has been done so far. */
+static int report(const Trial *t, Compilation *c) {
+  if (t->wrong != NULL) return cli_error(t->cli, DIAG_INVALID, "%s", t->wrong);
+  return model_report(t->cli, c);
+}
+
+static int run_sized(Trial *t, const char *model) {
+  Compilation *c = compilation_new(model, &t->options);
+  if (c == NULL) return cli_error(t->cli, DIAG_LIMIT, "out of memory");
+  if (compilation_run(c, NULL)) compilation_guard(c, build_and_run, t);
+  int code = report(t, c);
+  onnxc_free(c);
+  return code;
+}
+
+static int job(Cli *cli, const void *argument, const char *folder) {
+  Trial trial = {.cli = cli, .given = argument, .folder = folder};
+  if (!model_options(cli, &trial.given->build.model, &trial.options)) return DIAG_USAGE;
+  const char *model = cli->operands.data[0];
+  Compilation *c = compilation_new(model, &trial.options);
+  if (c == NULL) return cli_error(cli, DIAG_LIMIT, "out of memory");
+  if (compilation_run(c, "import")) compilation_guard(c, read_inputs, &trial);
+  int code = report(&trial, c);
+  if (code == 0) code = run_sized(&trial, model);
+  onnxc_free(c);
+  return code;
+}
+
+static int run(Cli *cli, const void *given) {
+  const RunOptions *o = given;
+  return run_alone(cli, &(Job){job, o}, o->build.keep);
+}
+
+const Command command_run = {
+    .name = "run",
+    .operands = "MODEL",
+    .summary = "Compile, build and run a model on inputs from files",
+    .about = "Sizes are taken from the inputs.",
+    .examples = "onnxc run model.onnx --input x=x.npy\n"
+                "onnxc run model.onnx --input a=a.npy --input b=b.pb --output-dir results",
+    .groups = {options_table, cli_build_options, cli_model_options},
+    .least = 1,
+    .most = 1,
+    .size = sizeof(RunOptions),
+    .defaults = &defaults,
+    .run = run};
