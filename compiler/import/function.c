@@ -229,7 +229,7 @@ static bool bind_outputs(const Inlining *in) {
   for (size_t i = 0; i < in->node->n_output; i++) {
     if (*in->node->output[i] == '\0') continue;
     map_set(&in->inner->renames, map_key(intern(strings, proto->output[i])),
-            (void *)(uintptr_t)intern(strings, in->node->output[i]));
+            (void *)(uintptr_t)scope_value_name(in->outer, in->node->output[i]));
   }
   return true;
 }
@@ -241,10 +241,10 @@ static bool return_output(const Inlining *in, const char *formal, const char *ac
   if (value == NULL || value == in->outer->importer->absent) {
     return fault(in, DIAG_INVALID, "the function does not produce its output ", formal);
   }
-  if (strcmp(value->name, actual) != 0) {
-    const char *name = intern(in->outer->importer->ctx->strings, actual);
-    value = import_append(in->inner, op_find("", "Identity"), in->call->origin, &value, 1, &name, 1)
-                ->out[0];
+  const char *name = scope_value_name(in->outer, actual);
+  if (strcmp(value->name, name) != 0) {
+    const OpDef *identity = op_find("", "Identity");
+    value = import_append(in->inner, identity, in->call->origin, &value, 1, &name, 1)->out[0];
   }
   return scope_define(in->outer, in->site, actual, value);
 }

@@ -12,10 +12,12 @@ enum { FIRST_IR_WITH_OPSETS = 3 };
 /* ---- the parts of a graph
  * ------------------------------------------------------------------------- */
 
+/* A tensor that could not be read leaves a value without type, so that its users are not reported
+ * as well. */
 static bool define_constant(Scope *scope, const char *name, const Tensor *tensor) {
-  if (tensor == NULL) return false;
-  Value *value = graph_add_constant(scope->graph, name, tensor);
-  return scope_define(scope, (DiagSite){.graph = scope->name}, name, value);
+  Value *value = tensor == NULL ? graph_new_value(scope->graph, name)
+                                : graph_add_constant(scope->graph, name, tensor);
+  return scope_define(scope, (DiagSite){.graph = scope->name}, name, value) && tensor != NULL;
 }
 
 static bool import_initializers(Scope *scope, const Onnx__GraphProto *proto) {
@@ -29,7 +31,7 @@ static bool import_initializers(Scope *scope, const Onnx__GraphProto *proto) {
   for (size_t i = 0; i < proto->n_sparse_initializer; i++) {
     const Onnx__SparseTensorProto *sparse = proto->sparse_initializer[i];
     const Tensor *dense = tensor_import_sparse(&source, sparse);
-    const char *name = dense == NULL ? "" : import_text(sparse->values->name);
+    const char *name = sparse->values == NULL ? "" : import_text(sparse->values->name);
     good &= define_constant(scope, name, dense);
   }
   return good;

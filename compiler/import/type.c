@@ -138,16 +138,16 @@ static bool import_input(Inputs *in, const Onnx__ValueInfoProto *info, Map *seen
   Scope *scope = in->scope;
   const char *name = import_text(info->name);
   const char *interned = intern(scope->importer->ctx->strings, name);
-  Type type;
-  if (!import_type(in, name, info->type, &type)) return false;
+  Type type = {0};
+  bool good = import_type(in, name, info->type, &type);
   if (map_get(seen, map_key(interned)) != NULL) {
     return scope_error(scope, DIAG_INVALID, "input '%.200s' is there twice", name);
   }
   map_set(seen, map_key(interned), in);
   Value *constant = map_get(&scope->values, map_key(interned));
-  if (constant != NULL) return check_constant(scope, name, constant, &type);
+  if (constant != NULL) return good && check_constant(scope, name, constant, &type);
   Value *value = graph_add_input(scope->graph, name, type);
-  return scope_define(scope, (DiagSite){.graph = scope->name}, name, value);
+  return scope_define(scope, (DiagSite){.graph = scope->name}, name, value) && good;
 }
 
 static bool check_options(const Inputs *in) {
