@@ -28,8 +28,9 @@ static bool convert_int(Draft *d, const Onnx__AttributeProto *proto, Attr *attr)
 }
 
 static const char *convert_text(Draft *d, const ProtobufCBinaryData *bytes) {
+  const char *start = bytes->len == 0 ? "" : (const char *)bytes->data;
   if (scan_utf8(bytes->data, bytes->len)) {
-    return intern_n(d->scope->importer->ctx->strings, (const char *)bytes->data, bytes->len);
+    return intern_n(d->scope->importer->ctx->strings, start, bytes->len);
   }
   draft_error(d, DIAG_INVALID, "a text attribute has NUL or malformed UTF-8");
   return NULL;
