@@ -257,7 +257,7 @@ static bool check_kind(Checker *c, const Step *step) {
   case STEP_ATTENTION: return check_kernel(c, step, &step->kernel);
   case STEP_CALL:
     return !step->reference ? check_kernel(c, step, &step->kernel)
-                                         : check_call(c, step, &step->call);
+                            : check_call(c, step, &step->call);
   case STEP_IF: return check_branches(c, step, &step->branches);
   case STEP_LOOP: break;
   }
