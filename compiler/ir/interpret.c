@@ -13,11 +13,16 @@ static const size_t graph_budget = UINT32_MAX;
 /* ---- sizes -------------------------------------------------------------------------------------
  */
 
+/* The size as far as it is known. */
+static const Dim *known_size(const Run *run, const Dim *dim) {
+  if (dim->lo == dim->hi) return dim;
+  return dim_substitute(run->ctx->dims, dim, run->sizes, run->n_sizes);
+}
+
 /* The size, or its bound where it depends on data that nobody has seen. False when unbounded. */
 static bool size_of(const Run *run, const Dim *dim, int64_t *size) {
-  if (dim->lo != dim->hi) dim = dim_substitute(run->ctx->dims, dim, run->sizes, run->n_sizes);
-  *size = dim->hi;
-  return dim->hi != INT64_MAX;
+  *size = known_size(run, dim)->hi;
+  return *size != INT64_MAX;
 }
 
 /* Symbols that `type` names directly have the sizes of `tensor` from here on. */
@@ -82,6 +87,37 @@ static bool count_elements(const int64_t *dims, int rank, size_t *count) {
   return true;
 }
 
+static bool sizes_known(const Run *run, const Node *node) {
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    const Type *type = node->out[i] == NULL ? NULL : &node->out[i]->type;
+    for (int k = 0; type != NULL && type->kind == TYPE_TENSOR && k < type->rank; k++) {
+      const Dim *size = known_size(run, type->dims[k]);
+      if (size->lo != size->hi) return false;
+    }
+  }
+  return true;
+}
+
+/* The node on its own, with its inputs as constants and its outputs inferred from them: sizes that
+ * are data to the graph are known here. NULL when that is an error. */
+static const Node *inferred_alone(const Run *run, const Node *node, const Tensor *const *inputs) {
+  Context *ctx = ARENA_NEW(run->arena, Context);
+  *ctx = *run->ctx;
+  ctx->arena = run->arena;
+  ctx->diag = diag_new(run->arena, "");
+  Graph *graph = graph_new(ctx, "");
+  Value **constants = ARENA_ARRAY(run->arena, node->n_in, Value *);
+  const char **names = ARENA_ARRAY(run->arena, node->n_out, const char *);
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    if (inputs[i] != NULL) constants[i] = graph_add_constant(graph, NULL, inputs[i]);
+  }
+  for (uint32_t i = 0; i < node->n_out; i++) names[i] = node->out[i] == NULL ? "" : NULL;
+  Node *alone = node_new(graph, node->op, node->name, constants, node->n_in, names, node->n_out);
+  alone->attrs = node->attrs;
+  alone->n_attrs = node->n_attrs;
+  return infer_node(alone) ? alone : NULL;
+}
+
 static bool call_output(Run *run, const Type *type, onnxc_rt_tensor *output) {
   size_t count, bytes;
   if (type->kind != TYPE_TENSOR || type->rank < 0) return false;
@@ -143,10 +179,12 @@ static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
   onnxc_rt_tensor *out = ARENA_ARRAY(run->arena, node->n_out, onnxc_rt_tensor);
   onnxc_rt_attr *attrs;
   onnxc_rt_call call = {.in = in, .out = out};
+  const Node *sized = sizes_known(run, node) ? node : inferred_alone(run, node, inputs);
+  if (sized == NULL) return false;
   for (uint32_t i = 0; i < node->n_in; i++) in[i] = call_input(run->arena, inputs[i]);
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] == NULL) continue;
-    if (!call_output(run, &node->out[i]->type, &out[i])) return false;
+    if (!call_output(run, &sized->out[i]->type, &out[i])) return false;
   }
   if (!call_attrs(run, node, &attrs) || !call_scratch(run, node, &call.scratch)) return false;
   call.attr = attrs;

@@ -52,8 +52,17 @@ static int nonzero_kernel(const onnxc_rt_call *call) {
   return n == 0 ? ONNXC_RT_ERROR_VALUE : ONNXC_RT_OK;
 }
 
-static const OpDef nonzero = {
-    .name = "Kept", .domain = "", .flags = OP_DATA_DEPENDENT, OP_KERNEL(nonzero_kernel)};
+static bool nonzero_infer(Node *node) {
+  const Dim *kept = infer_fresh(node, 0, 0, node->in[0].value->type.dims[0]);
+  infer_output(node, 0, ONNXC_RT_F32, 1, &kept);
+  return true;
+}
+
+static const OpDef nonzero = {.name = "Kept",
+                              .domain = "",
+                              .flags = OP_DATA_DEPENDENT,
+                              .infer = nonzero_infer,
+                              OP_KERNEL(nonzero_kernel)};
 
 static const OpDef branch = {.name = "If", .domain = ""};
 static const OpDef mystery = {.name = "Mystery", .domain = ""};
@@ -142,6 +151,25 @@ static void sizes_are_found_on_the_way(void **state) {
   input = vector(ctx, (float[]){0}, 1);
   assert_false(interpret_graph(graph, (int64_t[]){1, 0}, &input, &output, ctx->arena, &failed));
   assert_ptr_equal(failed, filter);
+}
+
+/* An Expand whose sizes are an input of the graph. */
+static void sizes_may_be_data(void **state) {
+  TEST_BEGIN(state);
+  Graph *graph = graph_parse(ctx,
+                             "graph g { input %x: f32[1] input %s: i64[2] output %y "
+                             "%y = Expand(%x, %s) }",
+                             "t");
+  assert_non_null(graph);
+  const Tensor *inputs[] = {vector(ctx, (float[]){7}, 1),
+                            tensor_vector_i64(ctx, (int64_t[]){2, 1}, 2)};
+  const Tensor *output;
+  const Node *failed;
+  int64_t *symbols = ARENA_ARRAY(ctx->arena, dims_symbols(ctx->dims), int64_t);
+  assert_true(interpret_graph(graph, symbols, inputs, &output, ctx->arena, &failed));
+  assert_int_equal(output->dims[0], 2);
+  assert_int_equal(output->dims[1], 1);
+  assert_memory_equal(output->data, ((float[]){7, 7}), 8);
 }
 
 static Graph *scaled_branch(Node *node, const char *name, Value *outer, float scale) {
@@ -273,15 +301,11 @@ static void scans_follow_their_axes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(attributes_reach_the_kernel),
-      TEST(the_budget_holds),
-      TEST(kernel_errors_are_returned),
-      TEST(sizes_are_found_on_the_way),
-      TEST(only_one_branch_runs),
-      TEST(strings_pass_through),
-      TEST(loops_turn),
-      TEST(endless_loops_end),
-      TEST(scans_follow_their_axes),
+      TEST(attributes_reach_the_kernel), TEST(the_budget_holds),
+      TEST(kernel_errors_are_returned),  TEST(sizes_are_found_on_the_way),
+      TEST(only_one_branch_runs),        TEST(strings_pass_through),
+      TEST(sizes_may_be_data),           TEST(loops_turn),
+      TEST(endless_loops_end),           TEST(scans_follow_their_axes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
