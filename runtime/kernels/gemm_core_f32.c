@@ -1,0 +1,205 @@
+/* C = A B, by tiles that live in registers.
+ *
+ * For each block of rows, each block of columns and each block of k: for each pair of panels of B,
+ * which stay in L1 or L2, all tiles of the rows, whose part of A stays in L2. A is read in place,
+ * B from panels. With one block of k a tile is finished at once; with several, unfinished results
+ * wait in a block of scratch. */
+#include "kernels/gemm_core_f32.h"
+#include "simd/simd.h"
+
+#include <string.h>
+
+/* Rows and vectors of a tile by the target's registers; GEMM_EACH_ROW_COUNT lists the heights that
+ * have a function. */
+#if ONNXC_RT_V_WIDTH == 16
+#define GEMM_ROWS 12
+#define GEMM_VECTORS 2
+#define GEMM_EACH_ROW_COUNT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#elif ONNXC_RT_V_WIDTH == 8
+#define GEMM_ROWS 6
+#define GEMM_VECTORS 2
+#define GEMM_EACH_ROW_COUNT(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#elif ONNXC_RT_V_WIDTH == 4 && defined(__aarch64__)
+#define GEMM_ROWS 8
+#define GEMM_VECTORS 2
+#define GEMM_EACH_ROW_COUNT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#else
+#define GEMM_ROWS 4
+#define GEMM_VECTORS (ONNXC_RT_V_WIDTH == 4 ? 2 : 4)
+#define GEMM_EACH_ROW_COUNT(X) X(1) X(2) X(3) X(4)
+#endif
+
+#define GEMM_COLUMNS (GEMM_VECTORS * ONNXC_RT_V_WIDTH)
+
+/* One tile: c[rows][vectors] = init[rows] + a b, or c + a b. */
+typedef struct gemm_tile {
+  ptrdiff_t k;
+  const float *a;
+  ptrdiff_t a_row, a_col;
+  const float *b; /* vector j of row p at b + 16 p + j b_vector */
+  ptrdiff_t b_vector;
+  const float *init; /* NULL: the tile goes on from c */
+  float *c;
+  ptrdiff_t c_row;
+} gemm_tile;
+
+/* Instantiated for constant sizes below. Rows are addressed from every third one, which leaves x86
+ * enough registers for pointers. */
+ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
+                                      const ptrdiff_t vectors) {
+  onnxc_rt_v sums[GEMM_ROWS][GEMM_VECTORS];
+  const float *a[(GEMM_ROWS + 2) / 3];
+  const ptrdiff_t a_row = t->a_row, a_col = t->a_col, b_vector = t->b_vector;
+  const float *b = t->b;
+  ONNXC_RT_UNROLL(12)
+  for (ptrdiff_t i = 0; i < rows; i++) {
+    if (i % 3 == 0) a[i / 3] = t->a + i * a_row;
+    ONNXC_RT_UNROLL(4)
+    for (ptrdiff_t j = 0; j < vectors; j++) {
+      sums[i][j] = t->init != NULL ? onnxc_rt_v_splat(t->init[i])
+                                   : onnxc_rt_v_load(t->c + i * t->c_row + j * ONNXC_RT_V_WIDTH);
+    }
+  }
+  for (ptrdiff_t p = t->k; p > 0; p--) {
+    onnxc_rt_v row[GEMM_VECTORS];
+    ONNXC_RT_UNROLL(4)
+    for (ptrdiff_t j = 0; j < vectors; j++) row[j] = onnxc_rt_v_load(b + j * b_vector);
+    b += ONNXC_RT_PANEL;
+    ONNXC_RT_UNROLL(12)
+    for (ptrdiff_t i = 0; i < rows; i++) {
+      const onnxc_rt_v factor = onnxc_rt_v_splat(a[i / 3][i % 3 * a_row]);
+      ONNXC_RT_UNROLL(4)
+      for (ptrdiff_t j = 0; j < vectors; j++) {
+        sums[i][j] = onnxc_rt_v_fma(factor, row[j], sums[i][j]);
+      }
+    }
+    ONNXC_RT_UNROLL(4)
+    for (ptrdiff_t i = 0; i < rows; i += 3) a[i / 3] += a_col;
+  }
+  ONNXC_RT_UNROLL(12)
+  for (ptrdiff_t i = 0; i < rows; i++) {
+    ONNXC_RT_UNROLL(4)
+    for (ptrdiff_t j = 0; j < vectors; j++) {
+      onnxc_rt_v_store(t->c + i * t->c_row + j * ONNXC_RT_V_WIDTH, sums[i][j]);
+    }
+  }
+}
+
+typedef void gemm_tile_function(const gemm_tile *t);
+
+#define GEMM_DEFINE(rows)                                                                          \
+  static ONNXC_RT_V_FUNCTION void gemm_tile_narrow_##rows(const gemm_tile *t) {                    \
+    gemm_tile_body(t, rows, 1);                                                                    \
+  }                                                                                                \
+  static ONNXC_RT_V_FUNCTION void gemm_tile_wide_##rows(const gemm_tile *t) {                      \
+    gemm_tile_body(t, rows, GEMM_VECTORS);                                                         \
+  }
+GEMM_EACH_ROW_COUNT(GEMM_DEFINE)
+
+/* [rows - 1][more than one vector] */
+#define GEMM_ENTRY(rows) {gemm_tile_narrow_##rows, gemm_tile_wide_##rows},
+static gemm_tile_function *const gemm_tiles[GEMM_ROWS][2] = {GEMM_EACH_ROW_COUNT(GEMM_ENTRY)};
+
+static const float gemm_zeros[GEMM_ROWS];
+
+static ptrdiff_t gemm_round_up(ptrdiff_t size, ptrdiff_t multiple) {
+  return (size + multiple - 1) / multiple * multiple;
+}
+
+/* The length of equal pieces, multiples of `multiple`, that are about `limit` long at most. */
+static ptrdiff_t gemm_piece(ptrdiff_t size, ptrdiff_t limit, ptrdiff_t multiple) {
+  const ptrdiff_t pieces = (size + limit - 1) / limit;
+  return gemm_round_up((size + pieces - 1) / pieces, multiple);
+}
+
+/* A block of rows, columns and k, and where its results wait. */
+typedef struct gemm_block {
+  ptrdiff_t i, rows, j, columns, p, depth;
+  int first, last; /* of the blocks of k */
+  float *panels;
+  float *waiting; /* [rows][GEMM_COLUMN_BLOCK]; one tile when there is a single block of k */
+} gemm_block;
+
+/* Hands finished results to the epilogue or to C. */
+static void gemm_finish(const onnxc_rt_gemm_core *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j,
+                        ptrdiff_t columns, float *from, ptrdiff_t from_row) {
+  for (ptrdiff_t end = i + rows; i < end; i++, from += from_row) {
+    if (g->epilogue != NULL) {
+      g->epilogue(g->context, from, g->first_row + i, j, columns);
+    } else {
+      memcpy(g->c + i * g->c_row + j, from, (size_t)columns * sizeof *from);
+    }
+  }
+}
+
+/* All tiles of the block's rows by the columns [j, j + columns) of one tile; `b` is their panels,
+ * at a distance of `b_panel`. */
+static void gemm_column(const onnxc_rt_gemm_core *g, const gemm_block *block, ptrdiff_t j,
+                        ptrdiff_t columns, const float *b, ptrdiff_t b_panel) {
+  const int direct = g->epilogue == NULL && columns == GEMM_COLUMNS;
+  const int one_block = block->first && block->last;
+  gemm_tile t = {.k = block->depth, .a_row = g->a_row, .a_col = g->a_col};
+  t.b = b;
+  t.b_vector = ONNXC_RT_V_WIDTH == ONNXC_RT_PANEL ? b_panel : ONNXC_RT_V_WIDTH;
+  t.c_row = direct ? g->c_row : one_block ? ONNXC_RT_GEMM_TILE_COLUMNS : ONNXC_RT_GEMM_COLUMN_BLOCK;
+  for (ptrdiff_t i = block->i, rows; i < block->i + block->rows; i += rows) {
+    rows = onnxc_rt_min_size(GEMM_ROWS, block->i + block->rows - i);
+    t.a = g->a + i * g->a_row + block->p * g->a_col;
+    t.c = direct      ? g->c + i * g->c_row + j
+          : one_block ? block->waiting
+                      : block->waiting + (i - block->i) * t.c_row + (j - block->j);
+    t.init = !block->first ? NULL : g->bias != NULL ? g->bias + i : gemm_zeros;
+    gemm_tiles[rows - 1][columns > ONNXC_RT_V_WIDTH](&t);
+    if (block->last && !direct) gemm_finish(g, i, rows, j, columns, t.c, t.c_row);
+  }
+}
+
+static void gemm_run_block(const onnxc_rt_gemm_core *g, const gemm_block *block) {
+  const ptrdiff_t end = block->j + block->columns;
+  for (ptrdiff_t j = block->j; j < end; j += ONNXC_RT_GEMM_TILE_COLUMNS) {
+    const ptrdiff_t columns = onnxc_rt_min_size(ONNXC_RT_GEMM_TILE_COLUMNS, end - j);
+    const float *b = block->panels;
+    ptrdiff_t b_panel = block->depth * ONNXC_RT_PANEL;
+    if (g->packed != NULL) {
+      b_panel = g->k * ONNXC_RT_PANEL;
+      b = g->packed + j / ONNXC_RT_PANEL * b_panel + block->p * ONNXC_RT_PANEL;
+    } else {
+      g->pack(g->source, block->p, block->depth, j, columns, block->panels);
+    }
+    for (ptrdiff_t part = 0; part < columns; part += GEMM_COLUMNS) {
+      const float *at = b + part / ONNXC_RT_PANEL * b_panel + part % ONNXC_RT_PANEL;
+      gemm_column(g, block, j + part, onnxc_rt_min_size(GEMM_COLUMNS, columns - part), at, b_panel);
+    }
+  }
+}
+
+/* Rows in a block: what fits L2 beside the panels, and the block of scratch where one is used. */
+static ptrdiff_t gemm_row_limit(ptrdiff_t depth, int one_block) {
+  const ptrdiff_t fits = (ptrdiff_t)ONNXC_RT_GEMM_ROW_BLOCK * ONNXC_RT_GEMM_K_BLOCK / depth;
+  return one_block ? fits : ONNXC_RT_GEMM_ROW_BLOCK;
+}
+
+int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *g) {
+  const int one_block = g->k <= ONNXC_RT_GEMM_K_BLOCK;
+  const ptrdiff_t depth = g->k > 0 ? gemm_piece(g->k, ONNXC_RT_GEMM_K_BLOCK, 1) : 1;
+  const ptrdiff_t rows =
+      g->m > 0 ? gemm_piece(g->m, gemm_row_limit(depth, one_block), GEMM_ROWS) : 1;
+  const ptrdiff_t columns = one_block ? g->n : ONNXC_RT_GEMM_COLUMN_BLOCK;
+  gemm_block block = {.panels = g->scratch,
+                      .waiting = g->scratch + ONNXC_RT_GEMM_TILE_COLUMNS * depth};
+  for (block.i = 0; block.i < g->m; block.i += rows) {
+    block.rows = onnxc_rt_min_size(rows, g->m - block.i);
+    for (block.j = 0; block.j < g->n; block.j += columns) {
+      block.columns = onnxc_rt_min_size(columns, g->n - block.j);
+      block.p = 0;
+      do { /* once for k = 0, whose results are the bias */
+        block.depth = onnxc_rt_min_size(depth, g->k - block.p);
+        block.first = block.p == 0;
+        block.last = block.p + block.depth == g->k;
+        gemm_run_block(g, &block);
+        block.p += block.depth;
+      } while (!block.last);
+    }
+  }
+  return ONNXC_RT_OK;
+}

@@ -1,0 +1,33 @@
+/* The blocked matrix product that gemm, convolution and recurrent kernels share; they differ in
+ * where the panels of B come from. Its source is kernels/gemm_core_f32.c. */
+#ifndef ONNXC_RT_GEMM_CORE_F32_H
+#define ONNXC_RT_GEMM_CORE_F32_H
+
+#include "onnxc_rt_kernels.h"
+#include "simd/isa.h"
+
+/* Writes rows [p, p + depth) of columns [j, j + columns) of B, at most TILE_COLUMNS of them, as
+ * panels [ceil(columns / 16)][depth][16], zero beyond the columns. */
+typedef void onnxc_rt_gemm_pack(const void *source, ptrdiff_t p, ptrdiff_t depth, ptrdiff_t j,
+                                ptrdiff_t columns, float *panels);
+
+/* As onnxc_rt_gemm, but for B. */
+typedef struct onnxc_rt_gemm_core {
+  ptrdiff_t m, n, k;
+  const float *a;
+  ptrdiff_t a_row, a_col;
+  const float *packed;      /* all panels of B, */
+  onnxc_rt_gemm_pack *pack; /* or what makes them of */
+  const void *source;
+  const float *bias; /* [m], added to the rows; NULL: none */
+  float *c;
+  ptrdiff_t c_row;
+  onnxc_rt_epilogue *epilogue;
+  const void *context;
+  ptrdiff_t first_row;
+  float *scratch;
+} onnxc_rt_gemm_core;
+
+int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *call);
+
+#endif

@@ -1,0 +1,179 @@
+/* The vector vocabulary that kernels are written in: one set of operations on vectors of
+ * ONNXC_RT_V_WIDTH floats, on GCC's vector extensions (GCC, clang), as wide as the target that the
+ * compiler's flags name. Without such a target, or with ONNXC_RT_SCALAR, vectors are floats.
+ *
+ * A kernel's source is compiled once for each ISA (see simd/isa.h). */
+#ifndef ONNXC_RT_SIMD_H
+#define ONNXC_RT_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(ONNXC_RT_SCALAR) || !defined(__GNUC__)
+#define ONNXC_RT_V_WIDTH 1
+#elif defined(__AVX512F__)
+#define ONNXC_RT_V_WIDTH 16
+#elif defined(__AVX__)
+#define ONNXC_RT_V_WIDTH 8
+#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__wasm_simd128__)
+#define ONNXC_RT_V_WIDTH 4
+#else
+#define ONNXC_RT_V_WIDTH 1
+#endif
+
+#if ONNXC_RT_V_WIDTH > 1 && defined(__FMA__)
+#include <immintrin.h>
+#elif ONNXC_RT_V_WIDTH > 1 && defined(__ARM_FEATURE_FMA)
+#include <arm_neon.h>
+#endif
+
+/* clang keeps 512-bit vectors whole only in functions that say so. */
+#if defined(__clang__) && ONNXC_RT_V_WIDTH == 16
+#define ONNXC_RT_V_FUNCTION __attribute__((min_vector_width(512)))
+#else
+#define ONNXC_RT_V_FUNCTION
+#endif
+
+#if defined(__GNUC__)
+#define ONNXC_RT_V_INLINE static inline __attribute__((always_inline, unused)) ONNXC_RT_V_FUNCTION
+#else
+#define ONNXC_RT_V_INLINE static inline
+#endif
+
+/* ONNXC_RT_UNROLL(n) before a loop of at most n turns: unroll it completely, so that an array
+ * indexed by its counter lives in registers. */
+#if defined(__clang__)
+#define ONNXC_RT_PRAGMA(text) _Pragma(#text)
+#define ONNXC_RT_UNROLL(n) ONNXC_RT_PRAGMA(clang loop unroll(full))
+#elif defined(__GNUC__)
+#define ONNXC_RT_PRAGMA(text) _Pragma(#text)
+#define ONNXC_RT_UNROLL(n) ONNXC_RT_PRAGMA(GCC unroll n)
+#else
+#define ONNXC_RT_UNROLL(n)
+#endif
+
+/* ---- what depends on the representation ---- */
+
+#if ONNXC_RT_V_WIDTH == 1
+
+typedef float onnxc_rt_v;
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_splat(float x) {
+  return x;
+}
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_load(const float *from) {
+  return *from;
+}
+
+ONNXC_RT_V_INLINE void onnxc_rt_v_store(float *to, onnxc_rt_v x) {
+  *to = x;
+}
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_max(onnxc_rt_v a, onnxc_rt_v b) {
+  return a > b || a != a ? a : b;
+}
+
+#else
+
+typedef float onnxc_rt_v __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
+typedef int32_t onnxc_rt_v_mask __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
+typedef float onnxc_rt_v_anywhere
+    __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH), aligned(4), may_alias));
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_splat(float x) {
+  return x - (onnxc_rt_v){0.0f}; /* minus zero: exact for every x */
+}
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_load(const float *from) {
+  return *(const onnxc_rt_v_anywhere *)from;
+}
+
+ONNXC_RT_V_INLINE void onnxc_rt_v_store(float *to, onnxc_rt_v x) {
+  *(onnxc_rt_v_anywhere *)to = x;
+}
+
+/* NaN where either is NaN. */
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_max(onnxc_rt_v a, onnxc_rt_v b) {
+  const onnxc_rt_v_mask first = (a > b) | (a != a);
+  return (onnxc_rt_v)(((onnxc_rt_v_mask)a & first) | ((onnxc_rt_v_mask)b & ~first));
+}
+
+#endif
+
+/* ---- arithmetic ---- */
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_add(onnxc_rt_v a, onnxc_rt_v b) {
+  return a + b;
+}
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_mul(onnxc_rt_v a, onnxc_rt_v b) {
+  return a * b;
+}
+
+/* a * b + c, rounded once where the target can. */
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_fma(onnxc_rt_v a, onnxc_rt_v b, onnxc_rt_v c) {
+#if ONNXC_RT_V_WIDTH == 16
+  return (onnxc_rt_v)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif ONNXC_RT_V_WIDTH == 8 && defined(__FMA__)
+  return (onnxc_rt_v)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif ONNXC_RT_V_WIDTH == 4 && defined(__FMA__)
+  return (onnxc_rt_v)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+#elif ONNXC_RT_V_WIDTH == 4 && defined(__ARM_FEATURE_FMA)
+  return (onnxc_rt_v)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
+/* ---- reductions over the lanes, by halves ---- */
+
+ONNXC_RT_V_INLINE float onnxc_rt_v_sum(onnxc_rt_v x) {
+  float lanes[ONNXC_RT_V_WIDTH];
+  onnxc_rt_v_store(lanes, x);
+  for (ptrdiff_t half = ONNXC_RT_V_WIDTH / 2; half > 0; half /= 2) {
+    for (ptrdiff_t i = 0; i < half; i++) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+/* ---- movement ---- */
+
+#if defined(__has_builtin)
+#if ONNXC_RT_V_WIDTH > 1 && __has_builtin(__builtin_shufflevector)
+#define ONNXC_RT_HAS_SHUFFLE
+#endif
+#endif
+
+/* to[j][i] = from[i][j] for four rows and columns. */
+#if defined(ONNXC_RT_HAS_SHUFFLE)
+typedef float onnxc_rt_v4 __attribute__((vector_size(16)));
+typedef float onnxc_rt_v4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+
+ONNXC_RT_V_INLINE void onnxc_rt_transpose_4x4(const float *from, ptrdiff_t from_row, float *to,
+                                              ptrdiff_t to_row) {
+  const onnxc_rt_v4 a = *(const onnxc_rt_v4_anywhere *)from;
+  const onnxc_rt_v4 b = *(const onnxc_rt_v4_anywhere *)(from + from_row);
+  const onnxc_rt_v4 c = *(const onnxc_rt_v4_anywhere *)(from + 2 * from_row);
+  const onnxc_rt_v4 d = *(const onnxc_rt_v4_anywhere *)(from + 3 * from_row);
+  const onnxc_rt_v4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const onnxc_rt_v4 ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const onnxc_rt_v4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const onnxc_rt_v4 cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(onnxc_rt_v4_anywhere *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+  *(onnxc_rt_v4_anywhere *)(to + to_row) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+  *(onnxc_rt_v4_anywhere *)(to + 2 * to_row) =
+      __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+  *(onnxc_rt_v4_anywhere *)(to + 3 * to_row) =
+      __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+#else
+ONNXC_RT_V_INLINE void onnxc_rt_transpose_4x4(const float *from, ptrdiff_t from_row, float *to,
+                                              ptrdiff_t to_row) {
+  for (ptrdiff_t i = 0; i < 4; i++) {
+    for (ptrdiff_t j = 0; j < 4; j++) to[j * to_row + i] = from[i * from_row + j];
+  }
+}
+#endif
+
+#endif
