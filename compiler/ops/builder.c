@@ -55,10 +55,11 @@ Value *build_like(Builder *b, const Value *like, double value) {
   return build_constant(b, tensor);
 }
 
-Value *build_full(Builder *b, const Value *like, double value, int rank, const int64_t *dims) {
+Value *build_numbers(Builder *b, const Value *like, const double *numbers, int rank,
+                     const int64_t *dims) {
   Tensor *tensor = tensor_new(b->graph->ctx, like->type.dtype, rank, dims);
   if (tensor == NULL) broken(b, "a rewrite builds a constant whose size overflows");
-  for (size_t i = 0; i < tensor->count; i++) tensor_set_f64(tensor, i, value);
+  for (size_t i = 0; i < tensor->count; i++) tensor_set_f64(tensor, i, numbers[i]);
   return build_constant(b, tensor);
 }
 

@@ -29,9 +29,11 @@ Value *build_f32(Builder *b, float value); /* scalars */
 Value *build_i64(Builder *b, int64_t value);
 Value *build_ints(Builder *b, const int64_t *values, size_t n); /* a vector */
 Value *build_constant(Builder *b, const Tensor *tensor);
-/* A scalar of the element type of `like`, and a tensor full of one value. */
+/* A scalar of the element type of `like`. */
 Value *build_like(Builder *b, const Value *like, double value);
-Value *build_full(Builder *b, const Value *like, double value, int rank, const int64_t *dims);
+/* A tensor of the element type of `like` with these elements. */
+Value *build_numbers(Builder *b, const Value *like, const double *numbers, int rank,
+                     const int64_t *dims);
 /* A vector whose elements are symbolic sizes: a constant, or a node onnxc.Dims. */
 Value *build_dims(Builder *b, const Dim *const *dims, uint32_t n);
 /* The same of any integer or bool type and any shape with `n` elements. */

@@ -1,5 +1,7 @@
 #include "passes/facts.h"
 
+#include "ir/interpret.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -112,16 +114,44 @@ int trailing_axes(const bool *flags, int rank) {
 /* ---- broadcast constants -----------------------------------------------------------------------
  */
 
-bool constant_along(const Value *value, int rank, int axis, int64_t n, double *numbers) {
+/* How far axis `axis` of the larger tensor moves within the constant; false when that is larger. */
+static bool stride_of(const Tensor *tensor, int rank, int axis, int64_t size, int64_t *stride) {
+  int own = axis - (rank - tensor->rank);
+  *stride = 0;
+  if (own < 0 || tensor->dims[own] == 1) return true;
+  if (tensor->dims[own] != size) return false;
+  *stride = 1;
+  for (int i = own + 1; i < tensor->rank; i++) *stride *= tensor->dims[i];
+  return true;
+}
+
+bool constant_over(const Value *value, int rank, int first, int last, const int64_t *sizes,
+                   double *numbers) {
   const Tensor *tensor = value->constant;
+  int64_t strides[MAX_RANK], count = 1;
   if (tensor == NULL || tensor->rank > rank || !is_number(tensor->dtype)) return false;
-  for (int i = 0; i < tensor->rank; i++) {
-    int64_t size = tensor->dims[i];
-    bool varies = i + rank - tensor->rank == axis;
-    if (size != 1 && !(varies && size == n)) return false;
+  for (int axis = 0; axis < rank; axis++) {
+    bool inside = axis >= first && axis < last;
+    int64_t size = inside ? sizes[axis - first] : 1;
+    if (!stride_of(tensor, rank, axis, size, &strides[axis])) return false;
+    count *= size;
   }
-  for (int64_t i = 0; i < n; i++) {
-    numbers[i] = tensor_f64(tensor, tensor->count == 1 ? 0 : (size_t)i);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t rest = i, at = 0;
+    for (int axis = last; axis-- > first; rest /= sizes[axis - first]) {
+      at += rest % sizes[axis - first] * strides[axis];
+    }
+    numbers[i] = tensor_f64(tensor, (size_t)at);
   }
   return true;
+}
+
+Value *build_folded(Builder *builder, const char *op, Value *a, Value *b) {
+  Value *value = BUILD(builder, op, a, b);
+  const Tensor *inputs[] = {a->constant, b->constant}, *output;
+  Arena *arena = value->graph->ctx->arena;
+  int error;
+  if (!interpret_node(value->producer, inputs, &output, arena, SIZE_MAX, &error)) return value;
+  graph_remove(value->producer);
+  return build_constant(builder, output);
 }

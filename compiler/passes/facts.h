@@ -2,7 +2,7 @@
 #ifndef ONNXC_PASSES_FACTS_H
 #define ONNXC_PASSES_FACTS_H
 
-#include "ops/op.h"
+#include "ops/builder.h"
 
 /* A constant of floats, integers or bools whose elements are all one number; also when reached
  * through operators that only reshape, copy, broadcast or change the precision of floats. */
@@ -26,9 +26,12 @@ bool reduce_axes(const Node *node, bool *flags, bool *keepdims);
 /* The flagged axes are the last ones: the first of them; else -1. */
 int trailing_axes(const bool *flags, int rank);
 
-/* Element `i` of the constant when broadcast along one axis: the constant (rank and other sizes
- * such that it varies along axis `axis` of a tensor of rank `rank` only) as a vector of `n`
- * numbers, or a splat. False when it varies elsewhere. */
-bool constant_along(const Value *value, int rank, int axis, int64_t n, double *numbers);
+/* The elements of a constant as it is broadcast to a tensor of rank `rank`, of which it may vary
+ * along the axes [first, last) of these sizes only: `numbers` gets one for each of their elements.
+ * False when it varies elsewhere. */
+bool constant_over(const Value *value, int rank, int first, int last, const int64_t *sizes,
+                   double *numbers);
+/* op(a, b) of two constants, computed now. */
+Value *build_folded(Builder *builder, const char *op, Value *a, Value *b);
 
 #endif

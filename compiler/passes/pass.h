@@ -87,9 +87,9 @@ typedef struct PassDef {
   const char *what; /* one line for `onnxc passes` */
   const Rule *rules;
   size_t n_rules;
-  /* A pass that is no set of rules does its work here; it reports each change with pass_hit and
-   * stops changing when that returns false (the --max-rewrites budget is spent). False: an error
-   * was reported. */
+  /* What is no rule is done here, after the rules; it reports each change with pass_hit and stops
+   * changing when that returns false (the --max-rewrites budget is spent). False: an error was
+   * reported. */
   bool (*run)(PassRun *run, Graph *graph);
   bool rounds; /* results may round differently, so --strict-fp leaves it out */
 } PassDef;

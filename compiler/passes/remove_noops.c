@@ -35,13 +35,6 @@ static Value *drop_identity(Match *m) {
   return build_may_rename(m->root->out[0], x_of(m)) ? x_of(m) : NULL;
 }
 
-/* Dropout(x, ratio, training_mode) at inference; the mask must not be asked for. */
-static Value *drop_dropout(Match *m) {
-  const Value *mask = node_out(m->root, 1);
-  bool asked = mask != NULL && value_uses(mask) != 0;
-  return asked || !is_zero(node_in(m->root, 2)) ? NULL : x_of(m);
-}
-
 /* Without bounds Clip does nothing. */
 static Value *drop_clip(Match *m) {
   return input_if(m, node_in(m->root, 1) == NULL && node_in(m->root, 2) == NULL);
@@ -252,7 +245,6 @@ static Value *drop_expand(Match *m) {
 
 static const Rule rules[] = {
     RULE("identity", P("Identity", ANY("x")), drop_identity),
-    RULE("dropout", P("Dropout", ANY("x")), drop_dropout),
     RULE("cast", P("Cast", ANY("x")), keep_input),
     RULE("cast-cast", P("Cast", PM("Cast", "middle", ANY("x"))), merge_casts),
     RULE("view", P(VIEWS "|Expand", ANY("x")), keep_input),

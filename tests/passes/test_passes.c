@@ -69,61 +69,64 @@ static const char *print(const Graph *graph) {
   return out_text(w, NULL);
 }
 
-static void check_hits(Context *ctx, const PassReport *report, const char *expected,
-                       const char *name) {
+static const char *wrong_hits(Context *ctx, const PassReport *report, const char *expected) {
   const char *words[MAX_FLAGS];
   size_t n = split(arena_printf(ctx->arena, "%s", expected), words, MAX_FLAGS);
   for (size_t i = 0; i < n; i++) {
     char rule[64];
     unsigned hits = 0;
     assert_int_equal(sscanf(words[i], "%63[^=]=%u", rule, &hits), 2);
-    if (hits_of(report, rule) != hits) {
-      fail_msg("%s: %zu hits of %s instead of %u", name, hits_of(report, rule), rule, hits);
-    }
+    if (hits_of(report, rule) == hits) continue;
+    return arena_printf(ctx->arena, "%zu hits of %s instead of %u", hits_of(report, rule), rule,
+                        hits);
   }
+  return NULL;
 }
 
-static void run_case(Context *ctx, const char *text, const char *name) {
+/* What is wrong with a case; NULL: nothing. */
+static const char *run_case(Context *ctx, onnxc_options *options, const char *text) {
   Arena *arena = ctx->arena;
-  onnxc_options *options =
-      &((TestContext *)(void *)((char *)ctx - offsetof(TestContext, ctx)))->options;
   const char *flags[MAX_FLAGS], *run = field(arena, text, "run"),
                                 *hits = field(arena, text, "hits");
   *options = (onnxc_options){.level = 1, .verify_passes = 1, .pass_flags = flags};
   options->n_pass_flags = split(arena_printf(arena, "%s", run), flags, MAX_FLAGS);
-  Graph *graph = graph_parse(ctx, text, name);
-  if (graph == NULL || !infer_graph(graph)) fail_msg("%s: %s", name, diag_text(ctx->diag, 0));
+  Graph *graph = graph_parse(ctx, text, "case");
+  if (graph == NULL || !infer_graph(graph)) return diag_text(ctx->diag, 0);
   PassReport report = {0};
   bool done = passes_run(graph, &report);
-  if (!done || diag_text(ctx->diag, 0) != NULL) {
-    fail_msg("%s: %s\n%s", name, diag_text(ctx->diag, 0), print(graph));
-  }
+  const char *message = diag_text(ctx->diag, 0);
+  if (!done || message != NULL) return arena_printf(arena, "%s\n%s", message, print(graph));
   const char *ops = words_of_ops(arena, graph), *expected = field(arena, text, "ops");
-  if (strcmp(ops, expected) != 0)
-    fail_msg("%s:%s, expected%s\n%s", name, ops, expected, print(graph));
-  if (hits != NULL) check_hits(ctx, &report, hits, name);
+  if (strcmp(ops, expected) != 0) {
+    return arena_printf(arena, "has%s, expected%s\n%s", ops, expected, print(graph));
+  }
+  return hits == NULL ? NULL : wrong_hits(ctx, &report, hits);
 }
 
 /* A case has a compilation of its own. */
-static void run_alone(void **state, const char *text, const char *file, int line) {
+static int run_alone(void **state, const char *text, const char *file, int line) {
   TEST_BEGIN(state);
-  run_case(ctx, text, arena_printf(ctx->arena, "%s:%d", file, line));
+  const char *wrong = run_case(ctx, &((TestContext *)*state)->options, text);
+  if (wrong != NULL) print_error("%s:%d: %s\n", file, line, wrong);
+  return wrong != NULL;
 }
 
-static void run_cases(const char *file, char *text) {
+/* The number of cases that went wrong. */
+static int run_cases(const char *file, char *text) {
   static const char between[] = "\n----\n";
-  int line = 1;
+  int line = 1, failures = 0;
   while (text != NULL) {
     char *end = strstr(text, between);
     if (end != NULL) *end = '\0';
     void *state = NULL;
     test_setup(&state);
-    run_alone(&state, text, file, line);
+    failures += run_alone(&state, text, file, line);
     test_teardown(&state);
     for (; *text != '\0'; text++) line += *text == '\n';
     line += 2;
     text = end == NULL ? NULL : end + sizeof between - 1;
   }
+  return failures;
 }
 
 static int is_text(const struct dirent *entry) {
@@ -136,14 +139,16 @@ static void cases_come_out_as_expected(void **state) {
   struct dirent **entries;
   int n = scandir(TEST_DIRECTORY, &entries, is_text, alphasort);
   assert_true(n > 0);
+  int failures = 0;
   for (int i = 0; i < n; i++) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", TEST_DIRECTORY, entries[i]->d_name);
     char *text = arena_printf(ctx->arena, "%s", read_file(ctx->arena, path));
-    run_cases(entries[i]->d_name, text);
+    failures += run_cases(entries[i]->d_name, text);
     free(entries[i]);
   }
   free(entries);
+  assert_int_equal(failures, 0);
 }
 
 int main(void) {
