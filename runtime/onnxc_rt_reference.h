@@ -87,6 +87,97 @@ int onnxc_rt_ref_cum_prod(const onnxc_rt_call *call);
  * is not 0). */
 int onnxc_rt_ref_dropout(const onnxc_rt_call *call);
 
+/* ---- elementwise -------------------------------------------------------------------------------
+ */
+
+/* x -> f(x), floats. round: half to even. */
+int onnxc_rt_ref_acos(const onnxc_rt_call *call);
+int onnxc_rt_ref_acosh(const onnxc_rt_call *call);
+int onnxc_rt_ref_asin(const onnxc_rt_call *call);
+int onnxc_rt_ref_asinh(const onnxc_rt_call *call);
+int onnxc_rt_ref_atan(const onnxc_rt_call *call);
+int onnxc_rt_ref_atanh(const onnxc_rt_call *call);
+int onnxc_rt_ref_ceil(const onnxc_rt_call *call);
+int onnxc_rt_ref_cos(const onnxc_rt_call *call);
+int onnxc_rt_ref_cosh(const onnxc_rt_call *call);
+int onnxc_rt_ref_erf(const onnxc_rt_call *call);
+int onnxc_rt_ref_exp(const onnxc_rt_call *call);
+int onnxc_rt_ref_floor(const onnxc_rt_call *call);
+int onnxc_rt_ref_log(const onnxc_rt_call *call);
+int onnxc_rt_ref_mish(const onnxc_rt_call *call);
+int onnxc_rt_ref_hard_swish(const onnxc_rt_call *call);
+int onnxc_rt_ref_reciprocal(const onnxc_rt_call *call);
+int onnxc_rt_ref_round(const onnxc_rt_call *call);
+int onnxc_rt_ref_sigmoid(const onnxc_rt_call *call);
+int onnxc_rt_ref_sin(const onnxc_rt_call *call);
+int onnxc_rt_ref_sinh(const onnxc_rt_call *call);
+int onnxc_rt_ref_softplus(const onnxc_rt_call *call);
+int onnxc_rt_ref_softsign(const onnxc_rt_call *call);
+int onnxc_rt_ref_sqrt(const onnxc_rt_call *call);
+int onnxc_rt_ref_tan(const onnxc_rt_call *call);
+int onnxc_rt_ref_tanh(const onnxc_rt_call *call);
+/* x -> f(x), floats. alpha */
+int onnxc_rt_ref_celu(const onnxc_rt_call *call);
+int onnxc_rt_ref_elu(const onnxc_rt_call *call);
+int onnxc_rt_ref_leaky_relu(const onnxc_rt_call *call);
+int onnxc_rt_ref_swish(const onnxc_rt_call *call);
+int onnxc_rt_ref_thresholded_relu(const onnxc_rt_call *call);
+/* x -> f(x), floats. alpha, gamma */
+int onnxc_rt_ref_selu(const onnxc_rt_call *call);
+/* x -> f(x), floats. alpha, beta */
+int onnxc_rt_ref_hard_sigmoid(const onnxc_rt_call *call);
+/* x -> f(x), floats. approximate */
+int onnxc_rt_ref_gelu(const onnxc_rt_call *call);
+/* x -> f(x), any number. bias, lambd */
+int onnxc_rt_ref_shrink(const onnxc_rt_call *call);
+/* x -> f(x), any number; integers wrap around. */
+int onnxc_rt_ref_abs(const onnxc_rt_call *call);
+int onnxc_rt_ref_neg(const onnxc_rt_call *call);
+int onnxc_rt_ref_relu(const onnxc_rt_call *call);
+int onnxc_rt_ref_sign(const onnxc_rt_call *call);
+/* x -> not x, bool. */
+int onnxc_rt_ref_not(const onnxc_rt_call *call);
+/* x -> ~x, integers. */
+int onnxc_rt_ref_bitwise_not(const onnxc_rt_call *call);
+/* x -> bool, floats. */
+int onnxc_rt_ref_is_nan(const onnxc_rt_call *call);
+/* x -> bool, floats. detect_negative, detect_positive */
+int onnxc_rt_ref_is_inf(const onnxc_rt_call *call);
+/* a, b -> a op b, broadcast, any number; integers wrap around, a division by 0 gives 0. */
+int onnxc_rt_ref_add(const onnxc_rt_call *call);
+int onnxc_rt_ref_sub(const onnxc_rt_call *call);
+int onnxc_rt_ref_mul(const onnxc_rt_call *call);
+int onnxc_rt_ref_div(const onnxc_rt_call *call);
+/* a, b -> remainder, broadcast; by the integer 0: 0. fmod (the sign is that of a, else of b) */
+int onnxc_rt_ref_mod(const onnxc_rt_call *call);
+/* a, b -> a to the power of b, broadcast; b may be of another type than a. */
+int onnxc_rt_ref_pow(const onnxc_rt_call *call);
+/* a, b -> a op b, broadcast, integers. */
+int onnxc_rt_ref_bitwise_and(const onnxc_rt_call *call);
+int onnxc_rt_ref_bitwise_or(const onnxc_rt_call *call);
+int onnxc_rt_ref_bitwise_xor(const onnxc_rt_call *call);
+/* a, b -> a shifted by b, broadcast, integers; by the width or more: 0 or the sign. direction */
+int onnxc_rt_ref_bit_shift(const onnxc_rt_call *call);
+/* a, b -> bool, broadcast; equal also compares strings. */
+int onnxc_rt_ref_equal(const onnxc_rt_call *call);
+int onnxc_rt_ref_greater(const onnxc_rt_call *call);
+int onnxc_rt_ref_greater_or_equal(const onnxc_rt_call *call);
+int onnxc_rt_ref_less(const onnxc_rt_call *call);
+int onnxc_rt_ref_less_or_equal(const onnxc_rt_call *call);
+/* a, b -> bool, broadcast, bool. */
+int onnxc_rt_ref_and(const onnxc_rt_call *call);
+int onnxc_rt_ref_or(const onnxc_rt_call *call);
+int onnxc_rt_ref_xor(const onnxc_rt_call *call);
+/* x, slope -> x < 0 ? slope * x : x, broadcast. */
+int onnxc_rt_ref_prelu(const onnxc_rt_call *call);
+/* x, [min], [max] -> x within the bounds; max wins, NaN stays. */
+int onnxc_rt_ref_clip(const onnxc_rt_call *call);
+/* x... -> of all inputs, broadcast; a NaN wins in max and min. */
+int onnxc_rt_ref_max(const onnxc_rt_call *call);
+int onnxc_rt_ref_min(const onnxc_rt_call *call);
+int onnxc_rt_ref_sum(const onnxc_rt_call *call);
+int onnxc_rt_ref_mean(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif
