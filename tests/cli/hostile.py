@@ -144,8 +144,17 @@ case("two opset_imports of one domain", INVALID)(
     lambda: changed(lambda m: m.opset_import.add(version=13)))
 case("no graph", INVALID)(lambda: changed(lambda m: m.ClearField("graph")))
 case("opset newer than known", UNSUPPORTED)(lambda: model([node("Relu", "x")], opset=9999))
-case("unknown domain", UNSUPPORTED)(
+case("domain without opset_import", INVALID)(
     lambda: model([node("Relu", "x", domain="com.example")]))
+
+
+@case("unknown domain", UNSUPPORTED)
+def unknown_domain():
+    proto = model([node("Relu", "x", domain="com.example")])
+    proto.opset_import.add(domain="com.example", version=1)
+    return proto
+
+
 case("unknown operators", UNSUPPORTED)(
     lambda: model([node("Frobnicate", "x", ("t",)), node("Twiddle", "t")]))
 case("value produced twice", INVALID)(
