@@ -48,7 +48,7 @@ static double component(const Tensor *t, size_t i) {
  * infinite and the other is not the same. */
 static double excess(double actual, double expected, Tolerance t) {
   if (actual == expected || (isnan(actual) && isnan(expected))) return 0;
-  if (!isfinite(actual) || !isfinite(expected)) return INFINITY;
+  if (!isfinite(actual) || !isfinite(expected)) return HUGE_VAL;
   double over = fabs(actual - expected) - (t.absolute + t.relative * fabs(expected));
   return over > 0 ? over : 0;
 }
