@@ -57,7 +57,8 @@ void emit_kernel_step(Emitter *e, const Step *step) {
     if (kernel->n_loops != 0) out(e->out, ".first_row = %s,\n", first_row(e, kernel, indices));
   }
   out_indent(e->out, -1);
-  out(e->out, "};\n%s(&call);\n", kernel->function);
+  out(e->out, "};\nconst int status = %s(&call);\n", kernel->function);
+  out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
   for (int i = 0; i < kernel->n_loops; i++) {
     out_indent(e->out, -1);
     out(e->out, "}\n");

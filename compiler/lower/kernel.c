@@ -65,10 +65,8 @@ static RowProgram *build_epilogue(Lowering *l, Step *step, Value *value, int row
   return program;
 }
 
-void kernel_result(Lowering *l, Step *step, const char *member, Value *value, int row_axes) {
-  if (l->current->rows.len == 0) {
-    kernel_output(l, step, member, lower_output(l, value));
-  } else {
-    step->kernel.epilogue = build_epilogue(l, step, value, row_axes);
-  }
+bool kernel_epilogue(Lowering *l, Step *step, Value *value, int row_axes) {
+  if (l->current->rows.len == 0) return false;
+  step->kernel.epilogue = build_epilogue(l, step, value, row_axes);
+  return true;
 }

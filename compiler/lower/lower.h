@@ -41,11 +41,10 @@ void kernel_float(Lowering *l, Step *step, const char *member, float value);
 void kernel_input(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_output(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *bytes);
-/* The result of the contraction goes to `value`, through the epilogue that was fused to the node
- * if there is one (members `epilogue` and `context` are set), else to the member `member`. `rows`
- * and `columns` say how the result's elements are counted: the product of the first dims and that
- * of the last ones. */
-void kernel_result(Lowering *l, Step *step, const char *member, Value *value, int row_axes);
+/* Fuses the nodes behind the contraction, if there are any, as its epilogue: members `epilogue`,
+ * `context` and `first_row` are set. The first `row_axes` axes of `value` count rows, the others
+ * columns. False: there are none, and the kernel stores `value` itself. */
+bool kernel_epilogue(Lowering *l, Step *step, Value *value, int row_axes);
 
 /* ---- lowerings, for the operators that share them
  * ------------------------------------------------ */

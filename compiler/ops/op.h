@@ -17,7 +17,7 @@ enum {
   OP_NONDETERMINISTIC = 2, /* never folded, merged or moved */
   OP_VIEW = 4,             /* output 0 holds the elements of input 0 in the same order */
   OP_DATA_DEPENDENT = 8,   /* sizes of outputs are known only after the kernel has run */
-  OP_EPILOGUE = 16 /* for an f32 result `lower` never declines and ends in kernel_result, so that
+  OP_EPILOGUE = 16 /* for an f32 result `lower` never declines and ends in kernel_epilogue, so that
                       elementwise consumers can be computed on the finished accumulators */
 };
 

@@ -1,0 +1,129 @@
+/* Matrix products on the GEMM kernel. */
+#include "lower/group.h"
+
+#include "onnxc_rt_kernels.h"
+
+#include <string.h>
+
+/* A product seen as loops around [m, k] x [k, n]. Strides of the loops come first in the operands.
+ */
+typedef struct Product {
+  const Dim *m, *n, *k;
+  int n_loops;
+  const Dim *loops[MAX_RANK];
+  Operand a, b;
+} Product;
+
+/* The operand with `axes` axes in front of its matrix; those it lacks do not move. */
+static Operand with_batch(DimTable *t, const Operand *matrix, int axes) {
+  Operand wide = *matrix;
+  wide.rank = axes + 2;
+  int missing = wide.rank - matrix->rank;
+  for (int i = 0; i < wide.rank; i++) {
+    bool there = i >= missing;
+    wide.dims[i] = there ? matrix->dims[i - missing] : dim_const(t, 1);
+    bool moves = there && !(i < axes && dim_is(wide.dims[i], 1));
+    wide.strides[i] = moves ? matrix->strides[i - missing] : dim_const(t, 0);
+  }
+  return wide;
+}
+
+/* A batch axis next to the rows joins them when B does not move along it: one tall product. */
+static bool fold_into_rows(DimTable *t, Product *p) {
+  int last = p->n_loops - 1;
+  if (last < 0 || !dim_is(p->b.strides[last], 0)) return false;
+  const Dim *step = p->a.strides[last], *row = p->a.strides[p->n_loops];
+  if (dim_is(p->m, 1))
+    row = p->a.strides[p->n_loops] = step;
+  else if (step != dim_mul(t, row, p->m))
+    return false;
+  p->m = dim_mul(t, p->m, p->loops[last]);
+  p->n_loops--;
+  for (int i = last; i < p->n_loops + 2; i++) {
+    p->a.strides[i] = p->a.strides[i + 1];
+    p->b.strides[i] = p->b.strides[i + 1];
+  }
+  p->a.strides[last] = row;
+  return true;
+}
+
+static void drop_unit_loops(Product *p) {
+  int kept = 0;
+  for (int i = 0; i < p->n_loops + 2; i++) {
+    if (i < p->n_loops && dim_is(p->loops[i], 1)) continue;
+    if (i < p->n_loops) p->loops[kept] = p->loops[i];
+    p->a.strides[kept] = p->a.strides[i];
+    p->b.strides[kept++] = p->b.strides[i];
+  }
+  p->n_loops = kept - 2;
+}
+
+static Product product_of(Lowering *l, const Operand *a, const Operand *b, const Type *out_batch) {
+  Product p = {.n_loops = out_batch->rank};
+  DimTable *t = l->ctx->dims;
+  p.a = with_batch(t, a, p.n_loops);
+  p.b = with_batch(t, b, p.n_loops);
+  for (int i = 0; i < p.n_loops; i++) p.loops[i] = out_batch->dims[i];
+  p.m = p.a.dims[p.n_loops];
+  p.k = p.a.dims[p.n_loops + 1];
+  p.n = p.b.dims[p.n_loops + 1];
+  drop_unit_loops(&p);
+  while (fold_into_rows(t, &p)) {
+  }
+  return p;
+}
+
+/* Panels of a constant [k, n] matrix, as the kernel reads them. */
+static bool pack_constant(Lowering *l, Step *step, const Value *b, const Product *p) {
+  int64_t n, k;
+  bool plain = b->constant != NULL && b->type.rank == 2;
+  if (!plain || !dim_is_const(p->n, &n) || !dim_is_const(p->k, &k)) return false;
+  ptrdiff_t count = onnxc_rt_packed_size((ptrdiff_t)n, (ptrdiff_t)k);
+  float *panels = ARENA_ARRAY(l->ctx->arena, (size_t)count, float);
+  onnxc_rt_pack_b(panels, b->constant->data, (ptrdiff_t)n, (ptrdiff_t)k, (ptrdiff_t)n, 1);
+  kernel_input(l, step, "packed", lower_weight(l, b->name, ONNXC_RT_F32, (size_t)count, panels));
+  return true;
+}
+
+/* The scratch of the largest sizes serves all. */
+static void add_scratch(Lowering *l, Step *step, const Product *p) {
+  ptrdiff_t floats =
+      onnxc_rt_gemm_f32_scratch((ptrdiff_t)p->m->hi, (ptrdiff_t)p->n->hi, (ptrdiff_t)p->k->hi);
+  kernel_scratch(l, step, "scratch", dim_const(l->ctx->dims, 4 * (int64_t)floats));
+}
+
+/* The dense result as the loops walk over it. */
+static Operand result_of(Lowering *l, const Product *p, Value *out) {
+  DimTable *t = l->ctx->dims;
+  Operand c = lower_output(l, out);
+  const Dim *stride = dim_mul(t, p->m, p->n);
+  for (int i = p->n_loops - 1; i >= 0; i--) {
+    c.strides[i] = stride;
+    stride = dim_mul(t, stride, p->loops[i]);
+  }
+  return c;
+}
+
+void lower_product(Lowering *l, Operand a, Operand b, const Value *b_value, const Type *batch,
+                   Value *out, int row_axes) {
+  Product p = product_of(l, &a, &b, batch);
+  Step *step = lower_kernel(l, STEP_CONTRACTION, "onnxc_rt_gemm_f32", "onnxc_rt_gemm");
+  step->kernel.n_loops = p.n_loops;
+  memcpy(step->kernel.loops, p.loops, sizeof p.loops);
+  step->kernel.rows = p.m;
+  kernel_dim(l, step, "m", p.m);
+  kernel_dim(l, step, "n", p.n);
+  kernel_dim(l, step, "k", p.k);
+  kernel_input(l, step, "a", p.a);
+  kernel_dim(l, step, "a_row", p.a.strides[p.n_loops]);
+  kernel_dim(l, step, "a_col", p.a.strides[p.n_loops + 1]);
+  if (!pack_constant(l, step, b_value, &p)) {
+    kernel_input(l, step, "b", p.b);
+    kernel_dim(l, step, "b_row", p.b.strides[p.n_loops]);
+    kernel_dim(l, step, "b_col", p.b.strides[p.n_loops + 1]);
+  }
+  add_scratch(l, step, &p);
+  if (kernel_epilogue(l, step, out, row_axes)) return;
+  kernel_output(l, step, "c", result_of(l, &p, out));
+  kernel_dim(l, step, "c_row", p.n);
+}
