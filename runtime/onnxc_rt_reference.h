@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* ---- movement: every type, strings included -------------------------------------------------- */
+/* ---- movement: every type, strings included ---- */
 
 /* data, ... -> its elements in the same order, whatever the sizes. */
 int onnxc_rt_ref_copy(const onnxc_rt_call *call);

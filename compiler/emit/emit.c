@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- the interface
- * --------------------------------------------------------------------------------- */
+/* ---- the interface ---- */
 
 static bool mentioned_by(const Value *value, const DimAtom *symbol) {
   for (int i = 0; i < value->type.rank; i++) {
@@ -63,8 +62,7 @@ const EmitInterface *emit_interface(const Steps *steps, const char *name) {
   return i;
 }
 
-/* ---- the header
- * -------------------------------------------------------------------------------------- */
+/* ---- the header ---- */
 
 static const char *bounds_text(Emitter *e, const Dim *size) {
   if (size->lo == size->hi) return arena_printf(e->arena, "%" PRId64, size->lo);
@@ -120,8 +118,7 @@ void emit_header(Emitter *e, Out *w) {
   out(w, "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
-/* ---- the source
- * -------------------------------------------------------------------------------------- */
+/* ---- the source ---- */
 
 static void emit_names(Emitter *e, const char *title, const char *const *names, uint32_t n) {
   size_t width = 0;
@@ -254,8 +251,7 @@ static void emit_run(Emitter *e) {
   out(e->out, "}\n");
 }
 
-/* ---- all of it
- * ---------------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 /* Members of the frame: sizes of inputs under their name there, others under their own. */
 static void name_sizes(Emitter *e) {

@@ -4,8 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- kernels
- * ---------------------------------------------------------------------------------------- */
+/* ---- kernels ---- */
 
 static void emit_field(Emitter *e, const Field *field, const char *const *indices, int n_loops) {
   out(e->out, ".%s = ", field->name);
@@ -65,8 +64,7 @@ void emit_kernel_step(Emitter *e, const Step *step) {
   }
 }
 
-/* ---- reference kernels
- * --------------------------------------------------------------------------------- */
+/* ---- reference kernels ---- */
 
 static void emit_dims(Emitter *e, const Operand *operand, const char *name, uint32_t i,
                       bool at_most) {

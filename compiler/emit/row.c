@@ -37,8 +37,7 @@ static const RowInst *inst_at(const RowEmitter *r, RowRef ref) {
   return &r->p->insts.data[ref];
 }
 
-/* ---- expressions
- * ------------------------------------------------------------------------------------ */
+/* ---- expressions ---- */
 
 static const char *number_text(RowEmitter *r, const RowInst *inst) {
   Arena *a = r->e->arena;
@@ -146,8 +145,7 @@ static void bind(RowEmitter *r, RowRef ref, bool named) {
   r->texts[ref] = arena_printf(r->e->arena, "t%u", ref);
 }
 
-/* ---- stores
- * ------------------------------------------------------------------------------------------- */
+/* ---- stores ---- */
 
 static const char *stored_form(RowEmitter *r, DType stored, const char *text) {
   switch (stored) {
@@ -179,8 +177,7 @@ static bool store_moves(const RowProgram *p, const RowStore *store) {
   return false;
 }
 
-/* ---- reductions
- * -------------------------------------------------------------------------------------- */
+/* ---- reductions ---- */
 
 static bool long_row(const RowProgram *p) {
   int64_t count = 1;
@@ -265,8 +262,7 @@ static void finish_accumulators(RowEmitter *r, uint32_t phase) {
   }
 }
 
-/* ---- one row
- * ------------------------------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 /* How often a form may mention its operands. */
 static uint32_t mentions(RowOp op) {
@@ -441,8 +437,7 @@ static void emit_pass(RowEmitter *r, uint32_t phase, const uint32_t *all_uses) {
   finish_accumulators(r, phase);
 }
 
-/* ---- the program
- * ------------------------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 static bool operand_written(const RowProgram *p, uint32_t index) {
   VEC_EACH(RowStore, store, &p->stores) {

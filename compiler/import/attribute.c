@@ -122,8 +122,7 @@ static const struct Converter {
     [SCHEMA_TYPE_PROTO] = {ATTR_STRING, convert_type},
 };
 
-/* ---- which kind an attribute is
- * ------------------------------------------------------------------- */
+/* ---- which kind an attribute is ---- */
 
 /* Bit per kind whose field of the message holds something. */
 static unsigned filled(const Onnx__AttributeProto *proto) {

@@ -9,8 +9,7 @@
 
 enum { FIRST_IR_WITH_OPSETS = 3 };
 
-/* ---- the parts of a graph
- * ------------------------------------------------------------------------- */
+/* ---- the parts of a graph ---- */
 
 /* A tensor that could not be read leaves a value without type, so that its users are not reported
  * as well. */
@@ -80,8 +79,7 @@ static bool import_body(Scope *scope, const Onnx__GraphProto *proto) {
   return good;
 }
 
-/* ---- subgraphs
- * -------------------------------------------------------------------------------------- */
+/* ---- subgraphs ---- */
 
 /* The holder's inference sets the types of the inputs of a body. */
 static bool import_body_inputs(Scope *scope, const Onnx__GraphProto *proto) {
@@ -112,8 +110,7 @@ Graph *import_subgraph(Scope *outer, const Onnx__GraphProto *proto, Scope **inne
   return good ? graph : NULL;
 }
 
-/* ---- the model
- * -------------------------------------------------------------------------------------- */
+/* ---- the model ---- */
 
 static bool check_version(const Importer *importer, const Onnx__ModelProto *model) {
   Diag *diag = importer->ctx->diag;
@@ -180,8 +177,7 @@ const Tensor *import_tensor_file(Context *ctx, const char *path) {
   return message == NULL ? NULL : tensor_import(&source, (const Onnx__TensorProto *)message);
 }
 
-/* ---- declared types
- * ---------------------------------------------------------------------------------- */
+/* ---- declared types ---- */
 
 static bool contradicts(Context *ctx, const Type *declared, const Type *actual) {
   if (declared->kind != actual->kind) return true;

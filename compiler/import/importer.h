@@ -76,23 +76,20 @@ static inline const char *import_text(const char *text) {
 bool import_opsets(Importer *importer, const char *where, Onnx__OperatorSetIdProto *const *imports,
                    size_t n, Map *opsets);
 
-/* ---- types (type.c)
- * ------------------------------------------------------------------------------ */
+/* ---- types (type.c) ---- */
 
 /* Inputs of the main graph: unknown sizes become symbols, with the bounds the options give. */
 bool import_inputs(Scope *scope, const Onnx__GraphProto *proto);
 /* A type as a declaration: sizes that are no constants are NULL. NULL: none, or not one of ours. */
 const Type *import_declared(Context *ctx, const Onnx__TypeProto *proto);
 
-/* ---- graphs (import.c)
- * ----------------------------------------------------------------------------- */
+/* ---- graphs (import.c) ---- */
 
 /* The body of a node, with its scope in `*inner` for the captures. NULL: reported. */
 Graph *import_subgraph(Scope *scope, const Onnx__GraphProto *proto, Scope **inner);
 bool import_nodes(Scope *scope, Onnx__NodeProto *const *nodes, size_t n);
 
-/* ---- nodes (node.c, attribute.c, upgrade.c)
- * -------------------------------------------------------- */
+/* ---- nodes (node.c, attribute.c, upgrade.c) ---- */
 
 /* A node on its way in: the importer fills it, the upgrade rewrites it, then it is appended. */
 typedef struct Draft {
@@ -127,8 +124,7 @@ Node *import_append(const Scope *scope, const OpDef *op, const char *name, Value
 /* Brings the draft to the newest form of its operator. False: reported. */
 bool upgrade_draft(Draft *d);
 
-/* ---- functions (function.c)
- * ------------------------------------------------------------------------ */
+/* ---- functions (function.c) ---- */
 
 /* Collects the model's functions; refuses recursion. False: reported. */
 bool functions_collect(Importer *importer, const Onnx__ModelProto *model);

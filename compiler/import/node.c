@@ -35,8 +35,7 @@ Value *draft_constant(Draft *d, const Tensor *tensor) {
   return graph_add_constant(d->scope->graph, NULL, tensor);
 }
 
-/* ---- unknown operators
- * --------------------------------------------------------------------------- */
+/* ---- unknown operators ---- */
 
 /* Each operator is listed once, at its first node. */
 static bool report_unknown(const Draft *d, int64_t opset) {
@@ -60,8 +59,7 @@ static void define_unknown(Scope *scope, const Onnx__NodeProto *proto) {
   }
 }
 
-/* ---- inputs and outputs
- * --------------------------------------------------------------------------- */
+/* ---- inputs and outputs ---- */
 
 static bool check_count(const Draft *d, const char *what, size_t n, int least, int most) {
   if ((int64_t)n >= least && (int64_t)n <= most) return true;
@@ -105,8 +103,7 @@ static bool import_inputs_of(Draft *d, const Onnx__NodeProto *proto) {
   return good;
 }
 
-/* ---- constants
- * ------------------------------------------------------------------------------------ */
+/* ---- constants ---- */
 
 static const Tensor *tensor_of(Context *ctx, DType dtype, int rank, size_t n, const void *data) {
   const int64_t dims[] = {(int64_t)n};
@@ -156,8 +153,7 @@ static bool import_constant(const Draft *d) {
                 graph_add_constant(d->scope->graph, scope_value_name(d->scope, name), tensor));
 }
 
-/* ---- the node in the graph
- * ------------------------------------------------------------------------- */
+/* ---- the node in the graph ---- */
 
 Node *import_append(const Scope *scope, const OpDef *op, const char *name, Value *const *inputs,
                     uint32_t n_inputs, const char *const *out_names, uint32_t n_outputs) {

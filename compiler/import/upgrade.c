@@ -65,8 +65,7 @@ static float float_attr(Draft *d, const char *name, float otherwise) {
   return attr == NULL ? otherwise : attr->f;
 }
 
-/* ---- attributes that became inputs
- * ---------------------------------------------------------------- */
+/* ---- attributes that became inputs ---- */
 
 static bool upgrade_ints_to_input(Draft *d, const Upgrade *row) {
   const Attr *attr = draft_attr(d, row->attr);
@@ -123,8 +122,7 @@ static bool upgrade_integer_input(Draft *d, const Upgrade *row) {
   return true;
 }
 
-/* ---- attributes that went, or changed
- * -------------------------------------------------------------- */
+/* ---- attributes that went, or changed ---- */
 
 static bool refuse(const Draft *d, const char *why) {
   return draft_error(d, DIAG_UNSUPPORTED, "version %d of the operator%s", d->schema->since, why);
@@ -196,8 +194,7 @@ static bool upgrade_float_to_int(Draft *d, const Upgrade *row) {
   return true;
 }
 
-/* ---- single operators
- * ------------------------------------------------------------------------------ */
+/* ---- single operators ---- */
 
 /* Cast named its type by the text of the enumerator: "FLOAT16". */
 static bool upgrade_dtype_name(Draft *d, const Upgrade *row) {
@@ -327,8 +324,7 @@ static bool upgrade_group_scale(Draft *d, const Upgrade *row) {
   return true;
 }
 
-/* ---- experimental operators of opset 1 that ONNX has dropped
- * ------------------------------------------ */
+/* ---- experimental operators of opset 1 that ONNX has dropped ---- */
 
 /* The draft becomes the binary `op` of its input and `b`, without attributes. */
 static bool become(Draft *d, const char *op, Value *a, Value *b) {
@@ -402,8 +398,7 @@ static bool upgrade_crop(Draft *d, const Upgrade *row) {
   return true;
 }
 
-/* ---- the table
- * --------------------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 #define UPGRADE(op_, before_, how_, attr_, ...)                                                    \
   {.op = #op_, .before = before_, .apply = upgrade_##how_, .attr = attr_, __VA_ARGS__},

@@ -38,7 +38,7 @@ typedef struct Context {
 /* Records that a equals b, once. */
 void context_assume_equal(Context *ctx, const Dim *a, const Dim *b);
 
-/* ---- types ------------------------------------------------------------------------------- */
+/* ---- types ---- */
 
 typedef enum TypeKind { TYPE_UNKNOWN, TYPE_TENSOR, TYPE_SEQUENCE, TYPE_OPTIONAL } TypeKind;
 
@@ -89,7 +89,7 @@ int64_t tensor_i64(const Tensor *tensor, size_t i);
 void tensor_set_f64(Tensor *tensor, size_t i, double value);
 void tensor_set_i64(Tensor *tensor, size_t i, int64_t value);
 
-/* ---- values and nodes ------------------------------------------------------------------------ */
+/* ---- values and nodes ---- */
 
 /* One input of a node; a member of the list of uses of its value. */
 typedef struct Use {
@@ -215,7 +215,7 @@ static inline bool value_single_use(const Value *value) {
   return value_uses(value) == 1;
 }
 
-/* ---- attributes ---------------------------------------------------------------------------- */
+/* ---- attributes ---- */
 
 /* NULL when absent; defaults are the operator's affair, see op_param_* in ops/op.h. */
 const Attr *node_attr(const Node *node, const char *name);
@@ -225,7 +225,7 @@ void node_set_float(Node *node, const char *name, float value);
 void node_set_string(Node *node, const char *name, const char *value);
 void node_set_ints(Node *node, const char *name, const int64_t *values, size_t n);
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors ---- */
 
 /* diag_error at a node: `graph/node 'name' (Op)`. Always false. */
 bool node_error(const Node *node, DiagKind kind, const char *format, ...)

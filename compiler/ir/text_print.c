@@ -16,7 +16,7 @@ typedef struct Printer {
   uint32_t *ordinals;
 } Printer;
 
-/* ---- names and literals -------------------------------------------------------------------- */
+/* ---- names and literals ---- */
 
 static void print_string(Printer *p, const char *bytes, size_t size) {
   out(p->w, "\"");

@@ -47,8 +47,7 @@ static Group *producer_group(const Lowering *l, const Value *value) {
   return l->groups[value->producer->id];
 }
 
-/* ---- paths
- * ---------------------------------------------------------------------------------------- */
+/* ---- paths ---- */
 
 static uint32_t n_members(const Group *g) {
   return (uint32_t)g->rows.len + (g->root != NULL);
@@ -163,8 +162,7 @@ static bool fits(const Group *g, const Node *node) {
          (g->has_axes && shape_is(g, space_type(node), true));
 }
 
-/* ---- policy
- * --------------------------------------------------------------------------------------- */
+/* ---- policy ---- */
 
 static bool is_norm(const Node *node) {
   return node->op->row != NULL && node->op->row->axes != NULL && node->n_in > 1;
@@ -200,8 +198,7 @@ static bool may_join(Lowering *l, Group *g, const Node *node) {
   return !node_reaches(l, node, g);
 }
 
-/* ---- forming groups
- * ------------------------------------------------------------------------------- */
+/* ---- forming groups ---- */
 
 static void set_space(Group *g, const Type *type) {
   g->rank = type->rank;
@@ -299,8 +296,7 @@ static void place_node(Lowering *l, Node *node) {
   }
 }
 
-/* ---- order
- * ------------------------------------------------------------------------------------------ */
+/* ---- order ---- */
 
 /* Depth first over dependencies, without recursion: a group goes to the order once all groups that
  * it reads from are there. */

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* ---- buffers
- * ------------------------------------------------------------------------------------- */
+/* ---- buffers ---- */
 
 static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
                           const char *name) {
@@ -91,8 +90,7 @@ Context *lower_context(Lowering *l) {
   return l->ctx;
 }
 
-/* ---- where values live
- * ------------------------------------------------------------------------------ */
+/* ---- where values live ---- */
 
 Operand lower_operand(Lowering *l, Value *value) {
   Operand *place = &l->places[value->id];
@@ -126,16 +124,13 @@ void lower_alias(Lowering *l, Value *value, Operand view) {
 Operand lower_dense(Lowering *l, Value *value) {
   Operand from = lower_operand(l, value);
   if (operand_dense(l->ctx->dims, &from) && from.offset == NULL) return from;
-  Buffer *buffer =
-      buffer_new(l, BUFFER_ARENA, value->type.dtype, type_count(l->ctx, &value->type), value->name);
-  Operand to = dense_operand(l, buffer, &value->type);
+  l->places[value->id] = (Operand){0};
+  Operand to = lower_output(l, value);
   lower_copy(l, value->producer, &value->type, from, to);
-  l->places[value->id] = to;
   return to;
 }
 
-/* ---- steps
- * ------------------------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 static bool holds(Buffer *const *list, size_t n, const Buffer *buffer) {
   for (size_t i = 0; i < n; i++) {
@@ -211,8 +206,7 @@ void lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, O
   step_writes(step, l->ctx, to.buffer);
 }
 
-/* ---- views
- * -------------------------------------------------------------------------------------------- */
+/* ---- views ---- */
 
 static int skip_ones(const Dim *const *dims, int i, int rank) {
   while (i < rank && dim_is(dims[i], 1)) i++;
@@ -275,8 +269,7 @@ static void lower_view(Lowering *l, Node *node) {
   lower_alias(l, out, view);
 }
 
-/* ---- nodes
- * -------------------------------------------------------------------------------------------- */
+/* ---- nodes ---- */
 
 static void lower_row_group(Lowering *l, Group *g) {
   Step *step = lower_step(l, STEP_ROW);
@@ -346,8 +339,7 @@ static bool lower_group(Lowering *l, Group *g) {
   return lower_call(l, g->root);
 }
 
-/* ---- the graph's inputs and outputs
- * ------------------------------------------------------------------- */
+/* ---- the graph's inputs and outputs ---- */
 
 static bool check_bounds(Lowering *l) {
   bool bounded = true;

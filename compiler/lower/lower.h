@@ -46,8 +46,7 @@ void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *byte
  * columns. False: there are none, and the kernel stores `value` itself. */
 bool kernel_epilogue(Lowering *l, Step *step, Value *value, int row_axes);
 
-/* ---- lowerings, for the operators that share them
- * ------------------------------------------------ */
+/* ---- lowerings, for the operators that share them ---- */
 
 bool lower_transpose(Lowering *l, Node *node);
 bool lower_expand(Lowering *l, Node *node);

@@ -134,7 +134,7 @@ RowRef row_count(RowBuilder *b, DType dtype) {
   return row_convert(b, dtype, row_dim(b, count));
 }
 
-/* ---- loads and stores ----------------------------------------------------------------------- */
+/* ---- loads and stores ---- */
 
 static uint32_t add_operand(RowBuilder *b, Operand operand) {
   vec_push(b->arena, &b->program->operands, operand);
@@ -375,8 +375,7 @@ static void arrange_axes(RowProgram *p, Context *ctx, const Group *group) {
   p->n_inner = n - n_outer;
 }
 
-/* ---- finishing: levels and phases
- * ---------------------------------------------------------------- */
+/* ---- finishing: levels and phases ---- */
 
 static bool moves_along_row(const RowProgram *p, const Operand *operand) {
   for (int i = p->n_outer; i < p->n_outer + p->n_inner; i++) {
@@ -464,8 +463,7 @@ void row_finish(RowProgram *p, Context *ctx, const Group *group) {
   }
 }
 
-/* ---- sharing memory
- * ------------------------------------------------------------------------------ */
+/* ---- sharing memory ---- */
 
 /* What a pass produces: its reductions, its stores, and what it keeps for later passes. */
 static bool is_root(const RowProgram *p, RowRef ref, uint32_t phase) {

@@ -1,4 +1,5 @@
 /* Operators that pick or place elements by index or by value. */
+#include "lower/lower.h"
 #include "onnxc_rt_reference.h"
 #include "ops/op.h"
 
@@ -54,6 +55,7 @@ const OpDef op_Gather = {
     .params = (const OpParam[]){PARAM_INT("axis", 0), {0}},
     .infer = gather_infer,
     OP_KERNEL(onnxc_rt_ref_gather),
+    .lower = lower_gather,
 };
 
 /* Sizes of `part` do not exceed those of `whole`, the axis apart. */

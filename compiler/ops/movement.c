@@ -1,4 +1,5 @@
 /* Operators that put the elements of their inputs elsewhere, by rules that do not look at them. */
+#include "lower/lower.h"
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
 
@@ -36,6 +37,7 @@ const OpDef op_Transpose = {
     .params = (const OpParam[]){PARAM_OPTIONAL("perm", ATTR_INTS), {0}},
     .infer = transpose_infer,
     OP_KERNEL(onnxc_rt_ref_transpose),
+    .lower = lower_transpose,
 };
 
 /* ---- Concat, Split -----------------------------------------------------------------------------
@@ -76,6 +78,7 @@ const OpDef op_Concat = {
     .params = (const OpParam[]){PARAM_REQUIRED("axis", ATTR_INT), {0}},
     .infer = concat_infer,
     OP_KERNEL(onnxc_rt_ref_concat),
+    .lower = lower_concat,
 };
 
 /* Sizes of the parts: as input 1 says, or as equal as the number of outputs allows. */
@@ -131,6 +134,7 @@ const OpDef op_Split = {
     .params = (const OpParam[]){PARAM_INT("axis", 0), PARAM_OPTIONAL("num_outputs", ATTR_INT), {0}},
     .infer = split_infer,
     OP_KERNEL(onnxc_rt_ref_split),
+    .lower = lower_split,
 };
 
 /* ---- Slice -------------------------------------------------------------------------------------
@@ -225,6 +229,7 @@ const OpDef op_Slice = {
     .shape_inputs = 1 << 2,
     .infer = slice_infer,
     OP_KERNEL(onnxc_rt_ref_slice),
+    .lower = lower_slice,
 };
 
 /* ---- Expand, Tile ------------------------------------------------------------------------------
@@ -264,6 +269,7 @@ const OpDef op_Expand = {
     .shape_inputs = 1 << 1,
     .infer = expand_infer,
     OP_KERNEL(onnxc_rt_ref_expand),
+    .lower = lower_expand,
 };
 
 static bool tile_infer(Node *node) {
