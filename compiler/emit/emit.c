@@ -86,7 +86,7 @@ static void emit_struct(Emitter *e, Out *w, const EmitMember *members, size_t n,
   out(w, "typedef struct %s_%s {\n", e->interface->name, kind);
   out_indent(w, 1);
   for (size_t i = 0; i < n; i++) emit_member(e, w, &members[i], written);
-  bool weights = !written && e->weights_in_file;
+  bool weights = !written && e->weights_from_caller;
   if (weights) {
     out(w, "const void *weights; /* contents of %s.weights.bin, aligned to %d */\n",
         e->interface->name, ARENA_ALIGN);
@@ -205,7 +205,7 @@ static void emit_checks(Emitter *e) {
     if (m->value != NULL)
       emit_check(e, arena_printf(e->arena, "outputs->%s == NULL", m->name), "NULL");
   }
-  if (e->weights_in_file) emit_check(e, "inputs->weights == NULL", "NULL");
+  if (e->weights_from_caller) emit_check(e, "inputs->weights == NULL", "NULL");
   if (e->plan->arena_bytes == 0) return;
   emit_check(e, "arena == NULL", "NULL");
   emit_check(e, arena_printf(e->arena, "(uintptr_t)arena %% %s_ARENA_ALIGN != 0", i->upper),
@@ -281,7 +281,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
                .ctx = steps->ctx,
                .arena = arena_scratch(steps->ctx->arena),
                .out = files->source,
-               .weights_in_file = files->weights != NULL};
+               .weights_from_caller = files->weights != NULL && !files->incbin};
   name_sizes(&e);
   e.inputs = tensor_names(&e, interface->inputs.data, interface->inputs.len);
   e.outputs = tensor_names(&e, interface->outputs.data, interface->outputs.len);
@@ -291,7 +291,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
       text_comment(e.arena, steps->graph->name));
   out(e.out, "#include \"%s.h\"\n\n#include \"onnxc_rt_kernels.h\"\n", interface->name);
   out(e.out, "#include \"onnxc_rt_math.h\"\n#include \"onnxc_rt_reference.h\"\n\n");
-  emit_weights(&e, files->weights);
+  emit_weights(&e, files);
   emit_frame(&e);
   VEC_EACH(Step *, step, &steps->steps) emit_step(&e, *step);
   emit_run(&e);

@@ -27,6 +27,7 @@ const EmitInterface *emit_interface(const Steps *steps, const char *name);
 typedef struct EmitFiles {
   Out *header, *source;
   Out *weights; /* NULL: weights go into the source */
+  bool incbin;  /* the source includes the weights file; else the caller passes its contents */
 } EmitFiles;
 
 /* Writes all files; the plan has been checked. */

@@ -9,9 +9,9 @@ typedef struct Emitter {
   const Plan *plan;
   const EmitInterface *interface;
   Context *ctx;
-  Arena *arena; /* texts; dropped after emission */
-  Out *out;     /* the source file */
-  bool weights_in_file;
+  Arena *arena;              /* texts; dropped after emission */
+  Out *out;                  /* the source file */
+  bool weights_from_caller;  /* struct N_inputs has a member for the contents of the file */
   const char **sizes;        /* by symbol: member of the frame */
   const char **inputs;       /* by graph input: member of struct N_inputs */
   const char **outputs;      /* by graph output */
@@ -36,7 +36,7 @@ void emit_epilogue(Emitter *e, const Step *step);
 void emit_kernel_step(Emitter *e, const Step *step);
 void emit_call_step(Emitter *e, const Step *step);
 
-void emit_weights(Emitter *e, Out *file);
+void emit_weights(Emitter *e, const EmitFiles *files);
 void emit_header(Emitter *e, Out *file);
 
 #endif

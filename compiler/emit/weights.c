@@ -80,26 +80,43 @@ static void emit_inline(Emitter *e, Out *file, uint32_t i) {
   }
 }
 
-/* In a file each weight starts at a multiple of ARENA_ALIGN. */
-static void write_file(Emitter *e, Out *file) {
+/* In a file each weight starts at a multiple of ARENA_ALIGN. `base` points to its beginning. */
+static void write_file(Emitter *e, Out *file, const char *base) {
   static const char zeros[ARENA_ALIGN] = {0};
   size_t at = 0;
   for (uint32_t i = 0; i < e->steps->weights.len; i++) {
     const Weight *weight = &e->steps->weights.data[i];
     out_raw(file, weight->data, weight->bytes);
-    e->weight_names[i] = arena_printf(
-        e->arena, "(const %s *)(const void *)((const unsigned char *)f->in->weights + %zu)",
-        dtype_info(weight->dtype)->c_type, at);
+    e->weight_names[i] = arena_printf(e->arena, "(const %s *)(const void *)(%s + %zu)",
+                                      dtype_info(weight->dtype)->c_type, base, at);
     size_t padding = (ARENA_ALIGN - weight->bytes % ARENA_ALIGN) % ARENA_ALIGN;
     out_raw(file, zeros, padding);
     at += weight->bytes + padding;
   }
 }
 
-void emit_weights(Emitter *e, Out *file) {
-  if (file != NULL) {
-    write_file(e, file);
-    return;
+/* The assembler puts the file between two labels. */
+static void emit_incbin(Emitter *e) {
+  const char *name = e->interface->name, *upper = e->interface->upper;
+  out(e->out,
+      "/* Where the assembler finds the weights: its working directory and -Wa,-I paths. */\n");
+  out(e->out, "#ifndef %s_WEIGHTS_FILE\n#define %s_WEIGHTS_FILE \"%s.weights.bin\"\n#endif\n",
+      upper, upper, name);
+  out(e->out, "#if !defined(__ELF__)\n#error --weights=incbin needs an ELF target\n#endif\n");
+  out(e->out, "__asm__(\".section .rodata\\n\"\n\".balign %d\\n\"\n\"%s_weights_data:\\n\"\n",
+      ARENA_ALIGN, name);
+  out(e->out, "\".incbin \\\"\" %s_WEIGHTS_FILE \"\\\"\\n\"\n\".previous\\n\");\n", upper);
+  out(e->out, "extern const unsigned char %s_weights_data[]", name);
+  out(e->out, " __attribute__((visibility(\"hidden\")));\n\n");
+}
+
+void emit_weights(Emitter *e, const EmitFiles *files) {
+  if (files->weights == NULL) {
+    for (uint32_t i = 0; i < e->steps->weights.len; i++) emit_inline(e, e->out, i);
+  } else if (files->incbin) {
+    emit_incbin(e);
+    write_file(e, files->weights, arena_printf(e->arena, "%s_weights_data", e->interface->name));
+  } else {
+    write_file(e, files->weights, "(const unsigned char *)f->in->weights");
   }
-  for (uint32_t i = 0; i < e->steps->weights.len; i++) emit_inline(e, e->out, i);
 }
