@@ -1,5 +1,6 @@
 #include "onnxc.h"
 
+#include "emit/single.h"
 #include "import/import.h"
 #include "inspect/inspect.h"
 #include "ir/text.h"
@@ -286,7 +287,7 @@ static bool weights_in_file(const Compilation *c) {
   size_t total = 0;
   VEC_EACH(Weight, weight, &c->steps->weights) total += weight->bytes;
   if (c->options.weights == ONNXC_WEIGHTS_AUTO) return total > INLINE_WEIGHTS;
-  return c->options.weights == ONNXC_WEIGHTS_FILE;
+  return c->options.weights != ONNXC_WEIGHTS_INLINE;
 }
 
 static Out *open_output(Compilation *c, const char *directory, const char *suffix) {
@@ -294,15 +295,25 @@ static Out *open_output(Compilation *c, const char *directory, const char *suffi
   return files_open(c->files, files_join(c->arena, directory, file));
 }
 
+/* Emitted as usual into memory, then written with the runtime folded in. */
+static void emit_single(Compilation *c, const EmitFiles *to) {
+  EmitFiles parts = {.header = out_memory(c->arena), .source = out_memory(c->arena)};
+  emit_files(c->steps, c->plan, c->interface, &parts);
+  single_header(to->header, out_text(parts.header, NULL));
+  single_source(c->arena, to->source, out_text(parts.source, NULL), c->interface->name);
+}
+
 static bool write_all(Compilation *c, void *directory) {
-  bool separate = weights_in_file(c);
+  bool single = c->options.single_file, separate = !single && weights_in_file(c);
   c->files = files_new(c->arena, c->ctx.diag);
   files_protect(c->files, c->model);
   EmitFiles out = {.header = open_output(c, directory, "h"),
                    .source = open_output(c, directory, "c"),
-                   .weights = separate ? open_output(c, directory, "weights.bin") : NULL};
+                   .weights = separate ? open_output(c, directory, "weights.bin") : NULL,
+                   .incbin = c->options.weights == ONNXC_WEIGHTS_INCBIN};
   if (out.header == NULL || out.source == NULL || (separate && out.weights == NULL)) return false;
-  emit_files(c->steps, c->plan, c->interface, &out);
+  if (single) emit_single(c, &out);
+  else emit_files(c->steps, c->plan, c->interface, &out);
   return files_commit(c->files);
 }
 

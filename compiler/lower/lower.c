@@ -341,27 +341,6 @@ static bool lower_group(Lowering *l, Group *g) {
 
 /* ---- the graph's inputs and outputs ---- */
 
-static bool check_bounds(Lowering *l) {
-  bool bounded = true;
-  DimTable *t = l->ctx->dims;
-  for (uint32_t i = 0; i < dims_symbols(t); i++) {
-    const Dim *symbol = dims_symbol(t, i);
-    if (symbol->hi != INT64_MAX) continue;
-    VEC_EACH(Value *, input, &l->graph->inputs) {
-      bool used = false;
-      for (int k = 0; k < (*input)->type.rank; k++) used |= (*input)->type.dims[k] == symbol;
-      if (!used) continue;
-      const char *name = dim_as_symbol(symbol)->name;
-      bounded = diag_error(l->ctx->diag, DIAG_USAGE, (DiagSite){.graph = l->graph->name},
-                           "size '%s' of input '%s' has no upper bound; add --dim '%s=N' or "
-                           "--dim '%s=LO..HI'",
-                           name, (*input)->name, name, name);
-      break;
-    }
-  }
-  return bounded;
-}
-
 static bool place_inputs(Lowering *l) {
   uint32_t index = 0;
   bool ok = true;
@@ -454,7 +433,7 @@ Steps *lower_graph(Graph *graph, bool fuse) {
   l.places = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
   l.outputs = ARENA_ARRAY(l.scratch, ctx->n_values, uint32_t);
   l.weights = map_on(l.scratch);
-  bool ok = check_bounds(&l) && place_inputs(&l);
+  bool ok = place_inputs(&l);
   if (ok) {
     assign_outputs(&l);
     find_needed(&l);
