@@ -78,10 +78,10 @@ static bool pack_constant(Lowering *l, Step *step, const Value *b, const Product
   int64_t n, k;
   bool plain = b->constant != NULL && b->type.rank == 2;
   if (!plain || !dim_is_const(p->n, &n) || !dim_is_const(p->k, &k)) return false;
-  ptrdiff_t count = onnxc_rt_packed_size((ptrdiff_t)n, (ptrdiff_t)k);
-  float *panels = ARENA_ARRAY(l->ctx->arena, (size_t)count, float);
-  onnxc_rt_pack_b(panels, b->constant->data, (ptrdiff_t)n, (ptrdiff_t)k, (ptrdiff_t)n, 1);
-  kernel_input(l, step, "packed", lower_weight(l, b->name, ONNXC_RT_F32, (size_t)count, panels));
+  size_t count = onnxc_rt_packed_count((size_t)n, (size_t)k);
+  float *panels = ARENA_ARRAY(l->ctx->arena, count, float);
+  onnxc_rt_pack_b(b->constant->data, (ptrdiff_t)k, (ptrdiff_t)n, (ptrdiff_t)n, 1, panels);
+  kernel_input(l, step, "packed", lower_weight(l, b->name, ONNXC_RT_F32, count, panels));
   return true;
 }
 
