@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { KEPT = 200 };
+enum { KEPT = 200, SHOWN = 300 };
 
 struct Diag {
   Arena *arena;
@@ -25,17 +25,24 @@ Diag *diag_new(Arena *arena, const char *file) {
   return diag;
 }
 
-static void keep(Diag *diag, DiagSite site, const char *severity, const char *message) {
+/* A name from the model, which may be of any length. */
+static const char *shown(Arena *arena, const char *name) {
+  return text_escape(arena, arena_printf(arena, "%.*s", SHOWN, name));
+}
+
+static void keep(Diag *diag, DiagSite site, const char *severity, const char *format,
+                 va_list args) {
   if (diag->lines.len >= KEPT) {
     snprintf(diag->more, diag->more_size, "%s: and %zu more", diag->file, ++diag->dropped);
     return;
   }
   Arena *a = diag->arena;
-  const char *where = site.graph == NULL ? "" : text_escape(a, site.graph);
+  const char *where = site.graph == NULL ? "" : shown(a, site.graph);
   if (site.node != NULL) {
-    where = arena_printf(a, "%s%snode '%s'", where, *where ? "/" : "", text_escape(a, site.node));
+    where = arena_printf(a, "%s%snode '%s'", where, *where ? "/" : "", shown(a, site.node));
   }
-  if (site.op != NULL) where = arena_printf(a, "%s (%s)", where, text_escape(a, site.op));
+  if (site.op != NULL) where = arena_printf(a, "%s (%s)", where, shown(a, site.op));
+  const char *message = text_escape(a, arena_vprintf(a, format, args));
   vec_push(
       a, &diag->lines,
       arena_printf(a, "%s: %s%s%s%s", diag->file, where, *where ? ": " : "", severity, message));
@@ -51,7 +58,7 @@ static int gravity(int code) {
 }
 
 bool diag_verror(Diag *diag, DiagKind kind, DiagSite site, const char *format, va_list args) {
-  keep(diag, site, "error: ", text_escape(diag->arena, arena_vprintf(diag->arena, format, args)));
+  keep(diag, site, "error: ", format, args);
   diag->errors++;
   if (gravity(kind) > gravity(diag->exit_code)) diag->exit_code = kind;
   return false;
@@ -68,7 +75,7 @@ bool diag_error(Diag *diag, DiagKind kind, DiagSite site, const char *format, ..
 void diag_warning(Diag *diag, DiagSite site, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  keep(diag, site, "warning: ", text_escape(diag->arena, arena_vprintf(diag->arena, format, args)));
+  keep(diag, site, "warning: ", format, args);
   va_end(args);
 }
 

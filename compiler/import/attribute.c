@@ -89,7 +89,7 @@ static bool convert_graph(Draft *d, const Onnx__AttributeProto *proto, Attr *att
   if (proto->g == NULL) return draft_error(d, DIAG_INVALID, "attribute '%s' is empty", attr->name);
   attr->graph = import_subgraph(d->scope, proto->g, &body);
   if (attr->graph == NULL) return false;
-  vec_push(d->scope->importer->scratch, &d->bodies, body);
+  vec_push(d->scratch, &d->bodies, body);
   return true;
 }
 
@@ -198,7 +198,7 @@ static bool import_attr(Draft *d, const Onnx__AttributeProto *proto, const char 
   }
   Attr attr = {.name = name, .kind = converter->kind};
   if (!converter->convert(d, value, &attr)) return false;
-  vec_push(d->scope->importer->scratch, &d->attrs, attr);
+  vec_push(d->scratch, &d->attrs, attr);
   return true;
 }
 
@@ -214,7 +214,7 @@ static bool check_required(Draft *d) {
 
 bool attributes_import(Draft *d, const Onnx__NodeProto *proto) {
   Importer *importer = d->scope->importer;
-  Map seen = map_on(importer->scratch);
+  Map seen = map_on(d->scratch);
   bool good = true;
   for (size_t i = 0; i < proto->n_attribute; i++) {
     const char *name = intern(importer->ctx->strings, import_text(proto->attribute[i]->name));

@@ -14,6 +14,7 @@ enum { FIRST_IR_WITH_OPSETS = 3 };
 /* A tensor that could not be read leaves a value without type, so that its users are not reported
  * as well. */
 static bool define_constant(Scope *scope, const char *name, const Tensor *tensor) {
+  if (tensor == NULL && *name == '\0') return false;
   Value *value = tensor == NULL ? graph_new_value(scope->graph, name)
                                 : graph_add_constant(scope->graph, name, tensor);
   return scope_define(scope, (DiagSite){.graph = scope->name}, name, value) && tensor != NULL;

@@ -94,6 +94,7 @@ bool import_nodes(Scope *scope, Onnx__NodeProto *const *nodes, size_t n);
 /* A node on its way in: the importer fills it, the upgrade rewrites it, then it is appended. */
 typedef struct Draft {
   Scope *scope;
+  Arena *scratch; /* goes with the draft */
   DiagSite site;
   const OperatorSchema *schema; /* NULL: of a contributed domain */
   const char *name, *domain, *op;

@@ -28,7 +28,7 @@ void draft_drop(Draft *d, const char *name) {
 void draft_set(Draft *d, Attr attr) {
   attr.name = intern(d->scope->importer->ctx->strings, attr.name);
   draft_drop(d, attr.name);
-  vec_push(d->scope->importer->scratch, &d->attrs, attr);
+  vec_push(d->scratch, &d->attrs, attr);
 }
 
 Value *draft_constant(Draft *d, const Tensor *tensor) {
@@ -41,7 +41,7 @@ Value *draft_constant(Draft *d, const Tensor *tensor) {
 static bool report_unknown(const Draft *d, int64_t opset) {
   Importer *importer = d->scope->importer;
   const char *domain = *d->domain == '\0' ? "ai.onnx" : d->domain;
-  const char *text = arena_printf(importer->scratch, "%.200s:%.200s", domain, d->op);
+  const char *text = arena_printf(d->scratch, "%.200s:%.200s", domain, d->op);
   text = intern(importer->ctx->strings, text);
   if (map_get(&importer->unknown, map_key(text)) != NULL) return false;
   map_set(&importer->unknown, map_key(text), importer);
@@ -84,7 +84,7 @@ static bool add_input(Draft *d, const char *name, size_t i) {
     return draft_error(d, DIAG_INVALID, "input %zu (%s) is missing", i,
                        schema_input(d->schema, i)->name);
   }
-  vec_push(scope->importer->scratch, &d->in, absent ? NULL : value);
+  vec_push(d->scratch, &d->in, absent ? NULL : value);
   return true;
 }
 
@@ -98,7 +98,7 @@ static bool import_inputs_of(Draft *d, const Onnx__NodeProto *proto) {
   bool good = true;
   for (size_t i = 0; i < proto->n_input; i++) good &= add_input(d, proto->input[i], i);
   for (size_t i = 0; i < proto->n_output; i++) {
-    vec_push(d->scope->importer->scratch, &d->out, proto->output[i]);
+    vec_push(d->scratch, &d->out, proto->output[i]);
   }
   return good;
 }
@@ -212,14 +212,13 @@ static bool check_params(Draft *d, const OpDef *op) {
 /* Inputs of the node: the formal ones, then each captured outer value once. `places` tells where.
  */
 static void add_captures(Draft *d, Map *places) {
-  Arena *scratch = d->scope->importer->scratch;
   VEC_EACH(Scope *, body, &d->bodies) {
     VEC_EACH(Captured, captured, &(*body)->captured) {
       if (map_get(places, map_key(captured->outer)) != NULL) continue;
-      uint32_t *place = ARENA_NEW(scratch, uint32_t);
+      uint32_t *place = ARENA_NEW(d->scratch, uint32_t);
       *place = (uint32_t)d->in.len;
       map_set(places, map_key(captured->outer), place);
-      vec_push(scratch, &d->in, captured->outer);
+      vec_push(d->scratch, &d->in, captured->outer);
     }
   }
 }
@@ -245,9 +244,9 @@ static bool define_outputs(const Draft *d, const Node *node) {
 
 static bool append_draft(Draft *d, const OpDef *op) {
   Importer *importer = d->scope->importer;
-  Map places = map_on(importer->scratch);
+  Map places = map_on(d->scratch);
   uint32_t n_formal = (uint32_t)d->in.len, n_out = (uint32_t)d->out.len;
-  const char **names = ARENA_ARRAY(importer->scratch, n_out, const char *);
+  const char **names = ARENA_ARRAY(d->scratch, n_out, const char *);
   for (uint32_t i = 0; i < n_out; i++) names[i] = scope_value_name(d->scope, d->out.data[i]);
   add_captures(d, &places);
   Node *node = import_append(d->scope, op, d->name, d->in.data, (uint32_t)d->in.len, names, n_out);
@@ -287,17 +286,22 @@ static bool import_draft(Draft *d, const Onnx__NodeProto *proto) {
   return check_params(d, op) && append_draft(d, op);
 }
 
-bool import_node(Scope *scope, const Onnx__NodeProto *proto) {
-  Importer *importer = scope->importer;
-  const Function *function = function_of(importer, proto);
-  Draft d = {.scope = scope};
+static bool import_operator(Scope *scope, const Onnx__NodeProto *proto) {
+  Draft d = {.scope = scope, .scratch = arena_scratch(scope->importer->scratch)};
   d.name = name_of(proto);
-  d.domain = import_domain(importer, proto->domain);
+  d.domain = import_domain(scope->importer, proto->domain);
   d.op = import_text(proto->op_type);
   d.site = (DiagSite){scope->name, d.name, d.op};
-  bool good = function != NULL ? function_inline(scope, proto, function)
-              : *d.op == '\0'  ? draft_error(&d, DIAG_INVALID, "the node has no operator")
-                               : import_draft(&d, proto);
+  bool good = *d.op == '\0' ? draft_error(&d, DIAG_INVALID, "the node has no operator")
+                            : import_draft(&d, proto);
+  arena_drop(d.scratch);
+  return good;
+}
+
+bool import_node(Scope *scope, const Onnx__NodeProto *proto) {
+  const Function *function = function_of(scope->importer, proto);
+  bool good =
+      function != NULL ? function_inline(scope, proto, function) : import_operator(scope, proto);
   if (!good) define_unknown(scope, proto);
   return good;
 }

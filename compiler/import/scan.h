@@ -11,9 +11,9 @@
 #include <protobuf-c/protobuf-c.h>
 
 enum {
-  SCAN_MAX_NESTING = 64, /* graphs and types, each inside the one before */
-  SCAN_BUDGET_BASE = 64 << 20,
-  SCAN_BUDGET_FACTOR = 4 /* times the size of the message */
+  SCAN_MAX_NESTING = 64,       /* graphs and types, each inside the one before */
+  SCAN_BUDGET_BASE = 32 << 20, /* of 64 MB; the rest is for the graph made of it */
+  SCAN_BUDGET_FACTOR = 4       /* times the size of the message */
 };
 
 /* Whether `size` bytes at `data` are a well-formed `message`. Otherwise reports the first fault:

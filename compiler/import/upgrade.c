@@ -29,7 +29,7 @@ static Value *draft_in(const Draft *d, uint32_t i) {
 }
 
 static void set_input(Draft *d, uint32_t i, Value *value) {
-  while (d->in.len <= i) vec_push(d->scope->importer->scratch, &d->in, NULL);
+  while (d->in.len <= i) vec_push(d->scratch, &d->in, NULL);
   d->in.data[i] = value;
 }
 
