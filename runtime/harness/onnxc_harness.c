@@ -48,10 +48,9 @@ static int guarded(Buffer *b, size_t bytes) {
 }
 
 static int guard_intact(const Buffer *b) {
-  for (size_t i = 0; i < GUARD_BYTES; i++) {
-    if (b->memory[b->bytes + i] != GUARD) return 0;
-  }
-  return 1;
+  const unsigned char *at = b->memory + b->bytes, *end = at + GUARD_BYTES;
+  while (at != end && *at == GUARD) at++;
+  return at == end;
 }
 
 /* The arena starts at a multiple of the model's alignment and of nothing larger. */
