@@ -177,6 +177,57 @@ int onnxc_rt_ref_max(const onnxc_rt_call *call);
 int onnxc_rt_ref_min(const onnxc_rt_call *call);
 int onnxc_rt_ref_sum(const onnxc_rt_call *call);
 int onnxc_rt_ref_mean(const onnxc_rt_call *call);
+/* ---- products ------------------------------------------------------------------------------ */
+
+/* A, B -> A @ B as NumPy's matmul; integers modulo their range. */
+int onnxc_rt_ref_matmul(const onnxc_rt_call *call);
+/* A, B, [C] -> alpha * A' @ B' + beta * C. Attributes: alpha, beta, transA, transB. */
+int onnxc_rt_ref_gemm(const onnxc_rt_call *call);
+
+/* ---- normalisation ------------------------------------------------------------------------- */
+
+/* x -> y. Attributes: axis. */
+int onnxc_rt_ref_softmax(const onnxc_rt_call *call);
+int onnxc_rt_ref_log_softmax(const onnxc_rt_call *call);
+/* X, Scale, [B] -> [Y], [Mean], [InvStdDev]. Attributes: axis, epsilon. */
+int onnxc_rt_ref_layer_norm(const onnxc_rt_call *call);
+/* X, scale -> Y. Attributes: axis, epsilon. */
+int onnxc_rt_ref_rms_norm(const onnxc_rt_call *call);
+/* X, scale, B, mean, variance -> Y, by given statistics. Attributes: epsilon. */
+int onnxc_rt_ref_batch_norm(const onnxc_rt_call *call);
+/* x -> y; rows of norm 0 stay 0. Attributes: axis, p (1 or 2). */
+int onnxc_rt_ref_lp_norm(const onnxc_rt_call *call);
+/* X -> Y, normalised over neighbouring channels. Attributes: alpha, beta, bias, size. */
+int onnxc_rt_ref_lrn(const onnxc_rt_call *call);
+
+/* ---- windows ------------------------------------------------------------------------------- */
+
+/* Attributes of all of them first: auto_pad, dilations, kernel_shape, pads, strides. */
+
+/* X, W, [B] -> Y. Further attributes: group. */
+int onnxc_rt_ref_conv(const onnxc_rt_call *call);
+/* x, w, [x_zero_point], [w_zero_point] -> y in i32. Further attributes: group. */
+int onnxc_rt_ref_conv_integer(const onnxc_rt_call *call);
+/* X, W, [B] -> Y. Further attributes: group, output_padding, output_shape. */
+int onnxc_rt_ref_conv_transpose(const onnxc_rt_call *call);
+/* X -> [Y], [Indices]. Further attributes: storage_order. */
+int onnxc_rt_ref_max_pool(const onnxc_rt_call *call);
+/* X -> Y. Further attributes: count_include_pad. */
+int onnxc_rt_ref_average_pool(const onnxc_rt_call *call);
+/* X -> Y. Further attributes: p. */
+int onnxc_rt_ref_lp_pool(const onnxc_rt_call *call);
+
+/* ---- recurrence ---------------------------------------------------------------------------- */
+
+/* X, W, R, [B], [sequence_lens], [initial_h], [initial_c], [P] -> [Y], [Y_h], [Y_c]. Attributes:
+ * direction, layout, clip, activations, activation_alpha, activation_beta, input_forget. Scratch:
+ * 56 bytes for each hidden element. ONNXC_RT_ERROR_VALUE: a length outside [0, steps]. */
+int onnxc_rt_ref_lstm(const onnxc_rt_call *call);
+/* The same without initial_c, P and Y_c, and with linear_before_reset instead of input_forget.
+ * Scratch: 48 bytes for each hidden element. */
+int onnxc_rt_ref_gru(const onnxc_rt_call *call);
+/* The same without linear_before_reset. Scratch: 32 bytes for each hidden element. */
+int onnxc_rt_ref_rnn(const onnxc_rt_call *call);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,162 @@
+/* Convolution and its transposed form. */
+#include "ops/conv.h"
+
+#include "onnxc_rt_reference.h"
+#include "ops/check.h"
+
+#include <string.h>
+
+/* ---- shared with the quantised forms -----------------------------------------------------------
+ */
+
+static bool check_ranks(const Node *node, uint32_t ix, uint32_t iw) {
+  const Type *x = input_type(node, ix), *w = input_type(node, iw);
+  if (x->rank == w->rank) return true;
+  return node_error(node, DIAG_INVALID,
+                    "input X has rank %d and W rank %d; both need N or M, C and the spatial axes",
+                    x->rank, w->rank);
+}
+
+/* The groups split axis `axis` of W evenly. */
+static bool check_groups(const Node *node, const Type *w, int axis, int64_t *groups) {
+  if (!check_int(node, "group", 1, INT32_MAX)) return false;
+  *groups = op_param_i(node, "group");
+  int64_t filters;
+  if (!dim_is_const(w->dims[axis], &filters) || filters % *groups == 0) return true;
+  return node_error(node, DIAG_INVALID, "group of %lld does not divide the %lld on axis %d of W",
+                    (long long)*groups, (long long)filters, axis);
+}
+
+bool conv_infer(Node *node, uint32_t ix, uint32_t iw, DType dtype) {
+  const Type *x = input_type(node, ix), *w = input_type(node, iw);
+  DimTable *t = infer_dims(node);
+  Window window;
+  int64_t groups;
+  if (!check_ranks(node, ix, iw) || !check_groups(node, w, 0, &groups)) return false;
+  if (!check_size(node, ix, 1, dim_mul_i(t, w->dims[1], groups), "group * axis 1 of W")) {
+    return false;
+  }
+  const Dim *dims[MAX_RANK] = {x->dims[0], w->dims[0]};
+  if (!window_read(node, x->rank - 2, w, &window)) return false;
+  if (!window_slide(node, &window, x, dims + 2)) return false;
+  infer_output(node, 0, dtype, x->rank, dims);
+  return true;
+}
+
+const Dim *conv_macs(const Node *node, uint32_t iw) {
+  const Type *w = input_type(node, iw);
+  Context *ctx = node->graph->ctx;
+  const Dim *depth = dim_product(ctx->dims, w->dims + 1, w->rank - 1);
+  return dim_mul(ctx->dims, type_count(ctx, &node_out(node, 0)->type), depth);
+}
+
+/* ---- Conv --------------------------------------------------------------------------------------
+ */
+
+static const InputRule rules[] = {
+    INPUT("X", 3, MAX_RANK),
+    INPUT("W", 3, MAX_RANK),
+    INPUT_OPTIONAL("B", 1, 1),
+};
+
+static bool check_bias(const Node *node, const Dim *filters) {
+  return node_in(node, 2) == NULL || check_size(node, 2, 0, filters, "the number of filters");
+}
+
+static bool infer_conv(Node *node) {
+  if (!CHECK_INPUTS(node, rules)) return false;
+  return check_bias(node, input_type(node, 1)->dims[0]) &&
+         conv_infer(node, 0, 1, input_type(node, 0)->dtype);
+}
+
+static const Dim *macs(const Node *node) {
+  return conv_macs(node, 1);
+}
+
+const OpDef op_Conv = {
+    .name = "Conv",
+    .domain = "",
+    .params = (const OpParam[]){WINDOW_PARAMS, PARAM_INT("group", 1), {0}},
+    .infer = infer_conv,
+    OP_KERNEL(onnxc_rt_ref_conv),
+    .macs = macs,
+};
+
+/* ---- ConvTranspose -----------------------------------------------------------------------------
+ */
+
+/* output_shape as given, which may have batch and channels in front. */
+static bool given_shape(const Node *node, int rank, const Dim **out) {
+  const Attr *attr = op_param_list(node, "output_shape");
+  size_t n = (size_t)rank, front = attr->count == n + 2 ? 2 : 0;
+  if (attr->count != n && front == 0) {
+    return node_error(node, DIAG_INVALID, "attribute output_shape has %zu values, but needs %d",
+                      attr->count, rank);
+  }
+  for (size_t k = 0; k < n; k++) {
+    if (attr->ints[front + k] < 1) {
+      return node_error(node, DIAG_INVALID, "attribute output_shape has %lld; sizes begin at 1",
+                        (long long)attr->ints[front + k]);
+    }
+    out[k] = dim_const(infer_dims(node), attr->ints[front + k]);
+  }
+  return true;
+}
+
+static bool computed_shape(const Node *node, const Window *window, const Type *x, const Dim **out) {
+  int64_t extra[MAX_RANK];
+  DimTable *t = infer_dims(node);
+  if (!check_ints(node, "output_padding", window->rank, 0, 0, extra)) return false;
+  for (int k = 0; k < window->rank; k++) {
+    out[k] = window_transposed(node, window, k, x->dims[k + 2]);
+    if (window->pad != WINDOW_SAME) out[k] = dim_add_i(t, out[k], extra[k]);
+    if (out[k]->hi < 0) {
+      return node_error(node, DIAG_INVALID, "pads take more than all of spatial axis %d", k);
+    }
+    if (out[k]->lo < 0) out[k] = dim_max(t, out[k], dim_const(t, 0));
+  }
+  return true;
+}
+
+static bool infer_conv_transpose(Node *node) {
+  if (!CHECK_INPUTS(node, rules) || !check_ranks(node, 0, 1)) return false;
+  const Type *x = input_type(node, 0), *w = input_type(node, 1);
+  DimTable *t = infer_dims(node);
+  Window window;
+  int64_t groups;
+  if (!check_groups(node, w, 0, &groups)) return false;
+  if (!check_size(node, 1, 0, x->dims[1], "the number of channels of X")) return false;
+  const Dim *dims[MAX_RANK] = {x->dims[0], dim_mul_i(t, w->dims[1], groups)};
+  if (!check_bias(node, dims[1]) || !window_read(node, x->rank - 2, w, &window)) return false;
+  bool given = op_param_list(node, "output_shape") != NULL;
+  if (!(given ? given_shape(node, window.rank, dims + 2)
+              : computed_shape(node, &window, x, dims + 2))) {
+    return false;
+  }
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  return true;
+}
+
+/* Every element of X meets the filters of its group once. */
+static const Dim *transpose_macs(const Node *node) {
+  const Type *w = input_type(node, 1);
+  Context *ctx = node->graph->ctx;
+  const Dim *filter = dim_product(ctx->dims, w->dims + 1, w->rank - 1);
+  return dim_mul(ctx->dims, type_count(ctx, input_type(node, 0)), filter);
+}
+
+const OpDef op_ConvTranspose = {
+    .name = "ConvTranspose",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            WINDOW_PARAMS,
+            PARAM_INT("group", 1),
+            PARAM_OPTIONAL("output_padding", ATTR_INTS),
+            PARAM_OPTIONAL("output_shape", ATTR_INTS),
+            {0},
+        },
+    .infer = infer_conv_transpose,
+    OP_KERNEL(onnxc_rt_ref_conv_transpose),
+    .macs = transpose_macs,
+};

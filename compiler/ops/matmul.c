@@ -1,0 +1,112 @@
+/* Matrix products. */
+#include "ops/matmul.h"
+#include "onnxc_rt_reference.h"
+#include "ops/check.h"
+
+#include <string.h>
+
+/* ---- the shape of a product, shared with the quantised forms ----------------------------------
+ */
+
+static bool check_depth(const Node *node, uint32_t ia, uint32_t ib, const Dim **depth) {
+  const Type *a = input_type(node, ia), *b = input_type(node, ib);
+  if (a->rank == 0 || b->rank == 0) {
+    return node_error(node, DIAG_INVALID, "input %u is a scalar; a matrix product needs rank 1 up",
+                      a->rank == 0 ? ia : ib);
+  }
+  *depth = a->dims[a->rank - 1];
+  return check_size(node, ib, b->rank < 2 ? 0 : b->rank - 2, *depth, "the last axis of the first");
+}
+
+/* The axes in front of the matrix as a type of their own. */
+static Type batch_of(const Type *type) {
+  Type batch = *type;
+  batch.rank = type->rank > 2 ? type->rank - 2 : 0;
+  return batch;
+}
+
+bool matmul_infer(Node *node, uint32_t ia, uint32_t ib, DType dtype) {
+  const Type *a = input_type(node, ia), *b = input_type(node, ib);
+  const Dim *depth, *dims[MAX_RANK];
+  if (!check_depth(node, ia, ib, &depth)) return false;
+  Type batches[2] = {batch_of(a), batch_of(b)};
+  int rank;
+  if (!infer_broadcast(node, (const Type *[]){&batches[0], &batches[1]}, 2, &rank, dims)) {
+    return false;
+  }
+  if (a->rank > 1) dims[rank++] = a->dims[a->rank - 2];
+  if (b->rank > 1) dims[rank++] = b->dims[b->rank - 1];
+  infer_output(node, 0, dtype, rank, dims);
+  return true;
+}
+
+const Dim *matmul_macs(const Node *node, uint32_t ia) {
+  const Type *a = input_type(node, ia);
+  Context *ctx = node->graph->ctx;
+  return dim_mul(ctx->dims, type_count(ctx, &node_out(node, 0)->type), a->dims[a->rank - 1]);
+}
+
+static const Dim *first_macs(const Node *node) {
+  return matmul_macs(node, 0);
+}
+
+/* ---- MatMul ------------------------------------------------------------------------------------
+ */
+
+static bool infer_matmul(Node *node) {
+  static const InputRule rules[] = {
+      INPUT("A", 1, MAX_RANK),
+      INPUT("B", 1, MAX_RANK),
+  };
+  return CHECK_INPUTS(node, rules) && matmul_infer(node, 0, 1, input_type(node, 0)->dtype);
+}
+
+const OpDef op_MatMul = {
+    .name = "MatMul",
+    .domain = "",
+    .infer = infer_matmul,
+    OP_KERNEL(onnxc_rt_ref_matmul),
+    .macs = first_macs,
+};
+
+/* ---- Gemm --------------------------------------------------------------------------------------
+ */
+
+static bool infer_gemm(Node *node) {
+  static const InputRule rules[] = {
+      INPUT("A", 2, 2),
+      INPUT("B", 2, 2),
+      INPUT_OPTIONAL("C", 0, 2),
+  };
+  if (!CHECK_INPUTS(node, rules)) return false;
+  const Type *a = input_type(node, 0), *b = input_type(node, 1);
+  int ta = op_param_i(node, "transA") != 0, tb = op_param_i(node, "transB") != 0;
+  const Dim *dims[2] = {a->dims[ta], b->dims[!tb]};
+  if (!check_size(node, 1, tb, a->dims[!ta], "the inner size of A")) return false;
+  if (!check_broadcasts_to(node, 2, 2, dims)) return false;
+  infer_output(node, 0, a->dtype, 2, dims);
+  return true;
+}
+
+static const Dim *gemm_macs(const Node *node) {
+  const Type *a = input_type(node, 0);
+  Context *ctx = node->graph->ctx;
+  const Dim *depth = a->dims[op_param_i(node, "transA") == 0];
+  return dim_mul(ctx->dims, type_count(ctx, &node_out(node, 0)->type), depth);
+}
+
+const OpDef op_Gemm = {
+    .name = "Gemm",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            PARAM_FLOAT("alpha", 1),
+            PARAM_FLOAT("beta", 1),
+            PARAM_INT("transA", 0),
+            PARAM_INT("transB", 0),
+            {0},
+        },
+    .infer = infer_gemm,
+    OP_KERNEL(onnxc_rt_ref_gemm),
+    .macs = gemm_macs,
+};

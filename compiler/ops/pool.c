@@ -1,0 +1,159 @@
+/* Pooling: over windows, and over whole planes, which is a reduction. */
+#include "onnxc_rt_reference.h"
+#include "ops/builder.h"
+#include "ops/check.h"
+#include "ops/window.h"
+
+/* ---- windows -----------------------------------------------------------------------------------
+ */
+
+static bool pool_sizes(const Node *node, const Dim **dims) {
+  const Type *x = input_type(node, 0);
+  Window window;
+  if (!window_read(node, x->rank - 2, NULL, &window)) return false;
+  window.ceil = op_param_i(node, "ceil_mode") != 0;
+  dims[0] = x->dims[0];
+  dims[1] = x->dims[1];
+  return window_slide(node, &window, x, dims + 2);
+}
+
+static bool infer_float_pool(Node *node) {
+  static const InputRule rules[] = {INPUT("X", 3, MAX_RANK)};
+  const Dim *dims[MAX_RANK];
+  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, dims)) return false;
+  const Type *x = input_type(node, 0);
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  return true;
+}
+
+static bool infer_max_pool(Node *node) {
+  static const InputRule rules[] = {INPUT("X", 3, MAX_RANK)};
+  const Dim *dims[MAX_RANK];
+  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, dims)) return false;
+  if (!check_int(node, "storage_order", 0, 1)) return false;
+  const Type *x = input_type(node, 0);
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  infer_output(node, 1, ONNXC_RT_I64, x->rank, dims);
+  return true;
+}
+
+const OpDef op_MaxPool = {
+    .name = "MaxPool",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            WINDOW_PARAMS,
+            PARAM_INT("storage_order", 0),
+            PARAM_INT("ceil_mode", 0),
+            {0},
+        },
+    .infer = infer_max_pool,
+    OP_KERNEL(onnxc_rt_ref_max_pool),
+};
+
+const OpDef op_AveragePool = {
+    .name = "AveragePool",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            WINDOW_PARAMS,
+            PARAM_INT("count_include_pad", 0),
+            PARAM_INT("ceil_mode", 0),
+            {0},
+        },
+    .infer = infer_float_pool,
+    OP_KERNEL(onnxc_rt_ref_average_pool),
+};
+
+static bool infer_lp_pool(Node *node) {
+  return check_int(node, "p", 1, INT32_MAX) && infer_float_pool(node);
+}
+
+const OpDef op_LpPool = {
+    .name = "LpPool",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            WINDOW_PARAMS,
+            PARAM_INT("p", 2),
+            PARAM_INT("ceil_mode", 0),
+            {0},
+        },
+    .infer = infer_lp_pool,
+    OP_KERNEL(onnxc_rt_ref_lp_pool),
+};
+
+/* ---- whole planes ------------------------------------------------------------------------------
+ */
+
+static bool infer_global(Node *node) {
+  static const InputRule rules[] = {INPUT("X", 2, MAX_RANK)};
+  if (!CHECK_INPUTS(node, rules)) return false;
+  const Type *x = input_type(node, 0);
+  const Dim *dims[MAX_RANK] = {x->dims[0], x->dims[1]};
+  for (int i = 2; i < x->rank; i++) dims[i] = dim_const(infer_dims(node), 1);
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  return true;
+}
+
+/* `op` over the spatial axes of `x`, which stay with size 1. */
+static Value *reduce_plane(Builder *b, const char *op, Value *x) {
+  int64_t axes[MAX_RANK];
+  int n = x->type.rank - 2;
+  if (n == 0) return x;
+  for (int i = 0; i < n; i++) axes[i] = i + 2;
+  Value *list = build_ints(b, axes, (size_t)n);
+  Node *reduce = build_node(b, "", op, (Value *[]){x, list}, 2, 1);
+  node_set_int(reduce, "keepdims", 1);
+  return build_done(b, reduce);
+}
+
+static bool decompose_average(Builder *b, Node *node) {
+  build_replace(b, node, reduce_plane(b, "ReduceMean", node_in(node, 0)));
+  return true;
+}
+
+static bool decompose_max(Builder *b, Node *node) {
+  build_replace(b, node, reduce_plane(b, "ReduceMax", node_in(node, 0)));
+  return true;
+}
+
+const OpDef op_GlobalAveragePool = {
+    .name = "GlobalAveragePool",
+    .domain = "",
+    .infer = infer_global,
+    .decompose = decompose_average,
+};
+
+const OpDef op_GlobalMaxPool = {
+    .name = "GlobalMaxPool",
+    .domain = "",
+    .infer = infer_global,
+    .decompose = decompose_max,
+};
+
+static bool infer_global_lp(Node *node) {
+  return check_int(node, "p", 1, INT32_MAX) && infer_global(node);
+}
+
+/* (sum of |x|^p)^(1/p) */
+static bool decompose_lp(Builder *b, Node *node) {
+  Value *x = node_in(node, 0);
+  double p = (double)op_param_i(node, "p");
+  if (p < 3) {
+    build_replace(b, node, reduce_plane(b, p < 2 ? "ReduceL1" : "ReduceL2", x));
+    return true;
+  }
+  Value *power = BUILD(b, "Pow", BUILD(b, "Abs", x), build_like(b, x, p));
+  Value *sum = reduce_plane(b, "ReduceSum", power);
+  build_replace(b, node, BUILD(b, "Pow", sum, build_like(b, x, 1 / p)));
+  return true;
+}
+
+const OpDef op_GlobalLpPool = {
+    .name = "GlobalLpPool",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("p", 2), {0}},
+    .infer = infer_global_lp,
+    .decompose = decompose_lp,
+};

@@ -1,0 +1,97 @@
+#include "ops/window.h"
+
+#include "ops/check.h"
+
+#include <string.h>
+
+static bool read_kernel(const Node *node, const Type *w, Window *window) {
+  int64_t sizes[MAX_RANK];
+  const Attr *attr = op_param_list(node, "kernel_shape");
+  bool given = attr != NULL && attr->count > 0;
+  if (!given && w == NULL) {
+    return node_error(node, DIAG_INVALID, "attribute kernel_shape is required but missing");
+  }
+  if (!check_ints(node, "kernel_shape", window->rank, 1, 1, sizes)) return false;
+  DimTable *t = infer_dims(node);
+  for (int k = 0; k < window->rank; k++) {
+    const Dim *size = dim_const(t, sizes[k]);
+    window->kernel[k] = w != NULL ? w->dims[k + 2] : size;
+    if (given && dim_never_equal(t, window->kernel[k], size)) {
+      return node_error(node, DIAG_INVALID,
+                        "attribute kernel_shape has %lld for spatial axis %d, but the weights have "
+                        "%s; leave it out",
+                        (long long)sizes[k], k,
+                        dim_text(node->graph->ctx->arena, window->kernel[k]));
+    }
+  }
+  return true;
+}
+
+static bool read_pads(const Node *node, Window *window) {
+  if (!check_choice(node, "auto_pad", "NOTSET SAME_UPPER SAME_LOWER VALID")) return false;
+  const char *pad = op_param_s(node, "auto_pad");
+  window->pad = *pad == 'S' ? WINDOW_SAME : *pad == 'V' ? WINDOW_VALID : WINDOW_EXPLICIT;
+  int64_t pads[2 * MAX_RANK];
+  if (!check_ints(node, "pads", 2 * window->rank, 0, 0, pads)) return false;
+  for (int k = 0; k < 2 * window->rank; k++) {
+    window->pads[k] = window->pad == WINDOW_EXPLICIT ? pads[k] : 0;
+  }
+  return true;
+}
+
+bool window_read(const Node *node, int rank, const Type *w, Window *window) {
+  *window = (Window){.rank = rank};
+  return check_ints(node, "strides", rank, 1, 1, window->stride) &&
+         check_ints(node, "dilations", rank, 1, 1, window->dilation) &&
+         read_kernel(node, w, window) && read_pads(node, window);
+}
+
+/* Elements that the taps along an axis span. */
+static const Dim *extent(DimTable *t, const Window *w, int k) {
+  return dim_add_i(t, dim_mul_i(t, dim_add_i(t, w->kernel[k], -1), w->dilation[k]), 1);
+}
+
+/* In rounding up no window may begin behind the data and its padding in front. */
+static const Dim *slide_up(DimTable *t, const Window *w, int k, const Dim *in, const Dim *room) {
+  const Dim *stride = dim_const(t, w->stride[k]);
+  const Dim *count = dim_add_i(t, dim_ceildiv(t, room, stride), 1);
+  return dim_min(t, count, dim_ceildiv(t, dim_add_i(t, in, w->pads[k]), stride));
+}
+
+static const Dim *slide(DimTable *t, const Window *w, int k, const Dim *in) {
+  const Dim *stride = dim_const(t, w->stride[k]);
+  if (w->pad == WINDOW_SAME) return dim_ceildiv(t, in, stride);
+  const Dim *padded = dim_add_i(t, in, w->pads[k] + w->pads[w->rank + k]);
+  const Dim *room = dim_sub(t, padded, extent(t, w, k));
+  const Dim *out =
+      w->ceil ? slide_up(t, w, k, in, room) : dim_add_i(t, dim_floordiv(t, room, stride), 1);
+  return room->lo < 0 && room->hi >= 0 ? dim_max(t, out, dim_const(t, 0)) : out;
+}
+
+bool window_slide(const Node *node, const Window *window, const Type *x, const Dim **out) {
+  DimTable *t = infer_dims(node);
+  for (int k = 0; k < window->rank; k++) {
+    const Dim *in = x->dims[k + 2];
+    out[k] = slide(t, window, k, in);
+    if (out[k]->hi < 0 || (out[k]->hi == 0 && in->hi > 0)) {
+      Arena *arena = node->graph->ctx->arena;
+      return node_error(node, DIAG_INVALID,
+                        "a window of %s elements does not fit into spatial axis %d of %s elements "
+                        "with its padding",
+                        dim_text(arena, extent(t, window, k)), k, dim_text(arena, in));
+    }
+  }
+  return true;
+}
+
+const Dim *window_transposed(const Node *node, const Window *window, int axis, const Dim *in) {
+  DimTable *t = infer_dims(node);
+  if (window->pad == WINDOW_SAME) return dim_mul_i(t, in, window->stride[axis]);
+  int64_t pads = window->pads[axis] + window->pads[window->rank + axis];
+  const Dim *steps = dim_mul_i(t, dim_add_i(t, in, -1), window->stride[axis]);
+  return dim_add_i(t, dim_add(t, steps, extent(t, window, axis)), -pads);
+}
+
+const Dim *window_taps(const Node *node, const Window *window) {
+  return dim_product(infer_dims(node), window->kernel, window->rank);
+}

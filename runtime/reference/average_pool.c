@@ -1,0 +1,29 @@
+#include "onnxc_rt_reference.h"
+#include "reference/window.h"
+
+/* Mean over the elements that the window meets, and over its padding where that counts. */
+static double mean_of(const onnxc_rt_window *w, const onnxc_rt_tensor *x, int64_t plane_at,
+                      int with_padding) {
+  double sum = 0;
+  int64_t n = 0;
+  for (int64_t tap = 0; tap < w->taps; tap++) {
+    const int64_t at = onnxc_rt_window_tap(w, tap);
+    if (at >= 0) sum += onnxc_rt_load_f64(x, plane_at + at);
+    n += at >= 0 || (with_padding && at == ONNXC_RT_TAP_PADDING);
+  }
+  return n == 0 ? 0 : sum / (double)n;
+}
+
+int onnxc_rt_ref_average_pool(const onnxc_rt_call *call) {
+  const onnxc_rt_tensor *x = &call->in[0], *y = &call->out[0];
+  const int with_padding = call->attr[ONNXC_RT_WINDOW_PARAMS].i != 0;
+  onnxc_rt_window w;
+  onnxc_rt_window_init(&w, call, x, y, call->attr[2].ints);
+  onnxc_rt_window_pad(&w, call);
+  const int64_t count = onnxc_rt_count(y);
+  for (int64_t i = 0; i < count; i++) {
+    onnxc_rt_window_place(&w, i % w.places);
+    onnxc_rt_store_f64(y, i, mean_of(&w, x, i / w.places * w.plane, with_padding));
+  }
+  return ONNXC_RT_OK;
+}
