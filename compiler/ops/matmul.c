@@ -1,6 +1,8 @@
 /* Matrix products. */
 #include "ops/matmul.h"
+#include "lower/lower.h"
 #include "onnxc_rt_reference.h"
+#include "ops/builder.h"
 #include "ops/check.h"
 
 #include <string.h>
@@ -61,11 +63,38 @@ static bool infer_matmul(Node *node) {
   return CHECK_INPUTS(node, rules) && matmul_infer(node, 0, 1, input_type(node, 0)->dtype);
 }
 
+/* A vector is a matrix of one row on the left, of one column on the right; the product lacks it. */
+static bool lower_matmul(Lowering *l, Node *node) {
+  Value *out = node_out(node, 0);
+  if (out->type.dtype != ONNXC_RT_F32) return false;
+  DimTable *t = infer_dims(node);
+  Operand a = lower_operand(l, node_in(node, 0)), b = lower_operand(l, node_in(node, 1));
+  bool row = a.rank > 1, column = b.rank > 1;
+  if (!row) {
+    a.dims[1] = a.dims[0];
+    a.strides[1] = a.strides[0];
+    a.dims[0] = dim_const(t, 1);
+    a.strides[0] = dim_const(t, 0);
+    a.rank = 2;
+  }
+  if (!column) {
+    b.dims[1] = dim_const(t, 1);
+    b.strides[1] = dim_const(t, 0);
+    b.rank = 2;
+  }
+  Type batch = out->type;
+  batch.rank -= row + column;
+  lower_product(l, a, b, node_in(node, 1), &batch, out, out->type.rank - column);
+  return true;
+}
+
 const OpDef op_MatMul = {
     .name = "MatMul",
     .domain = "",
     .infer = infer_matmul,
+    .flags = OP_EPILOGUE,
     OP_KERNEL(onnxc_rt_ref_matmul),
+    .lower = lower_matmul,
     .macs = first_macs,
 };
 
@@ -95,6 +124,21 @@ static const Dim *gemm_macs(const Node *node) {
   return dim_mul(ctx->dims, type_count(ctx, &node_out(node, 0)->type), depth);
 }
 
+static Value *scaled(Builder *b, Value *value, float factor) {
+  return factor == 1.0f ? value : BUILD(b, "Mul", value, build_like(b, value, (double)factor));
+}
+
+/* Gemm is a product of matrices, each transposed or not, with what elementwise operators do. */
+static bool decompose_gemm(Builder *b, Node *node) {
+  Value *x = node_in(node, 0), *y = node_in(node, 1), *bias = node_in(node, 2);
+  if (op_param_i(node, "transA") != 0) x = BUILD(b, "Transpose", x);
+  if (op_param_i(node, "transB") != 0) y = BUILD(b, "Transpose", y);
+  Value *product = scaled(b, BUILD(b, "MatMul", x, y), op_param_f(node, "alpha"));
+  if (bias != NULL) product = BUILD(b, "Add", product, scaled(b, bias, op_param_f(node, "beta")));
+  build_replace(b, node, product);
+  return true;
+}
+
 const OpDef op_Gemm = {
     .name = "Gemm",
     .domain = "",
@@ -108,5 +152,6 @@ const OpDef op_Gemm = {
         },
     .infer = infer_gemm,
     OP_KERNEL(onnxc_rt_ref_gemm),
+    .decompose = decompose_gemm,
     .macs = gemm_macs,
 };
