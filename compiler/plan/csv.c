@@ -114,9 +114,11 @@ bool plan_csv(Arena *arena, Diag *diag, const char *path, size_t capacity, Out *
   }
   const char *fault = plan_check_slots(arena, csv.slots.data, csv.slots.len, packing.height);
   if (fault != NULL) return diag_error(diag, DIAG_INTERNAL, (DiagSite){0}, "%s", fault);
+  if (capacity != 0 && packing.height > capacity) {
+    return diag_error(diag, DIAG_LIMIT, (DiagSite){0},
+                      "the plan needs %zu bytes but the capacity is %zu; no plan fits below %zu",
+                      packing.height, capacity, packing.bound);
+  }
   write_result(&csv, &packing, w);
-  if (capacity == 0 || packing.height <= capacity) return true;
-  return diag_error(diag, DIAG_LIMIT, (DiagSite){0},
-                    "the plan needs %zu bytes but the capacity is %zu; no plan fits below %zu",
-                    packing.height, capacity, packing.bound);
+  return true;
 }
