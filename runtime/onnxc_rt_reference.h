@@ -229,6 +229,27 @@ int onnxc_rt_ref_gru(const onnxc_rt_call *call);
 /* The same without linear_before_reset. Scratch: 32 bytes for each hidden element. */
 int onnxc_rt_ref_rnn(const onnxc_rt_call *call);
 
+/* ---- reductions --------------------------------------------------------------------------------
+ */
+
+/* data, [axes] -> one number along the axes (all when there are none, unless
+ * noop_with_empty_axes). Integers wrap around. keepdims, noop_with_empty_axes. Errors: VALUE (an
+ * axis), SHAPE. */
+int onnxc_rt_ref_reduce_l1(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_l2(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_log_sum(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_log_sum_exp(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_max(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_mean(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_min(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_prod(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_sum(const onnxc_rt_call *call);
+int onnxc_rt_ref_reduce_sum_square(const onnxc_rt_call *call);
+/* data -> position along the axis, i64; NaN is both greatest and least. axis, keepdims,
+ * select_last_index. Errors: SHAPE (an empty axis). */
+int onnxc_rt_ref_arg_max(const onnxc_rt_call *call);
+int onnxc_rt_ref_arg_min(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
 /* Conversions, running sums, and operators that make data from sizes. */
+#include "lower/row.h"
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
 
@@ -53,6 +54,12 @@ static bool cast_infer(Node *node) {
   return true;
 }
 
+/* The output converts what is stored into it. */
+static bool cast_emit(RowBuilder *b, const Node *node) {
+  row_output(b, node, 0, row_input(b, node, 0));
+  return true;
+}
+
 const OpDef op_Cast = {
     .name = "Cast",
     .domain = "",
@@ -62,6 +69,7 @@ const OpDef op_Cast = {
                                 {0}},
     .infer = cast_infer,
     OP_KERNEL(onnxc_rt_ref_cast),
+    .row = &(const OpRow){.emit = cast_emit},
 };
 
 static bool cast_like_infer(Node *node) {
