@@ -187,6 +187,13 @@ static bool is_fresh(const Node *node, const Dim *size, int axis) {
   return strstr(symbol->name, mark) != NULL && !inputs_mention(node, symbol);
 }
 
+/* The size that the model declares for an axis; INT64_MAX when it leaves it open. */
+static int64_t declared_size(const Value *value, int axis) {
+  const Type *type = value->declared;
+  bool known = type != NULL && type->kind == TYPE_TENSOR && axis < type->rank;
+  return known && type->dims[axis] != NULL ? type->dims[axis]->hi : INT64_MAX;
+}
+
 const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
   DimTable *t = infer_dims(node);
   Value *value = node_out(node, i);
@@ -195,8 +202,9 @@ const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
   if (value->type.kind == TYPE_TENSOR && axis < value->type.rank) {
     const Dim *before = value->type.dims[axis];
     if (is_fresh(node, before, axis)) return before;
-    if (before->hi < hi) hi = before->hi; /* as declared */
+    if (before->hi < hi) hi = before->hi;
   }
+  if (declared_size(value, axis) < hi) hi = declared_size(value, axis);
   return dim_fresh(t, fresh_name(value, axis), 0, hi);
 }
 

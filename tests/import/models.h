@@ -135,6 +135,12 @@ static inline void attribute_float(Onnx__NodeProto *of, const char *name, float 
   made->f = value;
 }
 
+static inline void attribute_text(Onnx__NodeProto *of, const char *name, const char *value) {
+  Onnx__AttributeProto *made = ATTRIBUTE(of, name, STRING);
+  made->has_s = 1;
+  made->s = (ProtobufCBinaryData){strlen(value), (uint8_t *)text(value)};
+}
+
 static inline void attribute_ints(Onnx__NodeProto *of, const char *name, size_t n,
                                   const int64_t *values) {
   Onnx__AttributeProto *made = ATTRIBUTE(of, name, INTS);
