@@ -57,6 +57,8 @@ typedef struct Scope {
 Scope *scope_new(Importer *importer, Scope *parent, Graph *graph, const char *name);
 /* The value of a name, captured into this graph when it is an outer one; NULL: unknown. */
 Value *scope_resolve(Scope *scope, const char *name);
+/* The value of a subgraph that stands for `outer`, a value of its parent. */
+Value *scope_capture(Scope *scope, Value *outer);
 /* Gives `name` its one meaning; false: reported (it has one here or outside, or is empty). */
 bool scope_define(Scope *scope, DiagSite site, const char *name, Value *value);
 /* The name that the value defined as `name` gets. */
@@ -112,6 +114,8 @@ Attr *draft_attr(Draft *d, const char *name);
 void draft_drop(Draft *d, const char *name);
 void draft_set(Draft *d, Attr attr);
 Value *draft_constant(Draft *d, const Tensor *tensor);
+/* Appends the node itself, its bodies attached. Its outputs have yet to get their meanings. */
+Node *draft_append(Draft *d, const OpDef *op);
 /* Appends a helper node in front of the draft; NULL: reported. */
 Node *draft_emit(Draft *d, const char *domain, const char *op, Value *const *inputs, uint32_t n);
 

@@ -234,15 +234,7 @@ static void attach_bodies(const Draft *d, Node *node, const Map *places) {
   }
 }
 
-static bool define_outputs(const Draft *d, const Node *node) {
-  bool good = true;
-  for (uint32_t i = 0; i < node->n_out; i++) {
-    if (node->out[i] != NULL) good &= define(d, d->out.data[i], node->out[i]);
-  }
-  return good;
-}
-
-static bool append_draft(Draft *d, const OpDef *op) {
+Node *draft_append(Draft *d, const OpDef *op) {
   Importer *importer = d->scope->importer;
   Map places = map_on(d->scratch);
   uint32_t n_formal = (uint32_t)d->in.len, n_out = (uint32_t)d->out.len;
@@ -254,7 +246,15 @@ static bool append_draft(Draft *d, const OpDef *op) {
   node->n_attrs = (uint32_t)d->attrs.len;
   node->attrs = arena_copy(importer->ctx->arena, d->attrs.data, d->attrs.len * sizeof(Attr));
   attach_bodies(d, node, &places);
-  return define_outputs(d, node);
+  return node;
+}
+
+static bool define_outputs(const Draft *d, const Node *node) {
+  bool good = true;
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] != NULL) good &= define(d, d->out.data[i], node->out[i]);
+  }
+  return good;
 }
 
 static const char *name_of(const Onnx__NodeProto *proto) {
@@ -283,7 +283,7 @@ static bool import_draft(Draft *d, const Onnx__NodeProto *proto) {
   if (!upgrade_draft(d)) return false;
   const OpDef *op = op_find(d->domain, d->op);
   if (op == NULL) return report_unknown(d, opset);
-  return check_params(d, op) && append_draft(d, op);
+  return check_params(d, op) && define_outputs(d, draft_append(d, op));
 }
 
 static bool import_operator(Scope *scope, const Onnx__NodeProto *proto) {

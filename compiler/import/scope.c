@@ -21,8 +21,7 @@ bool scope_error(const Scope *scope, DiagKind kind, const char *format, ...) {
   return false;
 }
 
-/* The inner value that stands for `outer`. */
-static Value *capture(Scope *scope, Value *outer) {
+Value *scope_capture(Scope *scope, Value *outer) {
   Value *inner = map_get(&scope->values, map_key(outer));
   if (inner != NULL) return inner;
   inner = graph_new_value(scope->graph, outer->name);
@@ -40,7 +39,7 @@ static Value *resolve(Scope *scope, const char *interned) {
   if (value != NULL || scope->parent == NULL) return value;
   Value *outer = resolve(scope->parent, interned);
   bool there = outer != NULL && outer != scope->importer->absent;
-  return there ? capture(scope, outer) : outer;
+  return there ? scope_capture(scope, outer) : outer;
 }
 
 Value *scope_resolve(Scope *scope, const char *name) {

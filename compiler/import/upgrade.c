@@ -324,6 +324,57 @@ static bool upgrade_group_scale(Draft *d, const Upgrade *row) {
   return true;
 }
 
+/* The values outside the wrapped body that it captures, it now captures through the wrapper. */
+static void recapture(Scope *body, Scope *wrapper) {
+  VEC_EACH(Captured, captured, &body->captured) {
+    captured->outer = scope_capture(wrapper, captured->outer);
+  }
+}
+
+static void move_directions(Draft *from, Draft *to) {
+  Attr *directions = draft_attr(from, "directions");
+  if (directions == NULL) return;
+  directions->name = "scan_input_directions";
+  draft_set(to, *directions);
+  draft_drop(from, "scan_input_directions");
+}
+
+/* A body that scans one element of the batch with the old node's body. */
+static Scope *batch_body(Draft *d, const OpDef *scan) {
+  Importer *importer = d->scope->importer;
+  Graph *graph = graph_new(importer->ctx, "batch");
+  Scope *wrapper = scope_new(importer, d->scope, graph, graph->name);
+  Draft inner = {.scope = wrapper, .scratch = d->scratch, .site = d->site, .name = d->name};
+  for (size_t i = 0; i < d->in.len; i++) {
+    vec_push(d->scratch, &inner.in, graph_add_input(graph, d->in.data[i]->name, (Type){0}));
+  }
+  for (size_t i = 0; i < d->out.len; i++) vec_push(d->scratch, &inner.out, "result");
+  recapture(d->bodies.data[0], wrapper);
+  vec_push(d->scratch, &inner.bodies, d->bodies.data[0]);
+  draft_set(&inner, *draft_attr(d, "body"));
+  draft_set(&inner, *draft_attr(d, "num_scan_inputs"));
+  move_directions(d, &inner);
+  const Node *node = draft_append(&inner, scan);
+  for (uint32_t i = 0; i < node->n_out; i++) graph_add_output(graph, node->out[i]);
+  return wrapper;
+}
+
+/* Scan had a batch axis in front of all: that becomes a Scan around, with all values as scanned
+ * ones. */
+static bool upgrade_scan_batches(Draft *d, const Upgrade *row) {
+  (void)row;
+  const OpDef *scan = op_find("", "Scan");
+  if (scan == NULL || d->in.data[0] != NULL) return refuse(d, " with sequence_lens");
+  d->in.data++;
+  d->in.len--;
+  d->in.cap--;
+  int64_t n = (int64_t)d->in.len;
+  d->bodies.data[0] = batch_body(d, scan);
+  draft_set(d, (Attr){.name = "body", .kind = ATTR_GRAPH, .graph = d->bodies.data[0]->graph});
+  draft_set(d, (Attr){.name = "num_scan_inputs", .kind = ATTR_INT, .i = n});
+  return true;
+}
+
 /* ---- experimental operators of opset 1 that ONNX has dropped ---- */
 
 /* The draft becomes the binary `op` of its input and `b`, without attributes. */
