@@ -368,7 +368,8 @@ static bool try_form(PassRun *run, const Form *form, Node *atom) {
 }
 
 static bool is_any_atom(const Node *node) {
-  if (node->n_in == 0 || node->in[0].value == NULL || !is_float(node->out[0])) return false;
+  if (node_in(node, 0) == NULL || node_out(node, 0) == NULL) return false;
+  if (!is_float(node->out[0])) return false;
   for (size_t i = 0; i < N_FORMS; i++) {
     if (is_atom(node, &forms[i])) return true;
   }

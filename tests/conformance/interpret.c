@@ -1,0 +1,195 @@
+/* ONNX's own cases without generated code: each graph survives being printed and parsed, and the
+ * interpreter gets the expected results from it, as imported and as the passes leave it.
+ *
+ *     interpret CASES    a folder of folders with model.onnx and test_data_set_0
+ *
+ * The last line is `N passed, N failed, N skipped`; skipped is what import does not support, and
+ * what no interpreter can do: random numbers, and data that are no tensors. */
+#include "ir/interpret.h"
+#include "cli/compare.h"
+#include "import/import.h"
+#include "ir/text.h"
+#include "ir/verify.h"
+#include "onnxc.h"
+#include "passes/pass.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_ENDS = 64, HALF_BITS = 16 };
+
+typedef enum Outcome { PASSED, FAILED, SKIPPED, OUTCOMES } Outcome;
+
+/* One case with a context of its own. */
+typedef struct Case {
+  Escape escape;
+  Context ctx;
+  onnxc_options options;
+  const char *folder;
+  const Tensor *inputs[MAX_ENDS], *outputs[MAX_ENDS];
+  int64_t *symbols;
+} Case;
+
+static Context new_context(Arena *arena, const char *file, const onnxc_options *options) {
+  return (Context){.arena = arena,
+                   .diag = diag_new(arena, file),
+                   .strings = strings_new(arena),
+                   .dims = dims_new(arena),
+                   .options = options};
+}
+
+/* ---- what may be skipped -----------------------------------------------------------------------
+ */
+
+static bool is_tensor(const Value *value) {
+  return value == NULL || value->type.kind == TYPE_TENSOR;
+}
+
+static bool can_be_interpreted(const Graph *graph) {
+  bool can = graph->inputs.len <= MAX_ENDS && graph->outputs.len <= MAX_ENDS;
+  VEC_EACH(Value *, input, &graph->inputs) can = can && is_tensor(*input);
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    if ((node->op->flags & OP_NONDETERMINISTIC) != 0) return false;
+    for (uint32_t i = 0; i < node->n_out; i++) can = can && is_tensor(node->out[i]);
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+      const Attr *attr = &node->attrs[i];
+      can = can && (attr->kind != ATTR_GRAPH || can_be_interpreted(attr->graph));
+    }
+  }
+  return can;
+}
+
+/* ---- data --------------------------------------------------------------------------------------
+ */
+
+/* NULL when there is no such file. */
+static const Tensor *read_data(Case *c, const char *kind, size_t i) {
+  const char *path = arena_printf(c->ctx.arena, "%s/test_data_set_0/%s_%zu.pb", c->folder, kind, i);
+  return access(path, R_OK) == 0 ? import_tensor_file(&c->ctx, path) : NULL;
+}
+
+/* Inputs from files; the sizes that they have are those of the symbols. */
+static const char *read_inputs(Case *c, const Graph *graph) {
+  c->symbols = ARENA_ARRAY(c->ctx.arena, dims_symbols(c->ctx.dims), int64_t);
+  for (size_t i = 0; i < graph->inputs.len; i++) {
+    const Type *type = &graph->inputs.data[i]->type;
+    const Tensor *tensor = c->inputs[i] = read_data(c, "input", i);
+    if (tensor == NULL || tensor->rank != type->rank) return "an input has no data of its rank";
+    for (int k = 0; k < type->rank; k++) {
+      const DimAtom *symbol = dim_as_symbol(type->dims[k]);
+      if (symbol != NULL) c->symbols[symbol->symbol] = tensor->dims[k];
+    }
+  }
+  return NULL;
+}
+
+/* ---- what is checked: each returns NULL or what is wrong ----------------------------------------
+ */
+
+static const char *print(const Graph *graph) {
+  Out *w = out_memory(graph->ctx->arena);
+  graph_print(w, graph);
+  return out_text(w, NULL);
+}
+
+static const char *check_text(Case *c, const Graph *graph) {
+  const char *text = print(graph);
+  Context fresh = new_context(c->ctx.arena, c->folder, &c->options);
+  const Graph *back = graph_parse(&fresh, text, "text");
+  if (back == NULL) return diag_text(fresh.diag, 0);
+  const char *fault = graph_verify(back);
+  if (fault != NULL) return fault;
+  return strcmp(print(back), text) == 0 ? NULL : "the text changes when it is parsed and printed";
+}
+
+/* ONNX's tolerance; types of 16 bits and fewer may differ in their last bit. */
+static Tolerance tolerance_of(const Tensor *tensor) {
+  bool coarse = dtype_is_float(tensor->dtype) && dtype_info(tensor->dtype)->bits <= HALF_BITS;
+  return (Tolerance){.relative = coarse ? 1e-2 : 1e-3, .absolute = 1e-7};
+}
+
+static const char *check_results(Case *c, const Graph *graph) {
+  const Node *failed;
+  if (!interpret_graph(graph, c->symbols, c->inputs, c->outputs, c->ctx.arena, &failed)) {
+    return arena_printf(c->ctx.arena, "%s cannot be interpreted", failed->op->name);
+  }
+  for (size_t i = 0; i < graph->outputs.len; i++) {
+    const Tensor *expected = read_data(c, "output", i);
+    if (expected == NULL) return "an output has no data";
+    const char *difference =
+        compare_tensors(c->ctx.arena, c->outputs[i], expected, tolerance_of(expected));
+    if (difference != NULL) return difference;
+  }
+  return NULL;
+}
+
+/* The graph with only what must be rewritten (level 0), or optimised. */
+static const char *check_level(Case *c, int level) {
+  PassReport report = {0};
+  const char *path = arena_printf(c->ctx.arena, "%s/model.onnx", c->folder);
+  c->options.level = 1 + level;
+  c->ctx = new_context(c->ctx.arena, c->folder, &c->options);
+  Graph *graph = import_model(&c->ctx, path);
+  if (!infer_graph(graph) || !import_check_types(graph) || !passes_run(graph, &report)) {
+    return diag_text(c->ctx.diag, 0);
+  }
+  const char *fault = check_text(c, graph);
+  if (fault == NULL) fault = read_inputs(c, graph);
+  return fault == NULL ? check_results(c, graph) : fault;
+}
+
+/* ---- cases -------------------------------------------------------------------------------------
+ */
+
+static Outcome report(const Case *c, const char *fault) {
+  if (fault == NULL) return PASSED;
+  printf("%s: %s\n", c->folder, fault);
+  return FAILED;
+}
+
+static bool is_supported(Case *c) {
+  const char *path = arena_printf(c->ctx.arena, "%s/model.onnx", c->folder);
+  Graph *graph = import_model(&c->ctx, path);
+  return graph != NULL && infer_graph(graph) && can_be_interpreted(graph);
+}
+
+static Outcome run_case(Case *c) {
+  c->ctx.arena = arena_new(&c->escape);
+  if (c->ctx.arena == NULL || setjmp(c->escape.target) != 0) return report(c, c->escape.reason);
+  c->ctx = new_context(c->ctx.arena, c->folder, &c->options);
+  if (!is_supported(c)) {
+    bool foreign = diag_errors(c->ctx.diag) == 0 || diag_exit_code(c->ctx.diag) == DIAG_UNSUPPORTED;
+    return foreign ? SKIPPED : report(c, diag_text(c->ctx.diag, 0));
+  }
+  const char *fault = check_level(c, 0);
+  return report(c, fault == NULL ? check_level(c, 2) : fault);
+}
+
+static Outcome run_folder(const char *root, const char *name) {
+  char folder[4096];
+  snprintf(folder, sizeof folder, "%s/%s", root, name);
+  Case c = {.folder = folder};
+  Outcome outcome = run_case(&c);
+  arena_drop(c.ctx.arena);
+  return outcome;
+}
+
+static int visible(const struct dirent *entry) {
+  return *entry->d_name != '.';
+}
+
+int main(int argc, char **argv) {
+  struct dirent **names;
+  unsigned counts[OUTCOMES] = {0};
+  int n = argc == 2 ? scandir(argv[1], &names, visible, alphasort) : -1;
+  if (n < 0) return 64;
+  for (int i = 0; i < n; i++) {
+    counts[run_folder(argv[1], names[i]->d_name)]++;
+    free(names[i]);
+  }
+  free(names);
+  printf("%u passed, %u failed, %u skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
+  return counts[FAILED] != 0 || counts[PASSED] == 0;
+}
