@@ -47,11 +47,17 @@ static bool is_tensor(const Value *value) {
   return value == NULL || value->type.kind == TYPE_TENSOR;
 }
 
+/* Dropout draws only when it trains, so the operator as such is not marked. */
+static bool draws(const Node *node) {
+  bool trains = strcmp(node->op->name, "Dropout") == 0 && node_in(node, 2) != NULL;
+  return trains || (node->op->flags & OP_NONDETERMINISTIC) != 0;
+}
+
 static bool can_be_interpreted(const Graph *graph) {
   bool can = graph->inputs.len <= MAX_ENDS && graph->outputs.len <= MAX_ENDS;
   VEC_EACH(Value *, input, &graph->inputs) can = can && is_tensor(*input);
   for (const Node *node = graph->first; node != NULL; node = node->next) {
-    if ((node->op->flags & OP_NONDETERMINISTIC) != 0) return false;
+    if (draws(node)) return false;
     for (uint32_t i = 0; i < node->n_out; i++) can = can && is_tensor(node->out[i]);
     for (uint32_t i = 0; i < node->n_attrs; i++) {
       const Attr *attr = &node->attrs[i];
