@@ -492,7 +492,7 @@ void row_needs(const RowProgram *p, uint32_t phase, RowNeed *needs) {
   }
 }
 
-/* The latest pass that loads each operand. */
+/* One more than the latest pass that loads each operand; 0: it is not loaded. */
 static void find_last_loads(const RowProgram *p, Arena *arena, uint32_t *last) {
   RowNeed *needs = ARENA_ARRAY(arena, p->insts.len, RowNeed);
   for (uint32_t phase = 0; phase < p->n_phases; phase++) {
@@ -500,7 +500,7 @@ static void find_last_loads(const RowProgram *p, Arena *arena, uint32_t *last) {
     for (uint32_t i = 0; i < p->insts.len; i++) {
       const RowInst *inst = &p->insts.data[i];
       bool loads = inst->op == ROW_LOAD && inst->operand != ROW_ACCUMULATORS;
-      if (loads && needs[i] == ROW_COMPUTED) last[inst->operand] = phase;
+      if (loads && needs[i] == ROW_COMPUTED) last[inst->operand] = phase + 1;
     }
   }
 }
@@ -523,18 +523,25 @@ static bool read_once(const Step *step, const RowProgram *p, const Buffer *buffe
   return n == 1;
 }
 
+/* A store may overwrite what was loaded from the same place, once no later pass loads it again. */
+static bool may_share(const RowProgram *p, const Step *step, const Operand *from, uint32_t last,
+                      const RowStore *store) {
+  const Operand *to = &p->operands.data[store->operand];
+  bool planned = from->buffer->place == BUFFER_ARENA && to->buffer->place == BUFFER_ARENA;
+  bool finished = last != 0 && last <= store->phase + 1;
+  return planned && finished && from->buffer != to->buffer && same_walk(p, from, to) &&
+         read_once(step, p, from->buffer);
+}
+
 void row_in_place(const RowProgram *p, Context *ctx, Step *step) {
   uint32_t *last = ARENA_ARRAY(ctx->arena, p->operands.len + 1, uint32_t);
   find_last_loads(p, ctx->arena, last);
   VEC_EACH(RowStore, store, &p->stores) {
-    const Operand *to = &p->operands.data[store->operand];
     for (uint32_t i = 0; i < p->operands.len; i++) {
       const Operand *from = &p->operands.data[i];
-      if (i == store->operand || from->buffer->place != BUFFER_ARENA || last[i] > store->phase)
-        continue;
-      if (to->buffer->place != BUFFER_ARENA || !same_walk(p, from, to)) continue;
-      if (!read_once(step, p, from->buffer) || from->buffer == to->buffer) continue;
-      vec_push(ctx->arena, &step->in_place, (InPlace){to->buffer, from->buffer});
+      if (!may_share(p, step, from, last[i], store)) continue;
+      Buffer *to = p->operands.data[store->operand].buffer;
+      vec_push(ctx->arena, &step->in_place, (InPlace){to, from->buffer});
     }
   }
 }
