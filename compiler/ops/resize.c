@@ -1,0 +1,252 @@
+/* Resize: nearest, linear and cubic interpolation. */
+#include "onnxc_rt_reference.h"
+#include "ops/builder.h"
+#include "ops/check.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { X, ROI, SCALES, SIZES };
+
+/* Some exporters write an empty tensor for an input that is left out. */
+static bool given(const Node *node, uint32_t i) {
+  const Type *type = input_type(node, i);
+  return type != NULL && !(type->rank == 1 && dim_is(type->dims[0], 0));
+}
+
+/* ---- axes --------------------------------------------------------------------------------------
+ */
+
+/* The axes that are resized, in the order of scales and sizes; their number, or -1: reported. */
+static int resized_axes(const Node *node, int *axes) {
+  const Attr *attr = op_param_list(node, "axes");
+  int rank = input_type(node, X)->rank;
+  int n = attr == NULL ? rank : (int)attr->count;
+  bool seen[MAX_RANK] = {false};
+  for (int k = 0; k < n; k++) {
+    axes[k] = k;
+    if (attr == NULL) continue;
+    if (!infer_axis(node, attr->ints[k], rank, &axes[k])) return -1;
+    if (seen[axes[k]]) {
+      node_error(node, DIAG_INVALID, "attribute axes names axis %d twice", axes[k]);
+      return -1;
+    }
+    seen[axes[k]] = true;
+  }
+  return n;
+}
+
+static bool check_length(const Node *node, uint32_t i, int n, const char *name) {
+  const Dim *length = input_type(node, i)->dims[0];
+  if (!dim_never_equal(infer_dims(node), length, dim_const(infer_dims(node), n))) return true;
+  return node_error(node, DIAG_INVALID, "input %s has %s elements, but needs %d", name,
+                    dim_text(node->graph->ctx->arena, length), n);
+}
+
+/* ---- sizes from scales -------------------------------------------------------------------------
+ */
+
+/* `scale` as the fraction of small numbers that it is the float of. */
+static bool as_fraction(float scale, int64_t *numerator, int64_t *denominator) {
+  for (int64_t q = 1; q <= 4096; q++) {
+    double p = rint((double)scale * (double)q);
+    if (p < 1 || p > 0x1p30 || (float)(p / (double)q) != scale) continue;
+    *numerator = (int64_t)p;
+    *denominator = q;
+    return true;
+  }
+  return false;
+}
+
+static const Dim *scaled(const Node *node, const Dim *size, float scale) {
+  DimTable *t = infer_dims(node);
+  int64_t value, numerator, denominator;
+  if (dim_is_const(size, &value)) return dim_const(t, (int64_t)floorf((float)value * scale));
+  if (as_fraction(scale, &numerator, &denominator)) {
+    return dim_floordiv(t, dim_mul_i(t, size, numerator), dim_const(t, denominator));
+  }
+  node_error(node, DIAG_UNSUPPORTED, "a scale of %.9g for the symbolic size %s; pin it with --dim",
+             (double)scale, dim_text(node->graph->ctx->arena, size));
+  return NULL;
+}
+
+static bool sizes_from_scales(const Node *node, const int *axes, int n, const Dim **dims) {
+  const Tensor *scales = node_in(node, SCALES)->constant;
+  if (scales == NULL) {
+    return node_error(node, DIAG_UNSUPPORTED, "scales must be known at compile time");
+  }
+  if (!check_length(node, SCALES, n, "scales")) return false;
+  for (int k = 0; k < n; k++) {
+    float scale = (float)tensor_f64(scales, (size_t)k);
+    const Dim *size = dims[axes[k]];
+    bool fits = scale > 0 && (double)scale * (double)size->lo < 0x1p31;
+    if (!fits) {
+      return node_error(node, DIAG_INVALID, "scales has %g for axis %d, which is out of range",
+                        (double)scale, axes[k]);
+    }
+    dims[axes[k]] = scaled(node, size, scale);
+    if (dims[axes[k]] == NULL) return false;
+  }
+  return true;
+}
+
+/* ---- sizes as given ----------------------------------------------------------------------------
+ */
+
+/* All axes by the ratio of one of them, whichever is the least (not_larger) or the greatest. */
+static bool keep_aspect(const Node *node, const int *axes, int n, const Dim *const *sizes,
+                        const Dim **dims) {
+  bool least = strcmp(op_param_s(node, "keep_aspect_ratio_policy"), "not_larger") == 0;
+  int64_t in[MAX_RANK], out[MAX_RANK];
+  float ratio = 0;
+  for (int k = 0; k < n; k++) {
+    if (!dim_is_const(dims[axes[k]], &in[k]) || !dim_is_const(sizes[k], &out[k]) || in[k] == 0) {
+      return node_error(node, DIAG_UNSUPPORTED,
+                        "keep_aspect_ratio_policy needs constant sizes; pin them with --dim");
+    }
+    float own = (float)out[k] / (float)in[k];
+    if (k == 0 || (least ? own < ratio : own > ratio)) ratio = own;
+  }
+  for (int k = 0; k < n; k++) {
+    double size = floor((double)(ratio * (float)in[k]) + 0.5);
+    if (size >= 0x1p31) return node_error(node, DIAG_INVALID, "the result of sizes is too large");
+    dims[axes[k]] = dim_const(infer_dims(node), (int64_t)size);
+  }
+  return true;
+}
+
+static bool sizes_as_given(const Node *node, const int *axes, int n, const Dim **dims) {
+  uint32_t count;
+  const Dim *const *sizes = infer_contents(node, SIZES, &count);
+  if (!check_length(node, SIZES, n, "sizes")) return false;
+  if (sizes == NULL || count != (uint32_t)n) {
+    return node_error(node, DIAG_UNSUPPORTED, "sizes must be known at compile time");
+  }
+  for (int k = 0; k < n; k++) {
+    if (sizes[k]->hi >= 0) continue;
+    return node_error(node, DIAG_INVALID, "sizes has %lld for axis %d", (long long)sizes[k]->hi,
+                      axes[k]);
+  }
+  if (strcmp(op_param_s(node, "keep_aspect_ratio_policy"), "stretch") != 0) {
+    return keep_aspect(node, axes, n, sizes, dims);
+  }
+  for (int k = 0; k < n; k++) dims[axes[k]] = sizes[k];
+  return true;
+}
+
+/* ---- inference ---------------------------------------------------------------------------------
+ */
+
+static bool check_attributes(const Node *node) {
+  static const char *const choices[][2] = {
+      {"mode", "nearest linear cubic"},
+      {"coordinate_transformation_mode", "half_pixel pytorch_half_pixel half_pixel_symmetric "
+                                         "asymmetric align_corners tf_crop_and_resize"},
+      {"nearest_mode", "round_prefer_floor round_prefer_ceil floor ceil"},
+      {"keep_aspect_ratio_policy", "stretch not_larger not_smaller"},
+  };
+  for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+    if (!check_choice(node, choices[i][0], choices[i][1])) return false;
+  }
+  DType dtype = input_type(node, X)->dtype;
+  bool real = dtype_is_float(dtype) || dtype_is_integer(dtype);
+  if (real || *op_param_s(node, "mode") == 'n') return true;
+  return node_error(node, DIAG_INVALID, "elements of type %s can only be resized with mode nearest",
+                    dtype_info(dtype)->name);
+}
+
+static bool check_roi(const Node *node, int n) {
+  if (strcmp(op_param_s(node, "coordinate_transformation_mode"), "tf_crop_and_resize") != 0) {
+    return true;
+  }
+  if (given(node, ROI)) return check_length(node, ROI, 2 * n, "roi");
+  return node_error(node, DIAG_INVALID, "tf_crop_and_resize needs input roi");
+}
+
+static bool infer_resize(Node *node) {
+  static const InputRule rules[] = {
+      INPUT("X", 1, MAX_RANK),
+      INPUT_OPTIONAL("roi", 1, 1),
+      INPUT_OPTIONAL("scales", 1, 1),
+      INPUT_OPTIONAL("sizes", 1, 1),
+  };
+  if (!CHECK_INPUTS(node, rules) || !check_attributes(node)) return false;
+  if (given(node, SCALES) == given(node, SIZES)) {
+    return node_error(node, DIAG_INVALID, "exactly one of scales and sizes must be given");
+  }
+  int axes[MAX_RANK], n = resized_axes(node, axes);
+  if (n < 0 || !check_roi(node, n)) return false;
+  const Type *x = input_type(node, X);
+  const Dim *dims[MAX_RANK];
+  memcpy(dims, x->dims, (size_t)x->rank * sizeof *dims);
+  bool done = given(node, SCALES) ? sizes_from_scales(node, axes, n, dims)
+                                  : sizes_as_given(node, axes, n, dims);
+  if (done) infer_output(node, 0, x->dtype, x->rank, dims);
+  return done;
+}
+
+/* ---- repetition --------------------------------------------------------------------------------
+ * Nearest elements at a whole ratio s are elements repeated s times: a broadcast between views. */
+
+/* Whether element i / s, rounded down, is what output element i becomes. */
+static bool repeats(const Node *node, int64_t ratio) {
+  if (*op_param_s(node, "mode") != 'n') return false;
+  const char *transform = op_param_s(node, "coordinate_transformation_mode");
+  const char *nearest = op_param_s(node, "nearest_mode");
+  if (strcmp(transform, "asymmetric") == 0) {
+    return strcmp(nearest, "floor") == 0 ||
+           (ratio <= 2 && strcmp(nearest, "round_prefer_floor") == 0);
+  }
+  return strstr(transform, "half_pixel") != NULL && strncmp(nearest, "round", 5) == 0;
+}
+
+/* The whole ratio of an axis; 0 when there is none. */
+static int64_t whole_ratio(const Node *node, int axis, const Dim *const *out) {
+  const Dim *in = input_type(node, X)->dims[axis];
+  int64_t ratio;
+  if (in == out[axis]) return 1;
+  const Dim *quotient = dim_divide_exactly(infer_dims(node), out[axis], in);
+  bool whole = quotient != NULL && dim_is_const(quotient, &ratio) && ratio > 0;
+  return whole && repeats(node, ratio) ? ratio : 0;
+}
+
+static bool decompose_resize(Builder *b, Node *node) {
+  const Type *x = input_type(node, X), *y = &node_out(node, 0)->type;
+  DimTable *t = infer_dims(node);
+  const Dim *split[2 * MAX_RANK], *wide[2 * MAX_RANK];
+  uint32_t n = 0;
+  for (int axis = 0; axis < x->rank; axis++, n++) {
+    int64_t ratio = whole_ratio(node, axis, y->dims);
+    if (ratio == 0 || n + 2 > MAX_RANK) return false;
+    split[n] = wide[n] = x->dims[axis];
+    if (ratio == 1) continue;
+    split[++n] = dim_const(t, 1);
+    wide[n] = dim_const(t, ratio);
+  }
+  Value *value = BUILD(b, "Reshape", node_in(node, X), build_dims(b, split, n));
+  value = BUILD(b, "Expand", value, build_dims(b, wide, n));
+  value = BUILD(b, "Reshape", value, build_dims(b, y->dims, (uint32_t)y->rank));
+  build_replace(b, node, value);
+  return true;
+}
+
+const OpDef op_Resize = {
+    .name = "Resize",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            PARAM_STRING("mode", "nearest"),
+            PARAM_STRING("coordinate_transformation_mode", "half_pixel"),
+            PARAM_STRING("nearest_mode", "round_prefer_floor"),
+            PARAM_FLOAT("cubic_coeff_a", -0.75F),
+            PARAM_INT("exclude_outside", 0),
+            PARAM_FLOAT("extrapolation_value", 0),
+            PARAM_INT("antialias", 0),
+            PARAM_OPTIONAL("axes", ATTR_INTS),
+            PARAM_STRING("keep_aspect_ratio_policy", "stretch"),
+            {0},
+        },
+    .infer = infer_resize,
+    OP_KERNEL(onnxc_rt_ref_resize),
+    .decompose = decompose_resize,
+};
