@@ -67,13 +67,12 @@ void emit_kernel_step(Emitter *e, const Step *step) {
 /* ---- reference kernels ---- */
 
 static void emit_dims(Emitter *e, const Operand *operand, const char *name, uint32_t i,
-                      bool at_most) {
+                      const Node *finder) {
   if (operand->rank == 0) return;
   out(e->out, "int64_t %s%u[%d] = {", name, i, operand->rank);
   for (int k = 0; k < operand->rank; k++) {
     const Dim *dim = operand->dims[k];
-    const DimAtom *symbol = dim_as_symbol(dim);
-    bool bound = at_most && symbol != NULL && e->sizes[symbol->symbol] != NULL;
+    bool bound = finder != NULL && node_size_from_data(finder, i, k);
     const char *text = bound ? arena_printf(e->arena, "%" PRId64, dim->hi) : emit_dim(e, dim);
     out(e->out, "%s%s", k == 0 ? "" : ", ", text);
   }
@@ -186,8 +185,8 @@ static bool emit_attrs(Emitter *e, const Node *node) {
 static void emit_found_sizes(Emitter *e, const Call *call) {
   for (uint32_t i = 0; i < call->n_out; i++) {
     for (int k = 0; call->out[i].buffer != NULL && k < call->out[i].rank; k++) {
+      if (!node_size_from_data(call->node, i, k)) continue;
       const DimAtom *symbol = dim_as_symbol(call->out[i].dims[k]);
-      if (symbol == NULL) continue;
       out(e->out, "f->%s = (ptrdiff_t)out_dims%u[%d];\n", e->sizes[symbol->symbol], i, k);
     }
   }
@@ -195,12 +194,11 @@ static void emit_found_sizes(Emitter *e, const Call *call) {
 
 void emit_call_step(Emitter *e, const Step *step) {
   const Call *call = &step->call;
-  bool finds_sizes = (call->node->op->flags & OP_DATA_DEPENDENT) != 0;
   for (uint32_t i = 0; i < call->n_in; i++) {
-    if (call->in[i].buffer != NULL) emit_dims(e, &call->in[i], "in_dims", i, false);
+    if (call->in[i].buffer != NULL) emit_dims(e, &call->in[i], "in_dims", i, NULL);
   }
   for (uint32_t i = 0; i < call->n_out; i++) {
-    if (call->out[i].buffer != NULL) emit_dims(e, &call->out[i], "out_dims", i, finds_sizes);
+    if (call->out[i].buffer != NULL) emit_dims(e, &call->out[i], "out_dims", i, call->node);
   }
   emit_tensors(e, call->in, call->n_in, "in", false);
   emit_tensors(e, call->out, call->n_out, "out", true);
@@ -213,5 +211,5 @@ void emit_call_step(Emitter *e, const Step *step) {
       attributes ? "attributes" : "NULL", call->n_in, call->n_out, scratch);
   out(e->out, "const int status = %s(&call);\n", call->node->op->kernel);
   out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
-  if (finds_sizes) emit_found_sizes(e, call);
+  emit_found_sizes(e, call);
 }

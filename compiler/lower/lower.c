@@ -329,6 +329,7 @@ static bool lower_group(Lowering *l, Group *g) {
     lower_row_group(l, g);
     return true;
   }
+  if (node_sizes_from_data(g->root)) return lower_call(l, g->root);
   size_t errors = diag_errors(l->ctx->diag);
   if (g->root->op->lower != NULL && g->root->op->lower(l, g->root)) return true;
   if (diag_errors(l->ctx->diag) != errors) return false;
@@ -362,10 +363,14 @@ static bool place_inputs(Lowering *l) {
 
 /* An output is computed right into the caller's memory where its value, or the value it is a view
  * of, is computed at all and not wanted twice. */
+static bool is_view(const Node *node) {
+  return node != NULL && (node->op->flags & OP_VIEW) != 0 && !node_sizes_from_data(node);
+}
+
 static void assign_outputs(Lowering *l) {
   for (uint32_t i = 0; i < l->graph->outputs.len; i++) {
     Value *value = l->graph->outputs.data[i];
-    while (value->producer != NULL && (value->producer->op->flags & OP_VIEW) != 0) {
+    while (is_view(value->producer)) {
       value = value->producer->in[0].value;
     }
     if (value->producer != NULL && value->constant == NULL && l->outputs[value->id] == 0) {
@@ -394,7 +399,7 @@ static void drop_unread(Lowering *l) {
   size_t kept = steps->steps.len;
   for (size_t i = steps->steps.len; i-- > 0;) {
     Step *step = steps->steps.data[i];
-    bool live = step->reference && (step->call.node->op->flags & OP_DATA_DEPENDENT) != 0;
+    bool live = step->reference && node_sizes_from_data(step->call.node);
     VEC_EACH(Buffer *, b, &step->writes) {
       live = live || (*b)->place == BUFFER_OUTPUT || read[(*b)->id];
     }

@@ -208,12 +208,16 @@ const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound) {
   return dim_fresh(t, fresh_name(value, axis), 0, hi);
 }
 
+bool node_size_from_data(const Node *node, uint32_t i, int axis) {
+  const Value *value = node_out(node, i);
+  if (value == NULL || value->type.kind != TYPE_TENSOR || axis >= value->type.rank) return false;
+  return is_fresh(node, value->type.dims[axis], axis);
+}
+
 bool node_sizes_from_data(const Node *node) {
   for (uint32_t i = 0; i < node->n_out; i++) {
-    const Value *value = node->out[i];
-    if (value == NULL || value->type.kind != TYPE_TENSOR) continue;
-    for (int axis = 0; axis < value->type.rank; axis++) {
-      if (is_fresh(node, value->type.dims[axis], axis)) return true;
+    for (int axis = 0; axis < MAX_RANK; axis++) {
+      if (node_size_from_data(node, i, axis)) return true;
     }
   }
   return false;

@@ -144,8 +144,9 @@ const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const D
 /* A fresh size for a data-dependent axis of output `i`, at most `bound` (NULL: any). Returns the
  * size it had when the node was inferred before, so that repeated inference is stable. */
 const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound);
-/* Whether some size of the node's outputs is such: known only after its kernel has run. */
-bool node_sizes_from_data(const Node *node);
+/* Whether size `axis` of output `i` is such: known only after the node's kernel has run. */
+bool node_size_from_data(const Node *node, uint32_t i, int axis);
+bool node_sizes_from_data(const Node *node); /* any of them */
 /* The context's table of dims. */
 static inline DimTable *infer_dims(const Node *node) {
   return node->graph->ctx->dims;
