@@ -187,8 +187,15 @@ case("cycle", INVALID)(
                    node("Neg", "b")]))
 case("unsorted nodes", INVALID)(
     lambda: model([node("Neg", "t"), node("Relu", "x", ("t",))]))
-case("value_info that contradicts inference", INVALID)(
-    lambda: changed(lambda m: m.graph.value_info.append(value("y", F32, (7, 3)))))
+
+
+@case("value_info that contradicts inference", INVALID)
+def contradicting_value_info():
+    proto = model([node("Relu", "x", ("t",)), node("Neg", "t")])
+    proto.graph.value_info.append(value("t", F32, (7, 3)))
+    return proto
+
+
 case("declared output that contradicts inference", INVALID)(
     lambda: model([node("Relu", "x")], outputs=[value("y", F32, (3, 2))]))
 case("wrong element type", INVALID)(
