@@ -460,8 +460,8 @@ MODELS = OrderedDict(
     resnet50=Model(ResNet50, image(32), outputs=("logits",), keeps=("ReduceMean",)),
     densenet=Model(DenseNet, image(16), outputs=("logits",), keeps=("ReduceMean",)),
     mobilenet_v2=Model(MobileNetV2, image(32), outputs=("logits",), keeps=("ReduceMean",)),
-    norms=Model(Norms, image(8), norms=1),
-    # The dynamo exporter fixes the length of a recurrent layer's sequence, so only batch has a name.
+    norms=Model(Norms, image(4), norms=1),
+    # The dynamo exporter fixes the length of a recurrent layer's sequence: only batch has a name.
     lstm=Model(lambda: Recurrent(nn.LSTM), (Input("x", ("batch", 6, DIM)),), keeps=("Tanh",)),
     gru=Model(lambda: Recurrent(nn.GRU), (Input("x", ("batch", 6, DIM)),), keeps=("Tanh",)),
 )
