@@ -87,11 +87,32 @@ static int64_t floor_div(int64_t a, int64_t b) {
 /* ---- terms --------------------------------------------------------------------------------------
  */
 
-/* A monomial order: by degree, then by atom ids; the greatest comes first in an expression. */
+static int dim_compare(const Dim *a, const Dim *b);
+
+/* An order by structure alone, so that the normal form does not depend on what was made before. */
+static int atom_compare(const DimAtom *a, const DimAtom *b) {
+  if (a == b) return 0;
+  if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+  if (a->kind == DIM_SYMBOL) return a->symbol < b->symbol ? -1 : 1;
+  return a->a != b->a ? dim_compare(a->a, b->a) : dim_compare(a->b, b->b);
+}
+
+/* A monomial order: by degree, then by atoms; the greatest comes first in an expression. */
 static int term_compare(const DimTerm *a, const DimTerm *b) {
   if (a->n_atoms != b->n_atoms) return a->n_atoms > b->n_atoms ? -1 : 1;
   for (uint32_t i = 0; i < a->n_atoms; i++) {
-    if (a->atoms[i] != b->atoms[i]) return a->atoms[i]->id < b->atoms[i]->id ? -1 : 1;
+    if (a->atoms[i] != b->atoms[i]) return atom_compare(a->atoms[i], b->atoms[i]);
+  }
+  return 0;
+}
+
+static int dim_compare(const Dim *a, const Dim *b) {
+  if (a->n_terms != b->n_terms) return a->n_terms > b->n_terms ? -1 : 1;
+  for (uint32_t i = 0; i < a->n_terms; i++) {
+    int64_t x = a->terms[i].coefficient, y = b->terms[i].coefficient;
+    int order = term_compare(&a->terms[i], &b->terms[i]);
+    if (order != 0) return order;
+    if (x != y) return x < y ? -1 : 1;
   }
   return 0;
 }
@@ -307,7 +328,7 @@ const Dim *dim_mul_i(DimTable *t, const Dim *a, int64_t b) {
   return dim_mul(t, a, dim_const(t, b));
 }
 
-/* The product of two monomials: atoms merged in order of id. */
+/* The product of two monomials: atoms merged in their order. */
 static DimTerm term_mul(DimTable *t, const DimTerm *a, const DimTerm *b) {
   DimTerm r = {.n_atoms = a->n_atoms + b->n_atoms};
   if (__builtin_mul_overflow(a->coefficient, b->coefficient, &r.coefficient)) t->overflow = true;
@@ -317,7 +338,8 @@ static DimTerm term_mul(DimTable *t, const DimTerm *a, const DimTerm *b) {
   }
   const DimAtom **atoms = ARENA_ARRAY(t->arena, r.n_atoms, const DimAtom *);
   for (uint32_t i = 0, j = 0; i + j < r.n_atoms;) {
-    bool from_a = j == b->n_atoms || (i < a->n_atoms && a->atoms[i]->id <= b->atoms[j]->id);
+    bool from_a =
+        j == b->n_atoms || (i < a->n_atoms && atom_compare(a->atoms[i], b->atoms[j]) <= 0);
     atoms[i + j] = from_a ? a->atoms[i] : b->atoms[j];
     if (from_a)
       i++;
@@ -436,7 +458,7 @@ static const Dim *extremum(DimTable *t, DimAtomKind kind, const Dim *a, const Di
   bool max = kind == DIM_MAX;
   if (dim_le(t, a, b)) return max ? b : a;
   if (dim_le(t, b, a)) return max ? a : b;
-  const Dim *first = a->id < b->id ? a : b, *second = first == a ? b : a;
+  const Dim *first = dim_compare(a, b) < 0 ? a : b, *second = first == a ? b : a;
   int64_t lo = (a->lo < b->lo) != max ? a->lo : b->lo, hi = (a->hi < b->hi) != max ? a->hi : b->hi;
   return atom_new(t, (DimAtom){.kind = kind, .a = first, .b = second, .lo = lo, .hi = hi});
 }
