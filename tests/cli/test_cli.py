@@ -36,7 +36,7 @@ class CliTest(unittest.TestCase):
         self.model.write_bytes(model.SerializeToString())
 
     def onnxc(self, *arguments, expect=PASSED, **options):
-        result = onnxc(*arguments, **options)
+        result = onnxc(*arguments, cwd=self.folder, **options)
         self.assertEqual(result.returncode, expect,
                          f"onnxc {' '.join(map(str, arguments))}\n{result.stdout}{result.stderr}")
         return result
