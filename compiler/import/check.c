@@ -1,16 +1,19 @@
 /* After inference: types against what the model declares. */
 #include "import/import.h"
+#include "import/importer.h"
 #include "onnxc.h"
 
-static bool contradicts(Context *ctx, const Type *declared, const Type *actual) {
-  if (declared->kind != actual->kind) return true;
-  if (declared->kind != TYPE_TENSOR) return contradicts(ctx, declared->element, actual->element);
-  if (declared->dtype != actual->dtype) return true;
-  if (declared->rank < 0 || actual->rank < 0) return false;
-  if (declared->rank != actual->rank) return true;
+bool declared_contradicts(Context *ctx, const Type *declared, const Type *other) {
+  if (declared->kind != other->kind) return true;
+  if (declared->kind != TYPE_TENSOR) {
+    return declared_contradicts(ctx, declared->element, other->element);
+  }
+  if (declared->dtype != other->dtype) return true;
+  if (declared->rank < 0 || other->rank < 0) return false;
+  if (declared->rank != other->rank) return true;
   for (int i = 0; i < declared->rank; i++) {
-    const Dim *size = declared->dims[i];
-    if (size != NULL && dim_never_equal(ctx->dims, size, actual->dims[i])) return true;
+    const Dim *a = declared->dims[i], *b = other->dims[i];
+    if (a != NULL && b != NULL && dim_never_equal(ctx->dims, a, b)) return true;
   }
   return false;
 }
@@ -19,7 +22,7 @@ static bool contradicts(Context *ctx, const Type *declared, const Type *actual) 
 static bool check_value(const Graph *graph, const Value *value) {
   Context *ctx = graph->ctx;
   bool known = value != NULL && value->declared != NULL && value->type.kind != TYPE_UNKNOWN;
-  if (!known || !contradicts(ctx, value->declared, &value->type)) return true;
+  if (!known || !declared_contradicts(ctx, value->declared, &value->type)) return true;
   DiagSite site = {graph->name, NULL, NULL};
   const char *declared = type_text(ctx->arena, value->declared);
   const char *actual = type_text(ctx->arena, &value->type);

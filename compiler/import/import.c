@@ -61,22 +61,28 @@ static bool import_outputs(Scope *scope, const Onnx__GraphProto *proto) {
 }
 
 /* Attaches what the model says about types, for import_check_types. */
-static void declare(Scope *scope, Onnx__ValueInfoProto *const *infos, size_t n) {
+static bool declare(Scope *scope, Onnx__ValueInfoProto *const *infos, size_t n) {
   Context *ctx = scope->importer->ctx;
+  bool good = true;
   for (size_t i = 0; i < n; i++) {
     const char *name = intern(ctx->strings, import_text(infos[i]->name));
     Value *value = map_get(&scope->values, map_key(name));
-    if (value != NULL) value->declared = import_declared(ctx, infos[i]->type);
+    const Type *type = value == NULL ? NULL : import_declared(ctx, infos[i]->type);
+    if (type == NULL) continue;
+    if (value->declared != NULL && declared_contradicts(ctx, value->declared, type)) {
+      good = scope_error(scope, DIAG_INVALID, "the model declares two types for '%.200s'", name);
+    }
+    value->declared = type;
   }
+  return good;
 }
 
 /* Nodes and what follows them; inputs and initializers are there. */
 static bool import_body(Scope *scope, const Onnx__GraphProto *proto) {
   bool good = import_nodes(scope, proto->node, proto->n_node);
   good &= import_outputs(scope, proto);
-  declare(scope, proto->value_info, proto->n_value_info);
-  declare(scope, proto->output, proto->n_output);
-  return good;
+  good &= declare(scope, proto->value_info, proto->n_value_info);
+  return declare(scope, proto->output, proto->n_output) && good;
 }
 
 /* ---- subgraphs ---- */
@@ -89,8 +95,7 @@ static bool import_body_inputs(Scope *scope, const Onnx__GraphProto *proto) {
     Value *value = graph_add_input(scope->graph, name, (Type){0});
     good &= scope_define(scope, (DiagSite){.graph = scope->name}, name, value);
   }
-  declare(scope, proto->input, proto->n_input);
-  return good;
+  return declare(scope, proto->input, proto->n_input) && good;
 }
 
 Graph *import_subgraph(Scope *outer, const Onnx__GraphProto *proto, Scope **inner) {

@@ -84,6 +84,8 @@ bool import_opsets(Importer *importer, const char *where, Onnx__OperatorSetIdPro
 bool import_inputs(Scope *scope, const Onnx__GraphProto *proto);
 /* A type as a declaration: sizes that are no constants are NULL. NULL: none, or not one of ours. */
 const Type *import_declared(Context *ctx, const Onnx__TypeProto *proto);
+/* Whether no value can be of both types; sizes may be NULL in either. */
+bool declared_contradicts(Context *ctx, const Type *declared, const Type *other);
 
 /* ---- graphs (import.c) ---- */
 

@@ -242,7 +242,8 @@ static bool upgrade_flat_softmax(Draft *d, const Upgrade *row) {
   const Attr *axis = draft_attr(d, row->attr);
   int64_t first = axis == NULL ? 1 : axis->i;
   draft_set(d, (Attr){.name = row->attr, .kind = ATTR_INT, .i = first});
-  if (first == -1) return true; /* the last axis alone: as today */
+  bool as_today = first == -1; /* the last axis alone */
+  if (as_today || op_find("", d->op) == NULL) return true;
   set_text(d, "op", d->op);
   d->domain = "onnxc";
   d->op = "FlatSoftmax";

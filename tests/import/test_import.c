@@ -166,6 +166,8 @@ static void declared_types_must_agree(void **state) {
   assert_false(import_check_types(g));
   assert_non_null(
       strstr(diag_text(fixture.ctx.diag, 0), "declared as f32[2, 4], but is f32[2, 3]"));
+  PUSH(m->graph, value_info, info("a", 1, 2, (int64_t[]){2, 3}));
+  expect_fault(m, 2, 1, "two types for 'a'");
 }
 
 static void a_million_nodes_take_linear_time(void **state) {
