@@ -81,7 +81,9 @@ static bool pack_constant(Lowering *l, Step *step, const Value *b, const Product
   size_t count = onnxc_rt_packed_count((size_t)n, (size_t)k);
   float *panels = ARENA_ARRAY(l->ctx->arena, count, float);
   onnxc_rt_pack_b(b->constant->data, (ptrdiff_t)k, (ptrdiff_t)n, (ptrdiff_t)n, 1, panels);
-  kernel_input(l, step, "packed", lower_weight(l, b->name, ONNXC_RT_F32, count, panels));
+  Operand packed = lower_weight(l, b->name, ONNXC_RT_F32, count, panels);
+  for (int i = 0; i < p->n_loops; i++) packed.strides[i] = dim_const(l->ctx->dims, 0);
+  kernel_input(l, step, "packed", packed);
   return true;
 }
 
