@@ -146,6 +146,21 @@ bool constant_over(const Value *value, int rank, int first, int last, const int6
   return true;
 }
 
+/* ---- building ----------------------------------------------------------------------------------
+ */
+
+Value *build_shape(Builder *builder, const Type *type) {
+  int64_t sizes[MAX_RANK];
+  int unknown = 0;
+  for (int i = 0; i < type->rank; i++) {
+    bool known = dim_is_const(type->dims[i], &sizes[i]);
+    if (!known) sizes[i] = -1;
+    unknown += !known;
+    if (known && sizes[i] == 0) return NULL;
+  }
+  return unknown > 1 ? NULL : build_ints(builder, sizes, (size_t)type->rank);
+}
+
 Value *build_folded(Builder *builder, const char *op, Value *a, Value *b) {
   Value *value = BUILD(builder, op, a, b);
   const Tensor *inputs[] = {a->constant, b->constant}, *output;

@@ -31,6 +31,9 @@ int trailing_axes(const bool *flags, int rank);
  * False when it varies elsewhere. */
 bool constant_over(const Value *value, int rank, int first, int last, const int64_t *sizes,
                    double *numbers);
+/* A constant shape for Reshape that gives the type: its sizes, one that is not constant as -1. NULL
+ * when two are not, or when an empty tensor leaves -1 undefined. */
+Value *build_shape(Builder *builder, const Type *type);
 /* op(a, b) of two constants, computed now. */
 Value *build_folded(Builder *builder, const char *op, Value *a, Value *b);
 

@@ -1,6 +1,6 @@
-/* fold-affine: a constant scale or shift of each output channel behind Conv, ConvTranspose, Gemm
- * or MatMul -> into their weights and bias; BatchNormalization is one, Mul and Add may be. Where
- * nothing takes it, BatchNormalization -> Mul and Add with constants.
+/* fold-affine: a constant scale or shift of each output channel behind Conv, ConvTranspose or
+ * MatMul (with or without an Add of a bias) -> into their weights and bias; BatchNormalization is
+ * one, Mul and Add may be. Where nothing takes it, BatchNormalization -> Mul and Add.
  *
  * Right because these operators are linear in each output channel: k * (w x + b) + c =
  * (k w) x + (k b + c). New constants are computed in double and rounded once. */
@@ -28,27 +28,22 @@ static int64_t conv_transpose_channel(const Node *node, const Tensor *w, int64_t
   return i / (spatial * w->dims[1]) / inputs * w->dims[1] + i / spatial % w->dims[1];
 }
 
-static int64_t gemm_channel(const Node *node, const Tensor *w, int64_t i) {
-  return op_param_i(node, "transB") ? i / w->dims[1] : i % w->dims[1];
-}
-
 static int64_t matmul_channel(const Node *node, const Tensor *w, int64_t i) {
   (void)node;
   return i % w->dims[w->rank - 1];
 }
 
-/* Weights are input 1, a bias is input 2. */
+/* Weights are input 1. */
 typedef struct Linear {
   const char *op;
   ChannelOf *channel_of;
-  bool has_bias, last_axis; /* channels are the last axis of the output; else axis 1 */
+  bool convolves; /* channels are axis 1, a bias is input 2; else the last axis, and added behind */
 } Linear;
 
 static const Linear linears[] = {
-    {"Conv", conv_channel, true, false},
-    {"ConvTranspose", conv_transpose_channel, true, false},
-    {"Gemm", gemm_channel, true, true},
-    {"MatMul", matmul_channel, false, true},
+    {"Conv", conv_channel, true},
+    {"ConvTranspose", conv_transpose_channel, true},
+    {"MatMul", matmul_channel, false},
 };
 
 static const Linear *linear_of(const Node *node) {
@@ -59,7 +54,7 @@ static const Linear *linear_of(const Node *node) {
 }
 
 static int channel_axis(const Node *node) {
-  return linear_of(node)->last_axis ? node->out[0]->type.rank - 1 : 1;
+  return linear_of(node)->convolves ? 1 : node->out[0]->type.rank - 1;
 }
 
 /* ---- scale and shift ---------------------------------------------------------------------------
@@ -137,20 +132,18 @@ static Value *scaled_weight(Match *m, const Node *node, const Affine *a) {
   return build_numbers(&m->builder, weight, numbers, w->rank, w->dims);
 }
 
-/* k b + c, with the factor beta that Gemm has for its bias; NULL without one. */
+/* k b + c; NULL where that is nothing. False when the bias is not one number a channel. */
 static bool scaled_bias(Match *m, const Node *node, const Affine *a, Value **bias) {
-  const Value *before = node_in(node, 2);
+  const Value *before = match_value(m, "bias");
   double *numbers = ARENA_ARRAY(pass_scratch(m->run), (size_t)a->n, double);
+  bool convolves = linear_of(node)->convolves;
+  int rank = convolves ? 1 : node->out[0]->type.rank;
   *bias = NULL;
-  if (before == NULL && all_zero(a->c, a->n)) return true;
-  if (before != NULL) {
-    bool rows = strcmp(node->op->name, "Gemm") == 0;
-    double beta = rows ? (double)op_param_f(node, "beta") : 1;
-    if (!constant_over(before, rows ? 2 : 1, rows, rows + 1, &a->n, numbers)) return false;
-    for (int64_t i = 0; i < a->n; i++) numbers[i] *= beta;
-  }
+  if (before != NULL && !numbers_along(m, "bias", rank, rank - 1, a->n, numbers)) return false;
   for (int64_t i = 0; i < a->n; i++) numbers[i] = numbers[i] * a->k[i] + a->c[i];
-  *bias = build_numbers(&m->builder, node->in[1].value, numbers, 1, &a->n);
+  if (before != NULL || !all_zero(numbers, a->n)) {
+    *bias = build_numbers(&m->builder, node->in[1].value, numbers, 1, &a->n);
+  }
   return true;
 }
 
@@ -168,19 +161,24 @@ static bool scales_nothing(const Affine *a) {
   return true;
 }
 
+static Value *rebuild_linear(Match *m, const Node *linear, Value *weight, Value *bias) {
+  Builder *b = &m->builder;
+  bool inside = linear_of(linear)->convolves && bias != NULL;
+  Value *inputs[] = {linear->in[0].value, weight, bias};
+  Node *node = build_node(b, "", linear->op->name, inputs, inside ? 3 : 2, 1);
+  for (uint32_t i = 0; i < linear->n_attrs; i++) node_set_attr(node, linear->attrs[i]);
+  Value *result = build_done(b, node);
+  return inside || bias == NULL ? result : BUILD(b, "Add", result, bias);
+}
+
 static Value *fold_into(Match *m, const Affine *a) {
   const Node *linear = match_node(m, "linear");
   bool only_shift = scales_nothing(a);
   Value *weight = linear->in[1].value, *bias;
   if (!only_shift && !may_scale(linear)) return NULL;
-  if (!linear_of(linear)->has_bias && !all_zero(a->c, a->n)) return NULL;
   if (!scaled_bias(m, linear, a, &bias)) return NULL;
   if (!only_shift) weight = scaled_weight(m, linear, a);
-  Value *inputs[] = {linear->in[0].value, weight, bias};
-  Node *node = build_node(&m->builder, "", linear->op->name, inputs, bias == NULL ? 2 : 3, 1);
-  for (uint32_t i = 0; i < linear->n_attrs; i++) node_set_attr(node, linear->attrs[i]);
-  if (strcmp(linear->op->name, "Gemm") == 0) node_set_float(node, "beta", 1);
-  return build_done(&m->builder, node);
+  return rebuild_linear(m, linear, weight, bias);
 }
 
 /* The number of channels; 0 when it is not known or the root has other sizes than the operator. */
@@ -227,12 +225,17 @@ static Value *expand_batch_norm(Match *m) {
 #define BATCH_NORM(x_)                                                                             \
   P("BatchNormalization", x_, CONST("scale"), CONST("shift"), CONST("mean"), CONST("variance"))
 #define CONVOLUTION PB("Conv|ConvTranspose", "linear", ANY("x"), CONST("weight"), OPT("bias"))
-#define PRODUCT PB("Gemm|MatMul", "linear", ANY("x"), CONST("weight"), OPT("bias"))
+#define PRODUCT PB("MatMul", "linear", ANY("x"), CONST("weight"))
+#define BIASED_PRODUCT P("Add", PRODUCT, CONST("bias"))
 
 static const Rule rules[] = {
-    RULE("batch-norm", BATCH_NORM(OR(CONVOLUTION, PRODUCT)), fold_batch_norm),
-    RULE("channel-constant", P("Mul|Add", OR(CONVOLUTION, PRODUCT), CONST("k")), fold_arithmetic),
-    RULE("channel-constant", P("Div|Sub", OR(CONVOLUTION, PRODUCT), CONST("k")), fold_arithmetic),
+    RULE("batch-norm", BATCH_NORM(OR(CONVOLUTION, BIASED_PRODUCT, PRODUCT)), fold_batch_norm),
+    RULE("channel-factor", P("Mul", OR(CONVOLUTION, BIASED_PRODUCT, PRODUCT), CONST("k")),
+         fold_arithmetic),
+    RULE("channel-factor", P("Div", OR(CONVOLUTION, BIASED_PRODUCT, PRODUCT), CONST("k")),
+         fold_arithmetic),
+    RULE("channel-term", P("Add", OR(CONVOLUTION, BIASED_PRODUCT), CONST("k")), fold_arithmetic),
+    RULE("channel-term", P("Sub", OR(CONVOLUTION, BIASED_PRODUCT), CONST("k")), fold_arithmetic),
     RULE("batch-norm-alone", BATCH_NORM(ANY("x")), expand_batch_norm),
 };
 

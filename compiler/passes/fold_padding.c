@@ -88,7 +88,8 @@ static Value *pad_conv(Match *m) {
 
 static Value *pad_max_pool(Match *m) {
   bool one_output = node_out(m->root, 1) == NULL && op_param_i(m->root, "ceil_mode") == 0;
-  return one_output && pads_with(match_node(m, "pad"), -INFINITY) ? fold_pad(m, false) : NULL;
+  return one_output && pads_with(match_node(m, "pad"), -(double)INFINITY) ? fold_pad(m, false)
+                                                                          : NULL;
 }
 
 static Value *pad_average_pool(Match *m) {

@@ -3,7 +3,11 @@
  *
  * Right because contents are proven by inference. Only expressions over symbols that are known when
  * the generated function is entered are taken: others would have to wait for what computes them.
- * Of a chain only its end is replaced, where contents turn into something else. */
+ * Of a chain only its end is replaced, where contents turn into something else.
+ *
+ * Reshape to sizes of which all but one are constant -> the same with a constant shape, where -1
+ * stands for that one. */
+#include "passes/facts.h"
 #include "passes/pass.h"
 
 #include <string.h>
@@ -85,6 +89,16 @@ static bool replace_output(PassRun *run, const Known *known, Node *node, uint32_
   return true;
 }
 
+static Value *fix_shape(Match *m) {
+  if (match_value(m, "shape")->constant != NULL) return NULL;
+  Value *shape = build_shape(&m->builder, &m->root->out[0]->type);
+  return shape == NULL ? NULL : BUILD(&m->builder, "Reshape", match_value(m, "x"), shape);
+}
+
+static const Rule rules[] = {
+    RULE("reshape", P("Reshape", ANY("x"), ANY("shape")), fix_shape),
+};
+
 static bool run_fold_shapes(PassRun *run, Graph *graph) {
   const Known known = known_symbols(run, graph);
   for (Node *node = graph->first, *next; node != NULL; node = next) {
@@ -100,5 +114,7 @@ static bool run_fold_shapes(PassRun *run, Graph *graph) {
 const PassDef pass_fold_shapes = {
     .name = "fold-shapes",
     .what = "Replaces arithmetic on sizes by the sizes",
+    .rules = rules,
+    .n_rules = sizeof rules / sizeof *rules,
     .run = run_fold_shapes,
 };

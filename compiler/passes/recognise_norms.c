@@ -155,8 +155,7 @@ static Value *build_as_affine(Match *m) {
 /* ---- scale and bias ----------------------------------------------------------------------------
  */
 
-#define NORM                                                                                       \
-  PB("LayerNormalization|RMSNormalization", "norm", ANY("x"), CONST("scale"), OPT("bias"))
+#define NORM(ops_) PB(ops_, "norm", ANY("x"), CONST("scale"), OPT("bias"))
 
 /* Of the norm only the first output is used, and its parameters are constants. */
 static bool is_plain(const Match *m) {
@@ -303,8 +302,9 @@ static const Rule rules[] = {
     RULE("rms-norm", RMS_NORM, build_rms_norm),
     RULE("layer-norm", LAYER_NORM, build_layer_norm),
     RULE("layer-norm-as-affine", LAYER_NORM_AS_AFFINE, build_as_affine),
-    RULE("norm-scale", P("Mul", NORM, CONST("k")), merge_scale),
-    RULE("norm-bias", P("Add", NORM, CONST("k")), merge_bias),
+    RULE("norm-scale", P("Mul", NORM("LayerNormalization|RMSNormalization"), CONST("k")),
+         merge_scale),
+    RULE("norm-bias", P("Add", NORM("LayerNormalization"), CONST("k")), merge_bias),
     RULE("group-norm-affine", P("Mul|Add", GROUPED, CONST("k")), merge_into_groups),
 };
 

@@ -135,26 +135,12 @@ static Value *merge_transposes(Match *m) {
   return build_done(&m->builder, node);
 }
 
-/* A shape for Reshape that gives the type: its sizes, one unknown one as -1. NULL: two are not
- * constant, or an empty tensor leaves -1 undefined. */
-static Value *shape_for(Match *m, const Type *type) {
-  int64_t sizes[MAX_RANK];
-  int unknown = 0;
-  for (int i = 0; i < type->rank; i++) {
-    bool known = dim_is_const(type->dims[i], &sizes[i]);
-    if (!known) sizes[i] = -1;
-    unknown += !known;
-    if (known && sizes[i] == 0) return NULL;
-  }
-  return unknown > 1 ? NULL : build_ints(&m->builder, sizes, (size_t)type->rank);
-}
-
 /* Reshape(Reshape(x)), and the same with Squeeze, Unsqueeze and Flatten. */
 static Value *merge_reshapes(Match *m) {
   Value *x = x_of(m);
   const Value *out = m->root->out[0];
   if (same_type(x, out)) return x;
-  Value *shape = shape_for(m, &out->type);
+  Value *shape = build_shape(&m->builder, &out->type);
   if (shape == NULL) return NULL;
   return BUILD(&m->builder, "Reshape", x, shape);
 }
