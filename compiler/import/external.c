@@ -125,14 +125,15 @@ static int open_checked(const External *e, char *location) {
   return -1;
 }
 
-static bool read_file(const External *e, int file, uint8_t *to) {
+/* What is wrong, or NULL. */
+static const char *read_file(const External *e, int file, uint8_t *to) {
   for (uint64_t done = 0; done < e->length;) {
     ssize_t n = pread(file, to + done, e->length - done, (off_t)(e->offset + done));
-    if (n == 0) return refuse(e, "the file became shorter", "");
-    if (n < 0 && errno != EINTR) return refuse(e, strerror(errno), "");
+    if (n == 0) return "the file became shorter";
+    if (n < 0 && errno != EINTR) return strerror(errno);
     if (n > 0) done += (uint64_t)n;
   }
-  return true;
+  return NULL;
 }
 
 /* The file is opened twice: memory is taken between, once its size is known to be there, and with
@@ -154,7 +155,8 @@ const void *external_load(Arena *arena, Diag *diag, DiagSite site, const char *m
   uint8_t *data = arena_alloc(arena, bytes);
   file = open_checked(&e, second);
   if (file < 0) return NULL;
-  bool read = read_file(&e, file, data);
+  const char *fault = read_file(&e, file, data);
   close(file);
-  return read ? data : NULL;
+  if (fault != NULL) refuse(&e, fault, "");
+  return fault == NULL ? data : NULL;
 }

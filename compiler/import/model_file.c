@@ -8,46 +8,61 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool io_error(Diag *diag, const char *what) {
-  return diag_error(diag, DIAG_IO, (DiagSite){0}, "%s", what);
+/* These report nothing themselves: running out of memory for a message must not leave a file open.
+ * They return what is wrong, or NULL. */
+
+static const char *open_regular(const char *path, int *file, size_t *size) {
+  struct stat info;
+  *file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (*file < 0) return strerror(errno);
+  const char *fault = NULL;
+  if (fstat(*file, &info) != 0) {
+    fault = strerror(errno);
+  } else if (!S_ISREG(info.st_mode)) {
+    fault = "not a regular file";
+  }
+  if (fault != NULL) close(*file);
+  *size = fault == NULL ? (size_t)info.st_size : 0;
+  return fault;
 }
 
-static bool read_all(int file, uint8_t *to, size_t size) {
+static const char *read_all(int file, uint8_t *to, size_t size) {
   for (size_t done = 0; done < size;) {
     ssize_t n = read(file, to + done, size - done);
-    if (n == 0) errno = ESTALE; /* shorter than it was */
-    if (n == 0 || (n < 0 && errno != EINTR)) return false;
+    if (n == 0) return "the file became shorter";
+    if (n < 0 && errno != EINTR) return strerror(errno);
     if (n > 0) done += (size_t)n;
   }
-  return true;
-}
-
-static const uint8_t *read_regular(Arena *arena, Diag *diag, int file, size_t *size) {
-  struct stat info;
-  if (fstat(file, &info) != 0) {
-    io_error(diag, strerror(errno));
-    return NULL;
-  }
-  if (!S_ISREG(info.st_mode)) {
-    io_error(diag, "not a regular file");
-    return NULL;
-  }
-  *size = (size_t)info.st_size;
-  uint8_t *bytes = arena_alloc(arena, *size);
-  if (read_all(file, bytes, *size)) return bytes;
-  io_error(diag, strerror(errno));
   return NULL;
 }
 
-const uint8_t *file_read(Arena *arena, Diag *diag, const char *path, size_t *size) {
-  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) {
-    io_error(diag, strerror(errno));
-    return NULL;
-  }
-  const uint8_t *bytes = read_regular(arena, diag, file, size);
+static const char *measure(const char *path, size_t *size) {
+  int file;
+  const char *fault = open_regular(path, &file, size);
+  if (fault == NULL) close(file);
+  return fault;
+}
+
+static const char *read_again(const char *path, uint8_t *to, size_t size) {
+  int file;
+  size_t now;
+  const char *fault = open_regular(path, &file, &now);
+  if (fault != NULL) return fault;
+  fault = now == size ? read_all(file, to, size) : "the file changed";
   close(file);
-  return bytes;
+  return fault;
+}
+
+const uint8_t *file_read(Arena *arena, Diag *diag, const char *path, size_t *size) {
+  uint8_t *bytes = NULL;
+  const char *fault = measure(path, size);
+  if (fault == NULL) {
+    bytes = arena_alloc(arena, *size);
+    fault = read_again(path, bytes, *size);
+  }
+  if (fault == NULL) return bytes;
+  diag_error(diag, DIAG_IO, (DiagSite){0}, "%s", fault);
+  return NULL;
 }
 
 /* The unpacker's memory is the arena's: its tables of fields stay until the arena goes. */
