@@ -13,14 +13,14 @@ typedef struct InspectOptions {
 
 static const InspectOptions defaults = {.model = MODEL_DEFAULTS, .format = 1};
 
-static const char *const formats[] = {"text", "json", "dot", "html", NULL};
+static const char *const formats[] = {"text", "json", "dot", "html", "onnx", NULL};
 
 static const CliOption options_table[] = {{.name = "format",
                                            .kind = CLI_CHOICE,
                                            .offset = offsetof(InspectOptions, format),
                                            .value = "FORMAT",
                                            .choices = formats,
-                                           .help = "text (default), json, dot or html"},
+                                           .help = "text (default), json, dot, html or onnx"},
                                           {.name = "output",
                                            .letter = 'o',
                                            .unrecorded = true,

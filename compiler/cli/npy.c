@@ -160,8 +160,8 @@ static void write_header(Out *w, Arena *arena, const char *descr, const Tensor *
   const char *text = arena_printf(
       arena, "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }", order, descr, shape);
   size_t used = MAGIC + 4 + strlen(text) + 1, length = (used + ALIGN - 1) / ALIGN * ALIGN - 10;
-  out_bytes(w, magic, MAGIC);
-  out_bytes(w, (const char[]){1, 0, (char)(length & 0xff), (char)(length >> 8)}, 4);
+  out_raw(w, magic, MAGIC);
+  out_raw(w, (const char[]){1, 0, (char)(length & 0xff), (char)(length >> 8)}, 4);
   out(w, "%-*s\n", (int)length - 1, text);
 }
 
@@ -170,7 +170,7 @@ static void write_widened(Out *w, const Tensor *tensor, bool to_float) {
   for (size_t i = 0; i < tensor->count; i++) {
     float real = to_float ? (float)tensor_f64(tensor, i) : 0;
     int8_t integer = to_float ? 0 : (int8_t)tensor_i64(tensor, i);
-    out_bytes(w, to_float ? (const char *)&real : (const char *)&integer, to_float ? 4 : 1);
+    out_raw(w, to_float ? (const void *)&real : (const void *)&integer, to_float ? 4 : 1);
   }
 }
 
@@ -179,7 +179,7 @@ bool npy_write(Out *w, Arena *arena, const Tensor *tensor) {
   const char *descr = descr_of(tensor->dtype);
   if (descr != NULL) {
     write_header(w, arena, descr, tensor);
-    out_bytes(w, tensor->data, tensor->bytes);
+    out_raw(w, tensor->data, tensor->bytes);
     return true;
   }
   bool to_float = dtype_is_float(tensor->dtype);

@@ -2,11 +2,10 @@
 
 #include <string.h>
 
-const View views[] = {{"text", "plan", view_text},
-                      {"json", "plan", view_json},
-                      {"dot", "passes", view_dot},
-                      {"html", "plan", view_html},
-                      {NULL, NULL, NULL}};
+const View views[] = {
+    {"text", "plan", view_text}, {"json", "plan", view_json},   {"dot", "passes", view_dot},
+    {"html", "plan", view_html}, {"onnx", "passes", view_onnx}, {NULL, NULL, NULL},
+};
 
 int inspect_bodies(const Step *step, const Steps **bodies) {
   if (step->kind != STEP_IF) return 0;

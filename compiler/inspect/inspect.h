@@ -45,6 +45,7 @@ bool view_text(Compilation *c, Out *w);
 bool view_json(Compilation *c, Out *w);
 bool view_dot(Compilation *c, Out *w);
 bool view_html(Compilation *c, Out *w);
+bool view_onnx(Compilation *c, Out *w);
 /* The graph as a JSON object, shared by the json and html views. */
 void inspect_graph_json(const Graph *graph, Arena *arena, Out *w);
 /* The json view's document, without a newline at its end. */
