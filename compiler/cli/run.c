@@ -35,6 +35,7 @@ typedef struct Trial {
   onnxc_options options;
   const char *folder; /* for what is built */
   const Tensor **inputs;
+  bool complete; /* no input is missing */
   const char *wrong;
 } Trial;
 
@@ -101,20 +102,29 @@ static bool build_and_run(Compilation *c, void *argument) {
   return true;
 }
 
+/* Every input of the model is given. False: reported. */
+static bool check_given(Trial *t, const Compilation *c) {
+  bool all = true;
+  for (size_t i = 0; i < c->graph->inputs.len; i++) {
+    if (t->inputs[i] != NULL) continue;
+    const char *name = text_escape(c->arena, c->graph->inputs.data[i]->name);
+    cli_error(t->cli, DIAG_USAGE, "input '%s' is missing; add --input %s=FILE", name, name);
+    all = false;
+  }
+  return all;
+}
+
 static bool read_inputs(Compilation *c, void *argument) {
   Trial *t = argument;
+  DimList dims = {0};
   t->inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
   t->wrong = feed_inputs(c, &t->given->inputs, t->inputs);
-  for (size_t i = 0; t->wrong == NULL && i < c->graph->inputs.len; i++) {
-    if (t->inputs[i] != NULL) continue;
-    t->wrong = arena_printf(c->arena, "input '%s' is missing; add --input %s=FILE",
-                            text_escape(c->arena, c->graph->inputs.data[i]->name),
-                            text_escape(c->arena, c->graph->inputs.data[i]->name));
-  }
-  DimList dims = {0};
+  if (t->wrong != NULL) return true;
+  t->complete = check_given(t, c);
+  if (!t->complete) return true;
   for (size_t i = 0; i < t->options.n_dims; i++) vec_push(c->arena, &dims, t->options.dims[i]);
   const Tensor *const *sets[] = {t->inputs};
-  if (t->wrong == NULL) t->wrong = sizes_from_data(c->graph, sets, 1, &dims);
+  t->wrong = sizes_from_data(c->graph, sets, 1, &dims);
   t->options.dims = dims.data;
   t->options.n_dims = dims.len;
   return true;
@@ -143,6 +153,7 @@ static int job(Cli *cli, const void *argument, const char *folder) {
   if (c == NULL) return cli_error(cli, DIAG_LIMIT, "out of memory");
   if (compilation_run(c, "import")) compilation_guard(c, read_inputs, &trial);
   int code = report(&trial, c);
+  if (code == 0 && !trial.complete) code = DIAG_USAGE;
   if (code == 0) code = run_sized(&trial, model);
   onnxc_free(c);
   return code;
