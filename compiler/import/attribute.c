@@ -1,16 +1,10 @@
 #include "import/importer.h"
 #include "import/scan.h"
-#include "import/tensor.h"
 
 #include <limits.h>
 #include <string.h>
 
 enum { N_KINDS = SCHEMA_TYPE_PROTOS + 1 };
-
-static TensorSource source_of(const Draft *d) {
-  const Importer *importer = d->scope->importer;
-  return (TensorSource){importer->ctx, importer->path, d->site};
-}
 
 /* ---- one converter for each kind ----------------------------------------------------------------
  */
@@ -69,14 +63,14 @@ static bool convert_strings(Draft *d, const Onnx__AttributeProto *proto, Attr *a
 }
 
 static bool convert_tensor(Draft *d, const Onnx__AttributeProto *proto, Attr *attr) {
-  const TensorSource source = source_of(d);
+  const TensorSource source = import_source(d->scope->importer, d->site);
   if (proto->t == NULL) return draft_error(d, DIAG_INVALID, "attribute '%s' is empty", attr->name);
   attr->tensor = tensor_import(&source, proto->t);
   return attr->tensor != NULL;
 }
 
 static bool convert_sparse(Draft *d, const Onnx__AttributeProto *proto, Attr *attr) {
-  const TensorSource source = source_of(d);
+  const TensorSource source = import_source(d->scope->importer, d->site);
   if (proto->sparse_tensor == NULL) {
     return draft_error(d, DIAG_INVALID, "attribute '%s' is empty", attr->name);
   }

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-/* A function of the model. Its size and depth count the calls inside it, as inlining them makes. */
+/* A function of the model. */
 struct Function {
   const Onnx__FunctionProto *proto;
   const char *domain, *name, *overload; /* interned */
   Function *next;                       /* of the same key */
   Map opsets;
   Vec(Function *) callees; /* one entry a call, those in subgraphs too */
-  uint64_t size;
+  uint64_t size;           /* what one call costs, the calls inside it included */
   enum { UNVISITED, ACTIVE, DONE } state;
 };
 
@@ -62,18 +62,57 @@ static bool add_function(Importer *importer, const Onnx__FunctionProto *proto, F
   return import_opsets(importer, f->name, proto->opset_import, proto->n_opset_import, &f->opsets);
 }
 
-/* Counts nodes and collects calls; as deep as the scan lets messages nest. */
+/* Each name and each line of text that inlining reads again counts as much as a node. */
+enum { LINE = 64 };
+
+static uint64_t text_cost(const char *text) {
+  return 1 + (text == NULL ? 0 : strlen(text) / LINE);
+}
+
+static uint64_t texts_cost(char *const *texts, size_t n) {
+  uint64_t cost = n;
+  for (size_t i = 0; i < n; i++) cost += strlen(texts[i]) / LINE;
+  return cost;
+}
+
+static uint64_t attribute_cost(const Onnx__AttributeProto *attr) {
+  uint64_t cost = text_cost(attr->name) + attr->s.len / LINE;
+  for (size_t i = 0; i < attr->n_strings; i++) cost += 1 + attr->strings[i].len / LINE;
+  return cost;
+}
+
+static void collect_calls(const Importer *importer, Function *f, Onnx__NodeProto *const *nodes,
+                          size_t n);
+
+static void collect_attribute(const Importer *importer, Function *f,
+                              const Onnx__AttributeProto *attr) {
+  const Onnx__GraphProto *body = attr->g;
+  f->size += attribute_cost(attr);
+  if (body == NULL) return;
+  f->size += body->n_input + body->n_output + body->n_value_info + body->n_initializer;
+  collect_calls(importer, f, body->node, body->n_node);
+}
+
+/* Adds up the cost and collects calls; as deep as the scan lets messages nest. */
 static void collect_calls(const Importer *importer, Function *f, Onnx__NodeProto *const *nodes,
                           size_t n) {
-  f->size += n;
   for (size_t i = 0; i < n; i++) {
-    Function *called = callee(importer, nodes[i]);
+    const Onnx__NodeProto *node = nodes[i];
+    Function *called = callee(importer, node);
     if (called != NULL) vec_push(importer->scratch, &f->callees, called);
-    for (size_t a = 0; a < nodes[i]->n_attribute; a++) {
-      const Onnx__GraphProto *body = nodes[i]->attribute[a]->g;
-      if (body != NULL) collect_calls(importer, f, body->node, body->n_node);
+    f->size += text_cost(node->name) + texts_cost(node->input, node->n_input) +
+               texts_cost(node->output, node->n_output);
+    for (size_t a = 0; a < node->n_attribute; a++) {
+      collect_attribute(importer, f, node->attribute[a]);
     }
   }
+}
+
+static void collect_function(const Importer *importer, Function *f) {
+  const Onnx__FunctionProto *proto = f->proto;
+  f->size = texts_cost(proto->input, proto->n_input) + texts_cost(proto->output, proto->n_output) +
+            texts_cost(proto->attribute, proto->n_attribute) + proto->n_attribute_proto;
+  collect_calls(importer, f, proto->node, proto->n_node);
 }
 
 typedef struct Visit {
@@ -123,7 +162,7 @@ bool functions_collect(Importer *importer, const Onnx__ModelProto *model) {
   for (size_t i = 0; i < model->n_functions; i++) {
     good &= add_function(importer, model->functions[i], &all);
   }
-  VEC_EACH(Function *, f, &all) collect_calls(importer, *f, (*f)->proto->node, (*f)->proto->n_node);
+  VEC_EACH(Function *, f, &all) collect_function(importer, *f);
   VEC_EACH(Function *, f, &all) {
     if ((*f)->state == UNVISITED) good &= visit(importer, &stack, *f);
   }

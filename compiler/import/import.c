@@ -2,7 +2,6 @@
 
 #include "import/importer.h"
 #include "import/model_file.h"
-#include "import/tensor.h"
 
 #include <string.h>
 
@@ -19,9 +18,13 @@ static bool define_constant(Scope *scope, const char *name, const Tensor *tensor
   return scope_define(scope, (DiagSite){.graph = scope->name}, name, value) && tensor != NULL;
 }
 
+TensorSource import_source(Importer *importer, DiagSite site) {
+  return (TensorSource){importer->ctx, importer->path, site, &importer->tensors};
+}
+
 static bool import_initializers(Scope *scope, const Onnx__GraphProto *proto) {
   Importer *importer = scope->importer;
-  const TensorSource source = {importer->ctx, importer->path, {.graph = scope->name}};
+  const TensorSource source = import_source(importer, (DiagSite){.graph = scope->name});
   bool good = true;
   for (size_t i = 0; i < proto->n_initializer; i++) {
     const Onnx__TensorProto *tensor = proto->initializer[i];
@@ -170,6 +173,7 @@ Graph *import_model(Context *ctx, const char *path) {
   if (message == NULL) return NULL;
   Importer importer = {.ctx = ctx, .scratch = arena_scratch(ctx->arena), .path = path};
   importer.unknown = map_on(importer.scratch);
+  importer.tensors.tensors = map_on(importer.scratch);
   Graph *graph = import_proto(&importer, (const Onnx__ModelProto *)message);
   arena_drop(importer.scratch);
   return graph;

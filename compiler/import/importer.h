@@ -3,13 +3,14 @@
 #define ONNXC_IMPORT_IMPORTER_H
 
 #include "import/schema.h"
+#include "import/tensor.h"
 #include "ir/graph.h"
 #include "onnx.pb-c.h"
 #include "ops/op.h"
 
 enum {
   IMPORT_MAX_DEPTH = 256,       /* subgraphs and function calls inside one another */
-  IMPORT_MAX_INLINED = 1 << 18, /* nodes that function calls may add */
+  IMPORT_MAX_INLINED = 1 << 20, /* nodes, names and lines of text that calls may add */
   IMPORT_NEWEST_IR = ONNX__VERSION__IR_VERSION
 };
 
@@ -21,6 +22,7 @@ typedef struct Importer {
   const char *path;
   Map functions; /* by function_key */
   Map unknown;   /* operators already reported, by interned text */
+  TensorCache tensors;
   Value *absent; /* what a function's formal input means when the call leaves it out */
   int depth;
   uint64_t inlined;
@@ -71,6 +73,7 @@ bool scope_error(const Scope *scope, DiagKind kind, const char *format, ...)
 int64_t scope_opset(const Scope *scope, const char *domain);
 /* Interned; "ai.onnx" and absent are "". */
 const char *import_domain(const Importer *importer, const char *domain);
+TensorSource import_source(Importer *importer, DiagSite site);
 static inline const char *import_text(const char *text) {
   return text == NULL ? "" : text;
 }

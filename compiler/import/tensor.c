@@ -236,7 +236,19 @@ static bool check_dtype(Reader *r) {
   return true;
 }
 
+/* What was made of a message before; NULL: nothing. */
+static const Tensor *recall(const TensorSource *source, const void *proto) {
+  return source->cache == NULL ? NULL : map_get(&source->cache->tensors, map_key(proto));
+}
+
+static const Tensor *remember(const TensorSource *source, const void *proto, Tensor *tensor) {
+  if (source->cache != NULL) map_set(&source->cache->tensors, map_key(proto), tensor);
+  return tensor;
+}
+
 const Tensor *tensor_import(const TensorSource *source, const Onnx__TensorProto *proto) {
+  const Tensor *known = recall(source, proto);
+  if (known != NULL) return known;
   Reader r = {.source = source, .proto = proto};
   if (!check_dtype(&r) || !check_sizes(&r)) return NULL;
   if (proto->segment != NULL) {
@@ -244,7 +256,7 @@ const Tensor *tensor_import(const TensorSource *source, const Onnx__TensorProto 
     return NULL;
   }
   r.tensor = make_header(&r);
-  return take_data(&r) ? r.tensor : NULL;
+  return take_data(&r) ? remember(source, proto, r.tensor) : NULL;
 }
 
 /* ---- sparse tensors ---------------------------------------------------------------------------
@@ -301,8 +313,20 @@ static bool scatter(const Sparse *s) {
   return true;
 }
 
+/* Few values can stand for many bytes, so all of a model share one limit. */
+static bool within_limit(const Sparse *s) {
+  TensorCache alone = {0}, *cache = s->source->cache == NULL ? &alone : s->source->cache;
+  if (s->dense->bytes > SPARSE_MAX_BYTES || cache->dense > SPARSE_MAX_BYTES - s->dense->bytes) {
+    return sparse_fault(s, DIAG_LIMIT, "more than 64 MB when made dense");
+  }
+  cache->dense += s->dense->bytes;
+  return true;
+}
+
 const Tensor *tensor_import_sparse(const TensorSource *source,
                                    const Onnx__SparseTensorProto *proto) {
+  const Tensor *known = recall(source, proto);
+  if (known != NULL) return known;
   Sparse s = {.source = source, .proto = proto};
   if (proto->values == NULL || proto->indices == NULL) {
     diag_error(source->ctx->diag, DIAG_INVALID, source->site, "a sparse tensor lacks a part");
@@ -317,9 +341,5 @@ const Tensor *tensor_import_sparse(const TensorSource *source,
   const Reader header = {.source = source, .proto = &whole};
   if (!check_sizes(&header)) return NULL;
   s.dense = make_header(&header);
-  if (s.dense->bytes > SPARSE_MAX_BYTES) {
-    sparse_fault(&s, DIAG_LIMIT, "larger than 64 MB when made dense");
-    return NULL;
-  }
-  return scatter(&s) ? s.dense : NULL;
+  return within_limit(&s) && scatter(&s) ? remember(source, proto, s.dense) : NULL;
 }

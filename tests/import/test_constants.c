@@ -151,6 +151,13 @@ static void sparse_tensors_are_made_dense(void **state) {
   expect_fault(sparse_model(sparse(1, (int64_t[]){4}, 2, 2)), 2, 1, "outside");
   expect_fault(sparse_model(sparse(1, (int64_t[]){-1}, 2, 2)), 2, 1, "outside");
   expect_fault(sparse_model(sparse(1, (int64_t[]){0}, 1 << 20, 1 << 10)), 4, 1, "64 MB");
+  Onnx__ModelProto *m = sparse_model(sparse(1, (int64_t[]){0}, 1 << 10, 1 << 13));
+  PUSH(m->graph, sparse_initializer, sparse(1, (int64_t[]){0}, 1 << 10, 1 << 13));
+  m->graph->sparse_initializer[1]->values->name = text("u");
+  assert_int_equal(import_code(m), 0);
+  PUSH(m->graph, sparse_initializer, sparse(1, (int64_t[]){0}, 1, 1));
+  m->graph->sparse_initializer[2]->values->name = text("v");
+  expect_fault(m, 4, 1, "64 MB");
 }
 
 /* ---- external data ------------------------------------------------------------------------------
