@@ -254,6 +254,15 @@ int onnxc_rt_ref_arg_min(const onnxc_rt_call *call);
  * ONNXC_RT_ERROR_SHAPE: nothing to take the elements from. */
 int onnxc_rt_ref_resize(const onnxc_rt_call *call);
 
+/* ---- quantisation -------------------------------------------------------------------------- */
+
+/* x, y_scale, [y_zero_point] -> y. Attributes: axis, block_size, saturate. */
+int onnxc_rt_ref_quantize_linear(const onnxc_rt_call *call);
+/* x, x_scale, [x_zero_point] -> y. Attributes: axis, block_size. */
+int onnxc_rt_ref_dequantize_linear(const onnxc_rt_call *call);
+/* A, B, [a_zero_point], [b_zero_point] -> Y in i32, modulo its range. */
+int onnxc_rt_ref_matmul_integer(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 #include "ops/check.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- inputs ------------------------------------------------------------------------------------
@@ -112,6 +113,29 @@ bool check_broadcasts_to(const Node *node, uint32_t i, int rank, const Dim *cons
   Arena *arena = node->graph->ctx->arena;
   return node_error(node, DIAG_INVALID, "input %u '%s' is %s, which does not broadcast to %s", i,
                     node_in(node, i)->name, type_text(arena, type), type_text(arena, &whole));
+}
+
+bool is_number(const Type *type) {
+  return type->rank == 0 || (type->rank == 1 && dim_is(type->dims[0], 1));
+}
+
+bool check_number(const Node *node, uint32_t i) {
+  const Type *type = input_type(node, i);
+  if (type == NULL || is_number(type)) return true;
+  return node_error(node, DIAG_INVALID, "input %u '%s' is %s, but must be a scalar", i,
+                    node_in(node, i)->name, type_text(node->graph->ctx->arena, type));
+}
+
+bool check_scale(const Node *node, uint32_t i) {
+  const Tensor *scale = node_in(node, i)->constant;
+  for (size_t k = 0; scale != NULL && k < scale->count; k++) {
+    double value = tensor_f64(scale, k);
+    if (value != 0 && isfinite(value)) continue;
+    return node_error(node, DIAG_INVALID,
+                      "input %u '%s' has the scale %g; it must be finite, and not 0", i,
+                      node_in(node, i)->name, value);
+  }
+  return true;
 }
 
 /* ---- attributes --------------------------------------------------------------------------------

@@ -53,6 +53,12 @@ bool check_sizes(const Node *node, uint32_t i, int rank, const Dim *const *sizes
 /* Input `i`, when it is there, broadcasts to these sizes without changing them. */
 bool check_broadcasts_to(const Node *node, uint32_t i, int rank, const Dim *const *sizes);
 
+/* Input `i`, when it is there, is a scalar or a vector of one element. */
+bool check_number(const Node *node, uint32_t i);
+bool is_number(const Type *type);
+/* Constant scales of quantised data are finite, and not 0. */
+bool check_scale(const Node *node, uint32_t i);
+
 /* The attribute is one of `choices`, separated by spaces. */
 bool check_choice(const Node *node, const char *attr, const char *choices);
 /* An attribute that lists `n` integers, each at least `least`, into `values`; all of them `absent`

@@ -1,7 +1,9 @@
 #include "onnxc_rt_reference.h"
 #include "reference/window.h"
 
-/* Mean over the elements that the window meets, and over its padding where that counts. */
+/* Mean over the elements that the window meets, and over its padding where that counts. Sums of f32
+ * are f32 at each step: where such a mean is quantised next, halves must fall as they do in others'
+ * single precision. */
 static double mean_of(const onnxc_rt_window *w, const onnxc_rt_tensor *x, int64_t plane_at,
                       int with_padding) {
   double sum = 0;
@@ -9,6 +11,7 @@ static double mean_of(const onnxc_rt_window *w, const onnxc_rt_tensor *x, int64_
   for (int64_t tap = 0; tap < w->taps; tap++) {
     const int64_t at = onnxc_rt_window_tap(w, tap);
     if (at >= 0) sum += onnxc_rt_load_f64(x, plane_at + at);
+    if (x->dtype == ONNXC_RT_F32) sum = (double)(float)sum;
     n += at >= 0 || (with_padding && at == ONNXC_RT_TAP_PADDING);
   }
   return n == 0 ? 0 : sum / (double)n;
