@@ -22,9 +22,10 @@ extern "C" {
 
 /* Loops are blocked at these sizes, on every ISA. */
 #define ONNXC_RT_GEMM_K_BLOCK 1024
-#define ONNXC_RT_GEMM_ROW_BLOCK 144
 #define ONNXC_RT_GEMM_COLUMN_BLOCK 256
-#define ONNXC_RT_GEMM_TILE_ROWS 12 /* the largest tile */
+#define ONNXC_RT_GEMM_BLOCK (144 * 256)    /* unfinished results */
+#define ONNXC_RT_GEMM_A_BLOCK (144 * 1024) /* floats of A that stay in L2 */
+#define ONNXC_RT_GEMM_TILE_ROWS 12         /* the largest tile */
 #define ONNXC_RT_GEMM_TILE_COLUMNS 32
 
 /* C[m][n] = A[m][k] B[k][n] */
@@ -45,10 +46,11 @@ typedef struct onnxc_rt_gemm {
 
 /* Room for a pair of panels, and for unfinished results: a tile, or a block when k is blocked. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gemm_f32_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
-  const ptrdiff_t columns = n < ONNXC_RT_GEMM_COLUMN_BLOCK ? n : ONNXC_RT_GEMM_COLUMN_BLOCK;
+  const ptrdiff_t columns = onnxc_rt_min_size(n, ONNXC_RT_GEMM_COLUMN_BLOCK) + 31;
   const ptrdiff_t panels = ONNXC_RT_GEMM_TILE_COLUMNS * onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK);
   const ptrdiff_t tile = ONNXC_RT_GEMM_TILE_ROWS * ONNXC_RT_GEMM_TILE_COLUMNS;
-  const ptrdiff_t block = onnxc_rt_min_size(m, ONNXC_RT_GEMM_ROW_BLOCK) * (columns + 31);
+  const ptrdiff_t rows = onnxc_rt_min_size(m, ONNXC_RT_GEMM_BLOCK / 32);
+  const ptrdiff_t block = onnxc_rt_min_size(rows * columns, ONNXC_RT_GEMM_BLOCK);
   return panels + (k > ONNXC_RT_GEMM_K_BLOCK ? tile + block : tile);
 }
 
@@ -70,6 +72,44 @@ ONNXC_RT_INLINE void onnxc_rt_pack_b(const float *b, ptrdiff_t k, ptrdiff_t n, p
     }
   }
 }
+
+/* ---- convolution ---- */
+
+/* Y[batch][out_channels][out] = W * X[batch][in_channels][in] + bias, W[out_channels][in_channels /
+ * groups][kernel]. Spatial sizes are [depth, height, width]; where there are fewer axes, the first
+ * ones have size, kernel, stride and dilation 1 and pad 0. `pad` is before the first element; the
+ * pad after the last follows from `out`. */
+typedef struct onnxc_rt_conv {
+  ptrdiff_t batch, groups, in_channels, out_channels;
+  ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+  const float *x, *w;
+  const float *bias; /* [out_channels]; NULL: none */
+  float *y;          /* ignored with an epilogue */
+  /* NULL: stored to y. Channel c of image n comes as row first_row + n out_channels + c, its
+   * column is the linear index into `out`. */
+  onnxc_rt_epilogue *epilogue;
+  const void *context;
+  ptrdiff_t first_row;
+  float *scratch; /* onnxc_rt_conv_f32_scratch */
+} onnxc_rt_conv;
+
+/* Reads the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
+  const ptrdiff_t *kernel = conv->kernel, *stride = conv->stride, *dilation = conv->dilation;
+  const ptrdiff_t groups = onnxc_rt_max_size(conv->groups, 1);
+  const ptrdiff_t taps = kernel[0] * kernel[1] * kernel[2];
+  const ptrdiff_t columns = conv->out[0] * conv->out[1] * conv->out[2];
+  /* a depthwise convolution keeps the rows under its kernel, padded */
+  const ptrdiff_t row =
+      (conv->out[2] - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1 + 16 * stride[2];
+  const ptrdiff_t rows = kernel[0] * ((kernel[1] - 1) * dilation[1] + 1);
+  return onnxc_rt_max_size(
+      onnxc_rt_gemm_f32_scratch(conv->out_channels / groups, columns,
+                                conv->in_channels / groups * taps),
+      conv->in_channels == groups ? rows * (row + 16 * stride[2]) + conv->out[2] + 16 : 0);
+}
+
+int onnxc_rt_conv_f32(const onnxc_rt_conv *call);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
  * B from panels. With one block of k a tile is finished at once; with several, unfinished results
  * wait in a block of scratch. */
 #include "kernels/gemm_core_f32.h"
+#include "kernels/gemv_f32.h"
 #include "simd/simd.h"
 
 #include <string.h>
@@ -112,17 +113,58 @@ static ptrdiff_t gemm_piece(ptrdiff_t size, ptrdiff_t limit, ptrdiff_t multiple)
   return gemm_round_up((size + pieces - 1) / pieces, multiple);
 }
 
+/* A whole panel of B whose rows are dense. */
+ONNXC_RT_V_INLINE void gemm_copy_panel(const float *b, ptrdiff_t b_row, ptrdiff_t depth,
+                                       float *panel) {
+  for (ptrdiff_t p = 0; p < depth; p++, b += b_row, panel += ONNXC_RT_PANEL) {
+    for (ptrdiff_t j = 0; j < ONNXC_RT_PANEL; j += ONNXC_RT_V_WIDTH) {
+      onnxc_rt_v_store(panel + j, onnxc_rt_v_load(b + j));
+    }
+  }
+}
+
+/* A whole panel of B whose columns are dense. */
+static void gemm_transpose_panel(const float *b, ptrdiff_t b_col, ptrdiff_t depth, float *panel) {
+  ptrdiff_t p = 0;
+  for (; p + 4 <= depth; p += 4) {
+    for (ptrdiff_t j = 0; j < ONNXC_RT_PANEL; j += 4) {
+      onnxc_rt_transpose_4x4(b + j * b_col + p, b_col, panel + p * ONNXC_RT_PANEL + j,
+                             ONNXC_RT_PANEL);
+    }
+  }
+  onnxc_rt_pack_b(b + p, depth - p, ONNXC_RT_PANEL, 1, b_col, panel + p * ONNXC_RT_PANEL);
+}
+
+/* onnxc_rt_gemm_pack from `b`. */
+static ONNXC_RT_V_FUNCTION void gemm_pack(const onnxc_rt_gemm *g, ptrdiff_t p, ptrdiff_t depth,
+                                          ptrdiff_t j, ptrdiff_t columns, float *panels) {
+  for (; columns > 0; j += ONNXC_RT_PANEL, columns -= ONNXC_RT_PANEL) {
+    const float *b = g->b + p * g->b_row + j * g->b_col;
+    if (columns >= ONNXC_RT_PANEL && g->b_col == 1) {
+      gemm_copy_panel(b, g->b_row, depth, panels);
+    } else if (columns >= ONNXC_RT_PANEL && g->b_row == 1) {
+      gemm_transpose_panel(b, g->b_col, depth, panels);
+    } else {
+      const ptrdiff_t width = onnxc_rt_min_size(columns, ONNXC_RT_PANEL);
+      onnxc_rt_pack_b(b, depth, width, g->b_row, g->b_col, panels);
+    }
+    panels += depth * ONNXC_RT_PANEL;
+  }
+}
+
 /* A block of rows, columns and k, and where its results wait. */
 typedef struct gemm_block {
   ptrdiff_t i, rows, j, columns, p, depth;
   int first, last; /* of the blocks of k */
   float *panels;
-  float *waiting; /* [rows][GEMM_COLUMN_BLOCK]; one tile when there is a single block of k */
+  float *waiting; /* [rows][waiting_row]; one tile when there is a single block of k */
+  ptrdiff_t waiting_row;
 } gemm_block;
 
 /* Hands finished results to the epilogue or to C. */
-static void gemm_finish(const onnxc_rt_gemm_core *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j,
+static void gemm_finish(const onnxc_rt_gemm_core *core, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j,
                         ptrdiff_t columns, float *from, ptrdiff_t from_row) {
+  const onnxc_rt_gemm *g = &core->gemm;
   for (ptrdiff_t end = i + rows; i < end; i++, from += from_row) {
     if (g->epilogue != NULL) {
       g->epilogue(g->context, from, g->first_row + i, j, columns);
@@ -132,71 +174,100 @@ static void gemm_finish(const onnxc_rt_gemm_core *g, ptrdiff_t i, ptrdiff_t rows
   }
 }
 
+/* Where the tile at (i, j) waits. */
+static float *gemm_waiting(const gemm_block *block, ptrdiff_t i, ptrdiff_t j) {
+  if (block->first && block->last) return block->waiting;
+  return block->waiting + (i - block->i) * block->waiting_row + (j - block->j);
+}
+
 /* All tiles of the block's rows by the columns [j, j + columns) of one tile; `b` is their panels,
  * at a distance of `b_panel`. */
-static void gemm_column(const onnxc_rt_gemm_core *g, const gemm_block *block, ptrdiff_t j,
+static void gemm_column(const onnxc_rt_gemm_core *core, const gemm_block *block, ptrdiff_t j,
                         ptrdiff_t columns, const float *b, ptrdiff_t b_panel) {
+  const onnxc_rt_gemm *g = &core->gemm;
   const int direct = g->epilogue == NULL && columns == GEMM_COLUMNS;
-  const int one_block = block->first && block->last;
   gemm_tile t = {.k = block->depth, .a_row = g->a_row, .a_col = g->a_col};
   t.b = b;
   t.b_vector = ONNXC_RT_V_WIDTH == ONNXC_RT_PANEL ? b_panel : ONNXC_RT_V_WIDTH;
-  t.c_row = direct ? g->c_row : one_block ? ONNXC_RT_GEMM_TILE_COLUMNS : ONNXC_RT_GEMM_COLUMN_BLOCK;
+  t.c_row = direct ? g->c_row : block->waiting_row;
   for (ptrdiff_t i = block->i, rows; i < block->i + block->rows; i += rows) {
     rows = onnxc_rt_min_size(GEMM_ROWS, block->i + block->rows - i);
     t.a = g->a + i * g->a_row + block->p * g->a_col;
-    t.c = direct      ? g->c + i * g->c_row + j
-          : one_block ? block->waiting
-                      : block->waiting + (i - block->i) * t.c_row + (j - block->j);
-    t.init = !block->first ? NULL : g->bias != NULL ? g->bias + i : gemm_zeros;
+    t.c = direct ? g->c + i * g->c_row + j : gemm_waiting(block, i, j);
+    t.init = !block->first ? NULL : core->bias != NULL ? core->bias + i : gemm_zeros;
     gemm_tiles[rows - 1][columns > ONNXC_RT_V_WIDTH](&t);
-    if (block->last && !direct) gemm_finish(g, i, rows, j, columns, t.c, t.c_row);
+    if (block->last && !direct) gemm_finish(core, i, rows, j, columns, t.c, t.c_row);
   }
 }
 
-static void gemm_run_block(const onnxc_rt_gemm_core *g, const gemm_block *block) {
+/* The panels of columns [j, j + columns) in the block's part of k, and the distance of the second.
+ */
+static const float *gemm_panels(const onnxc_rt_gemm_core *core, const gemm_block *block,
+                                ptrdiff_t j, ptrdiff_t columns, ptrdiff_t *distance) {
+  const onnxc_rt_gemm *g = &core->gemm;
+  if (g->packed != NULL) {
+    *distance = g->k * ONNXC_RT_PANEL;
+    return g->packed + j * g->k + block->p * ONNXC_RT_PANEL;
+  }
+  *distance = block->depth * ONNXC_RT_PANEL;
+  if (core->pack != NULL) {
+    core->pack(core->source, block->p, block->depth, j, columns, block->panels);
+  } else {
+    gemm_pack(g, block->p, block->depth, j, columns, block->panels);
+  }
+  return block->panels;
+}
+
+static void gemm_run_block(const onnxc_rt_gemm_core *core, const gemm_block *block) {
   const ptrdiff_t end = block->j + block->columns;
   for (ptrdiff_t j = block->j; j < end; j += ONNXC_RT_GEMM_TILE_COLUMNS) {
     const ptrdiff_t columns = onnxc_rt_min_size(ONNXC_RT_GEMM_TILE_COLUMNS, end - j);
-    const float *b = block->panels;
-    ptrdiff_t b_panel = block->depth * ONNXC_RT_PANEL;
-    if (g->packed != NULL) {
-      b_panel = g->k * ONNXC_RT_PANEL;
-      b = g->packed + j / ONNXC_RT_PANEL * b_panel + block->p * ONNXC_RT_PANEL;
-    } else {
-      g->pack(g->source, block->p, block->depth, j, columns, block->panels);
-    }
+    ptrdiff_t distance;
+    const float *b = gemm_panels(core, block, j, columns, &distance);
     for (ptrdiff_t part = 0; part < columns; part += GEMM_COLUMNS) {
-      const float *at = b + part / ONNXC_RT_PANEL * b_panel + part % ONNXC_RT_PANEL;
-      gemm_column(g, block, j + part, onnxc_rt_min_size(GEMM_COLUMNS, columns - part), at, b_panel);
+      const float *at = b + part / ONNXC_RT_PANEL * distance + part % ONNXC_RT_PANEL;
+      const ptrdiff_t width = onnxc_rt_min_size(GEMM_COLUMNS, columns - part);
+      gemm_column(core, block, j + part, width, at, distance);
     }
   }
 }
 
-/* Rows in a block: what fits L2 beside the panels, and the block of scratch where one is used. */
-static ptrdiff_t gemm_row_limit(ptrdiff_t depth, int one_block) {
-  const ptrdiff_t fits = (ptrdiff_t)ONNXC_RT_GEMM_ROW_BLOCK * ONNXC_RT_GEMM_K_BLOCK / depth;
-  return one_block ? fits : ONNXC_RT_GEMM_ROW_BLOCK;
+/* Sizes of the blocks: several of k only beyond GEMM_K_BLOCK, and then results of a block of rows
+ * by columns wait in scratch; rows such that their part of A fits L2 beside the panels. */
+static void gemm_plan_blocks(const onnxc_rt_gemm *g, gemm_block *block) {
+  const int one_block = g->k <= ONNXC_RT_GEMM_K_BLOCK;
+  const ptrdiff_t multiple = 2 * ONNXC_RT_GEMM_TILE_ROWS; /* of every ISA's tile */
+  block->depth = g->k > 0 ? gemm_piece(g->k, ONNXC_RT_GEMM_K_BLOCK, 1) : 0;
+  block->columns = gemm_round_up(g->n, ONNXC_RT_GEMM_TILE_COLUMNS);
+  ptrdiff_t row_limit = ONNXC_RT_GEMM_A_BLOCK / onnxc_rt_max_size(block->depth, 1);
+  if (!one_block) {
+    block->columns = onnxc_rt_min_size(block->columns, ONNXC_RT_GEMM_COLUMN_BLOCK);
+    row_limit = ONNXC_RT_GEMM_BLOCK / block->columns;
+  }
+  block->rows = gemm_piece(g->m, row_limit / multiple * multiple, GEMM_ROWS);
+  block->waiting = g->scratch + ONNXC_RT_GEMM_TILE_COLUMNS * block->depth;
+  block->waiting_row = one_block ? ONNXC_RT_GEMM_TILE_COLUMNS : block->columns;
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *g) {
-  const int one_block = g->k <= ONNXC_RT_GEMM_K_BLOCK;
-  const ptrdiff_t depth = g->k > 0 ? gemm_piece(g->k, ONNXC_RT_GEMM_K_BLOCK, 1) : 1;
-  const ptrdiff_t rows =
-      g->m > 0 ? gemm_piece(g->m, gemm_row_limit(depth, one_block), GEMM_ROWS) : 1;
-  const ptrdiff_t columns = one_block ? g->n : ONNXC_RT_GEMM_COLUMN_BLOCK;
-  gemm_block block = {.panels = g->scratch,
-                      .waiting = g->scratch + ONNXC_RT_GEMM_TILE_COLUMNS * depth};
-  for (block.i = 0; block.i < g->m; block.i += rows) {
-    block.rows = onnxc_rt_min_size(rows, g->m - block.i);
-    for (block.j = 0; block.j < g->n; block.j += columns) {
-      block.columns = onnxc_rt_min_size(columns, g->n - block.j);
+int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *core) {
+  const onnxc_rt_gemm *g = &core->gemm;
+  if (g->m == 0 || g->n == 0) return ONNXC_RT_OK;
+  if (core->pack == NULL && ONNXC_RT_VARIANT(onnxc_rt_gemv_fits)(g)) {
+    return ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(core);
+  }
+  gemm_block whole = {.panels = g->scratch};
+  gemm_plan_blocks(g, &whole);
+  gemm_block block = whole;
+  for (block.i = 0; block.i < g->m; block.i += whole.rows) {
+    block.rows = onnxc_rt_min_size(whole.rows, g->m - block.i);
+    for (block.j = 0; block.j < g->n; block.j += whole.columns) {
+      block.columns = onnxc_rt_min_size(whole.columns, g->n - block.j);
       block.p = 0;
       do { /* once for k = 0, whose results are the bias */
-        block.depth = onnxc_rt_min_size(depth, g->k - block.p);
+        block.depth = onnxc_rt_min_size(whole.depth, g->k - block.p);
         block.first = block.p == 0;
         block.last = block.p + block.depth == g->k;
-        gemm_run_block(g, &block);
+        gemm_run_block(core, &block);
         block.p += block.depth;
       } while (!block.last);
     }

@@ -11,21 +11,11 @@
 typedef void onnxc_rt_gemm_pack(const void *source, ptrdiff_t p, ptrdiff_t depth, ptrdiff_t j,
                                 ptrdiff_t columns, float *panels);
 
-/* As onnxc_rt_gemm, but for B. */
 typedef struct onnxc_rt_gemm_core {
-  ptrdiff_t m, n, k;
-  const float *a;
-  ptrdiff_t a_row, a_col;
-  const float *packed;      /* all panels of B, */
-  onnxc_rt_gemm_pack *pack; /* or what makes them of */
+  onnxc_rt_gemm gemm;
+  const float *bias;        /* [m], added to the rows; NULL: none */
+  onnxc_rt_gemm_pack *pack; /* where the panels come from instead of `b`; NULL: from there */
   const void *source;
-  const float *bias; /* [m], added to the rows; NULL: none */
-  float *c;
-  ptrdiff_t c_row;
-  onnxc_rt_epilogue *epilogue;
-  const void *context;
-  ptrdiff_t first_row;
-  float *scratch;
 } onnxc_rt_gemm_core;
 
 int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *call);

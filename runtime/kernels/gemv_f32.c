@@ -2,8 +2,6 @@
 #include "kernels/gemv_f32.h"
 #include "simd/simd.h"
 
-#include <string.h>
-
 enum {
   GEMV_SUMS = 8, /* vectors, or columns, summed at a time */
   GEMV_AHEAD = 16 * ONNXC_RT_PANEL,
@@ -15,14 +13,6 @@ enum {
 #else
 #define GEMV_PREFETCH(address) ((void)0)
 #endif
-
-/* What differs between one row of results and one column of them. */
-typedef struct gemv_view {
-  const onnxc_rt_gemm *g;
-  const float *vector; /* [k] */
-  const float *matrix; /* line j at j line */
-  ptrdiff_t count, line;
-} gemv_view;
 
 static int gemv_is_row(const onnxc_rt_gemm *g) {
   return g->m == 1;
@@ -43,17 +33,21 @@ int ONNXC_RT_VARIANT(onnxc_rt_gemv_fits)(const onnxc_rt_gemm *g) {
 }
 
 /* Hands over results [from, from + count) of the row, or of the column. */
-static void gemv_finish(const onnxc_rt_gemm *g, float *results, ptrdiff_t from, ptrdiff_t count) {
-  if (g->epilogue == NULL && gemv_is_row(g)) {
-    memcpy(g->c + from, results, (size_t)count * sizeof *results);
-  } else if (g->epilogue != NULL && gemv_is_row(g)) {
+static void gemv_finish(const onnxc_rt_gemm_core *core, float *results, ptrdiff_t from,
+                        ptrdiff_t count) {
+  const onnxc_rt_gemm *g = &core->gemm;
+  const int is_row = gemv_is_row(g);
+  for (ptrdiff_t i = 0; core->bias != NULL && i < count; i++) {
+    results[i] += core->bias[is_row ? 0 : from + i];
+  }
+  if (g->epilogue == NULL) {
+    const ptrdiff_t step = is_row ? 1 : g->c_row;
+    for (ptrdiff_t i = 0; i < count; i++) g->c[(from + i) * step] = results[i];
+  } else if (is_row) {
     g->epilogue(g->context, results, g->first_row, from, count);
   } else {
     for (ptrdiff_t i = 0; i < count; i++) {
-      if (g->epilogue == NULL)
-        g->c[(from + i) * g->c_row] = results[i];
-      else
-        g->epilogue(g->context, results + i, g->first_row + from + i, 0, 1);
+      g->epilogue(g->context, results + i, g->first_row + from + i, 0, 1);
     }
   }
 }
@@ -94,7 +88,8 @@ static void gemv_down_rest(const onnxc_rt_gemm *g, ptrdiff_t j, float *results) 
   }
 }
 
-static ONNXC_RT_V_FUNCTION void gemv_run_down(const onnxc_rt_gemm *g) {
+static ONNXC_RT_V_FUNCTION void gemv_run_down(const onnxc_rt_gemm_core *core) {
+  const onnxc_rt_gemm *g = &core->gemm;
   const ptrdiff_t readable =
       g->packed != NULL ? (ptrdiff_t)onnxc_rt_packed_count((size_t)g->n, 1) : g->n;
   float *results = g->scratch;
@@ -109,61 +104,56 @@ static ONNXC_RT_V_FUNCTION void gemv_run_down(const onnxc_rt_gemm *g) {
       count = g->n - j;
       gemv_down_rest(g, j, results);
     }
-    gemv_finish(g, results, j, onnxc_rt_min_size(count, g->n - j));
+    gemv_finish(core, results, j, onnxc_rt_min_size(count, g->n - j));
   }
 }
 
 /* ---- along dense lines of the matrix: scalar products ---- */
 
-ONNXC_RT_V_INLINE void gemv_along_body(const gemv_view *v, ptrdiff_t j, float *results,
-                                       const ptrdiff_t lines) {
+/* results[i] = vector * line i of the matrix */
+ONNXC_RT_V_INLINE void gemv_along_body(const float *vector, const float *matrix, ptrdiff_t line,
+                                       ptrdiff_t k, float *results, const ptrdiff_t lines) {
   onnxc_rt_v sums[GEMV_SUMS];
-  const float *line[GEMV_SUMS];
-  const ptrdiff_t k = v->g->k;
   ONNXC_RT_UNROLL(8)
-  for (ptrdiff_t i = 0; i < lines; i++) {
-    line[i] = v->matrix + (j + i) * v->line;
-    sums[i] = onnxc_rt_v_splat(0.0f);
-  }
+  for (ptrdiff_t i = 0; i < lines; i++) sums[i] = onnxc_rt_v_splat(0.0f);
   ptrdiff_t p = 0;
   for (; p + ONNXC_RT_V_WIDTH <= k; p += ONNXC_RT_V_WIDTH) {
-    const onnxc_rt_v factor = onnxc_rt_v_load(v->vector + p);
+    const onnxc_rt_v factor = onnxc_rt_v_load(vector + p);
     ONNXC_RT_UNROLL(8)
     for (ptrdiff_t i = 0; i < lines; i++) {
-      GEMV_PREFETCH(line[i] + p + GEMV_AHEAD);
-      sums[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(line[i] + p), sums[i]);
+      GEMV_PREFETCH(matrix + i * line + p + GEMV_AHEAD);
+      sums[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(matrix + i * line + p), sums[i]);
     }
   }
   ONNXC_RT_UNROLL(8)
   for (ptrdiff_t i = 0; i < lines; i++) {
     results[i] = onnxc_rt_v_sum(sums[i]);
-    for (ptrdiff_t q = p; q < k; q++) results[i] += v->vector[q] * line[i][q];
+    for (ptrdiff_t q = p; q < k; q++) results[i] += vector[q] * matrix[i * line + q];
   }
 }
 
-static ONNXC_RT_V_FUNCTION void gemv_run_along(const gemv_view *v) {
-  float *results = v->g->scratch;
+static ONNXC_RT_V_FUNCTION void gemv_run_along(const onnxc_rt_gemm_core *core) {
+  const onnxc_rt_gemm *g = &core->gemm;
+  const int is_row = gemv_is_row(g);
+  const float *vector = is_row ? g->a : g->b, *matrix = is_row ? g->b : g->a;
+  const ptrdiff_t count = is_row ? g->n : g->m, line = is_row ? g->b_col : g->a_row;
+  float *results = g->scratch;
   ptrdiff_t j = 0;
-  for (; j + GEMV_SUMS <= v->count; j += GEMV_SUMS) {
-    gemv_along_body(v, j, results, GEMV_SUMS);
-    gemv_finish(v->g, results, j, GEMV_SUMS);
+  for (; j + GEMV_SUMS <= count; j += GEMV_SUMS) {
+    gemv_along_body(vector, matrix + j * line, line, g->k, results, GEMV_SUMS);
+    gemv_finish(core, results, j, GEMV_SUMS);
   }
-  for (; j < v->count; j++) {
-    gemv_along_body(v, j, results, 1);
-    gemv_finish(v->g, results, j, 1);
+  for (; j < count; j++) {
+    gemv_along_body(vector, matrix + j * line, line, g->k, results, 1);
+    gemv_finish(core, results, j, 1);
   }
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(const onnxc_rt_gemm *g) {
-  if (gemv_down(g)) {
-    gemv_run_down(g);
-  } else if (gemv_is_row(g)) {
-    const gemv_view row = {.g = g, .vector = g->a, .matrix = g->b, .count = g->n, .line = g->b_col};
-    gemv_run_along(&row);
+int ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(const onnxc_rt_gemm_core *core) {
+  if (gemv_down(&core->gemm)) {
+    gemv_run_down(core);
   } else {
-    const gemv_view column = {
-        .g = g, .vector = g->b, .matrix = g->a, .count = g->m, .line = g->a_row};
-    gemv_run_along(&column);
+    gemv_run_along(core);
   }
   return ONNXC_RT_OK;
 }

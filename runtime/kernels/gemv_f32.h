@@ -3,12 +3,12 @@
 #ifndef ONNXC_RT_GEMV_F32_H
 #define ONNXC_RT_GEMV_F32_H
 
-#include "onnxc_rt_kernels.h"
-#include "simd/isa.h"
+#include "kernels/gemm_core_f32.h"
 
 /* Whether the product is one of those; else it takes the blocked route. */
 int ONNXC_RT_VARIANT(onnxc_rt_gemv_fits)(const onnxc_rt_gemm *call);
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(const onnxc_rt_gemm *call);
+/* Such a product; `pack` of the core is ignored. */
+int ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(const onnxc_rt_gemm_core *call);
 
 #endif

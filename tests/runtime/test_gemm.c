@@ -107,8 +107,8 @@ static void blocked_shapes_are_right(void **state) {
   run_all_ways(5, 40, ONNXC_RT_GEMM_K_BLOCK, &seed);
   run_all_ways(5, 40, ONNXC_RT_GEMM_K_BLOCK + 1, &seed);
   run_all_ways(14, ONNXC_RT_GEMM_COLUMN_BLOCK + 37, 2 * ONNXC_RT_GEMM_K_BLOCK + 3, &seed);
-  run_all_ways(ONNXC_RT_GEMM_ROW_BLOCK + 5, 33, ONNXC_RT_GEMM_K_BLOCK + 7, &seed);
-  run_all_ways(2 * ONNXC_RT_GEMM_ROW_BLOCK + 5, 19, 500, &seed);
+  run_all_ways(144 + 5, 33, ONNXC_RT_GEMM_K_BLOCK + 7, &seed);
+  run_all_ways(2 * 144 + 5, 19, 500, &seed);
 }
 
 static void empty_sizes_are_right(void **state) {
