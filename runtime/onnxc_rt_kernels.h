@@ -23,7 +23,7 @@ extern "C" {
 /* Loops are blocked at these sizes, on every ISA. */
 #define ONNXC_RT_GEMM_K_BLOCK 1024
 #define ONNXC_RT_GEMM_COLUMN_BLOCK 256
-#define ONNXC_RT_GEMM_BLOCK (144 * 256)    /* unfinished results */
+#define ONNXC_RT_GEMM_BLOCK (256 * 256)    /* unfinished results */
 #define ONNXC_RT_GEMM_A_BLOCK (144 * 1024) /* floats of A that stay in L2 */
 #define ONNXC_RT_GEMM_TILE_ROWS 12         /* the largest tile */
 #define ONNXC_RT_GEMM_TILE_COLUMNS 32
@@ -47,7 +47,8 @@ typedef struct onnxc_rt_gemm {
 /* Room for a pair of panels, and for unfinished results: a tile, or a block when k is blocked. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gemm_f32_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
   const ptrdiff_t columns = onnxc_rt_min_size(n, ONNXC_RT_GEMM_COLUMN_BLOCK) + 31;
-  const ptrdiff_t panels = ONNXC_RT_GEMM_TILE_COLUMNS * onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK);
+  const ptrdiff_t depth = onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK) + 1;
+  const ptrdiff_t panels = ONNXC_RT_GEMM_TILE_COLUMNS * depth;
   const ptrdiff_t tile = ONNXC_RT_GEMM_TILE_ROWS * ONNXC_RT_GEMM_TILE_COLUMNS;
   const ptrdiff_t rows = onnxc_rt_min_size(m, ONNXC_RT_GEMM_BLOCK / 32);
   const ptrdiff_t block = onnxc_rt_min_size(rows * columns, ONNXC_RT_GEMM_BLOCK);
@@ -93,20 +94,37 @@ typedef struct onnxc_rt_conv {
   float *scratch; /* onnxc_rt_conv_f32_scratch */
 } onnxc_rt_conv;
 
+/* A depthwise convolution keeps the input rows under its kernel, padded and split by the stride:
+ * the length of such a part, with room for the last vector. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_phase(const onnxc_rt_conv *conv) {
+  const ptrdiff_t reach = (conv->kernel[2] - 1) * conv->dilation[2];
+  return conv->out[2] + reach / conv->stride[2] + 1 + ONNXC_RT_PANEL;
+}
+
+/* Other convolutions keep those under a strip of outputs, of one channel at a time. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_box(const onnxc_rt_conv *conv) {
+  ptrdiff_t rows = 1, outputs = conv->out[2]; /* under one output row, plane, ... */
+  for (int axis = 1; axis >= 0; axis--) {
+    const ptrdiff_t touched = ONNXC_RT_GEMM_TILE_COLUMNS / onnxc_rt_max_size(outputs, 1) + 2;
+    const ptrdiff_t spanned = onnxc_rt_min_size(touched, conv->out[axis]);
+    const ptrdiff_t all = axis == 1 && conv->out[0] > 1 ? conv->out[axis] : spanned;
+    rows *= all * conv->stride[axis] + (conv->kernel[axis] - 1) * conv->dilation[axis] + 1;
+    outputs *= conv->out[axis];
+  }
+  return rows * conv->stride[2] * onnxc_rt_conv_phase(conv);
+}
+
 /* Reads the sizes only. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
-  const ptrdiff_t *kernel = conv->kernel, *stride = conv->stride, *dilation = conv->dilation;
-  const ptrdiff_t groups = onnxc_rt_max_size(conv->groups, 1);
-  const ptrdiff_t taps = kernel[0] * kernel[1] * kernel[2];
-  const ptrdiff_t columns = conv->out[0] * conv->out[1] * conv->out[2];
-  /* a depthwise convolution keeps the rows under its kernel, padded */
-  const ptrdiff_t row =
-      (conv->out[2] - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1 + 16 * stride[2];
-  const ptrdiff_t rows = kernel[0] * ((kernel[1] - 1) * dilation[1] + 1);
-  return onnxc_rt_max_size(
-      onnxc_rt_gemm_f32_scratch(conv->out_channels / groups, columns,
-                                conv->in_channels / groups * taps),
-      conv->in_channels == groups ? rows * (row + 16 * stride[2]) + conv->out[2] + 16 : 0);
+  if (conv->in_channels == conv->groups) {
+    const ptrdiff_t rows = conv->kernel[0] * ((conv->kernel[1] - 1) * conv->dilation[1] + 1);
+    return rows * conv->stride[2] * onnxc_rt_conv_phase(conv) + conv->out[2] + ONNXC_RT_PANEL;
+  }
+  const ptrdiff_t taps = conv->kernel[0] * conv->kernel[1] * conv->kernel[2];
+  return onnxc_rt_gemm_f32_scratch(conv->out_channels / conv->groups,
+                                   conv->out[0] * conv->out[1] * conv->out[2],
+                                   conv->in_channels / conv->groups * taps) +
+         onnxc_rt_conv_box(conv);
 }
 
 int onnxc_rt_conv_f32(const onnxc_rt_conv *call);

@@ -137,7 +137,8 @@ static void gemm_transpose_panel(const float *b, ptrdiff_t b_col, ptrdiff_t dept
 
 /* onnxc_rt_gemm_pack from `b`. */
 static ONNXC_RT_V_FUNCTION void gemm_pack(const onnxc_rt_gemm *g, ptrdiff_t p, ptrdiff_t depth,
-                                          ptrdiff_t j, ptrdiff_t columns, float *panels) {
+                                          ptrdiff_t j, ptrdiff_t columns, float *panels,
+                                          ptrdiff_t distance) {
   for (; columns > 0; j += ONNXC_RT_PANEL, columns -= ONNXC_RT_PANEL) {
     const float *b = g->b + p * g->b_row + j * g->b_col;
     if (columns >= ONNXC_RT_PANEL && g->b_col == 1) {
@@ -148,7 +149,7 @@ static ONNXC_RT_V_FUNCTION void gemm_pack(const onnxc_rt_gemm *g, ptrdiff_t p, p
       const ptrdiff_t width = onnxc_rt_min_size(columns, ONNXC_RT_PANEL);
       onnxc_rt_pack_b(b, depth, width, g->b_row, g->b_col, panels);
     }
-    panels += depth * ONNXC_RT_PANEL;
+    panels += distance;
   }
 }
 
@@ -209,11 +210,11 @@ static const float *gemm_panels(const onnxc_rt_gemm_core *core, const gemm_block
     *distance = g->k * ONNXC_RT_PANEL;
     return g->packed + j * g->k + block->p * ONNXC_RT_PANEL;
   }
-  *distance = block->depth * ONNXC_RT_PANEL;
+  *distance = (block->depth + 1) * ONNXC_RT_PANEL;
   if (core->pack != NULL) {
-    core->pack(core->source, block->p, block->depth, j, columns, block->panels);
+    core->pack(core->source, block->p, block->depth, j, columns, block->panels, *distance);
   } else {
-    gemm_pack(g, block->p, block->depth, j, columns, block->panels);
+    gemm_pack(g, block->p, block->depth, j, columns, block->panels, *distance);
   }
   return block->panels;
 }
@@ -245,7 +246,7 @@ static void gemm_plan_blocks(const onnxc_rt_gemm *g, gemm_block *block) {
     row_limit = ONNXC_RT_GEMM_BLOCK / block->columns;
   }
   block->rows = gemm_piece(g->m, row_limit / multiple * multiple, GEMM_ROWS);
-  block->waiting = g->scratch + ONNXC_RT_GEMM_TILE_COLUMNS * block->depth;
+  block->waiting = g->scratch + ONNXC_RT_GEMM_TILE_COLUMNS * (block->depth + 1);
   block->waiting_row = one_block ? ONNXC_RT_GEMM_TILE_COLUMNS : block->columns;
 }
 

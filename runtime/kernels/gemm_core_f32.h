@@ -7,9 +7,10 @@
 #include "simd/isa.h"
 
 /* Writes rows [p, p + depth) of columns [j, j + columns) of B, at most TILE_COLUMNS of them, as
- * panels [ceil(columns / 16)][depth][16], zero beyond the columns. */
+ * panels [depth][16] at a `distance` of (depth + 1) 16; what is in the last row of a panel, or
+ * beyond the columns, does not matter. */
 typedef void onnxc_rt_gemm_pack(const void *source, ptrdiff_t p, ptrdiff_t depth, ptrdiff_t j,
-                                ptrdiff_t columns, float *panels);
+                                ptrdiff_t columns, float *panels, ptrdiff_t distance);
 
 typedef struct onnxc_rt_gemm_core {
   onnxc_rt_gemm gemm;

@@ -2,45 +2,7 @@
  * against a loop of nothing but FMA in registers: all alternate, the best of each counts.
  *
  *   bench_gemm [M N K]... */
-#include "onnxc_rt_kernels.h"
-#include "simd/simd.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-enum { PROBE_SUMS = 12, PROBE_TURNS = 1 << 20 };
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-/* GFLOP/s of independent FMAs. */
-ONNXC_RT_V_FUNCTION static double probe(float *sink) {
-  onnxc_rt_v sums[PROBE_SUMS];
-  const onnxc_rt_v x = onnxc_rt_v_splat(0.999f), y = onnxc_rt_v_splat(0.001f);
-  ONNXC_RT_UNROLL(12)
-  for (int i = 0; i < PROBE_SUMS; i++) sums[i] = onnxc_rt_v_splat((float)i);
-  const double start = now();
-  for (int turn = 0; turn < PROBE_TURNS; turn++) {
-    ONNXC_RT_UNROLL(12)
-    for (int i = 0; i < PROBE_SUMS; i++) sums[i] = onnxc_rt_v_fma(sums[i], x, y);
-  }
-  const double seconds = now() - start;
-  ONNXC_RT_UNROLL(12)
-  for (int i = 0; i < PROBE_SUMS; i++) *sink += onnxc_rt_v_sum(sums[i]);
-  return 2e-9 * PROBE_SUMS * ONNXC_RT_V_WIDTH * PROBE_TURNS / seconds;
-}
-
-static float *floats(ptrdiff_t count) {
-  const size_t bytes = ((size_t)count * sizeof(float) + 63) / 64 * 64;
-  float *memory = aligned_alloc(64, bytes);
-  if (memory == NULL) exit(1);
-  for (ptrdiff_t i = 0; i < count; i++) memory[i] = (float)(i % 17) * 0.125f - 1.0f;
-  return memory;
-}
+#include "bench.h"
 
 static void measure(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
   float *a = floats(m * k), *b = floats(k * n), *c = floats(m * n);

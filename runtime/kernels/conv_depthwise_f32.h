@@ -1,0 +1,11 @@
+/* Convolution with a single input channel in each group. Its source is
+ * kernels/conv_depthwise_f32.c. */
+#ifndef ONNXC_RT_CONV_DEPTHWISE_F32_H
+#define ONNXC_RT_CONV_DEPTHWISE_F32_H
+
+#include "onnxc_rt_kernels.h"
+#include "simd/isa.h"
+
+int ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_f32)(const onnxc_rt_conv *call);
+
+#endif
