@@ -94,37 +94,25 @@ typedef struct onnxc_rt_conv {
   float *scratch; /* onnxc_rt_conv_f32_scratch */
 } onnxc_rt_conv;
 
-/* A depthwise convolution keeps the input rows under its kernel, padded and split by the stride:
- * the length of such a part, with room for the last vector. */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_phase(const onnxc_rt_conv *conv) {
-  const ptrdiff_t reach = (conv->kernel[2] - 1) * conv->dilation[2];
-  return conv->out[2] + reach / conv->stride[2] + 1 + ONNXC_RT_PANEL;
+/* The input under a row of `outputs`, padded and split by the stride: the length of a part. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_phase(const onnxc_rt_conv *conv, ptrdiff_t outputs) {
+  return outputs + (conv->kernel[2] - 1) * conv->dilation[2] / conv->stride[2] + 1;
 }
 
-/* Other convolutions keep those under a strip of outputs, of one channel at a time. */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_box(const onnxc_rt_conv *conv) {
-  ptrdiff_t rows = 1, outputs = conv->out[2]; /* under one output row, plane, ... */
-  for (int axis = 1; axis >= 0; axis--) {
-    const ptrdiff_t touched = ONNXC_RT_GEMM_TILE_COLUMNS / onnxc_rt_max_size(outputs, 1) + 2;
-    const ptrdiff_t spanned = onnxc_rt_min_size(touched, conv->out[axis]);
-    const ptrdiff_t all = axis == 1 && conv->out[0] > 1 ? conv->out[axis] : spanned;
-    rows *= all * conv->stride[axis] + (conv->kernel[axis] - 1) * conv->dilation[axis] + 1;
-    outputs *= conv->out[axis];
-  }
-  return rows * conv->stride[2] * onnxc_rt_conv_phase(conv);
-}
-
-/* Reads the sizes only. */
+/* A depthwise convolution keeps the rows under its kernel and one row of results; others keep those
+ * under a strip of at most 32 outputs, in up to 33 runs. Reads the sizes only. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
+  const ptrdiff_t *kernel = conv->kernel, stride = conv->stride[2], slack = ONNXC_RT_PANEL;
   if (conv->in_channels == conv->groups) {
-    const ptrdiff_t rows = conv->kernel[0] * ((conv->kernel[1] - 1) * conv->dilation[1] + 1);
-    return rows * conv->stride[2] * onnxc_rt_conv_phase(conv) + conv->out[2] + ONNXC_RT_PANEL;
+    const ptrdiff_t row = stride * onnxc_rt_conv_phase(conv, conv->out[2]) + slack;
+    return kernel[0] * ((kernel[1] - 1) * conv->dilation[1] + 1) * row + conv->out[2] + slack;
   }
-  const ptrdiff_t taps = conv->kernel[0] * conv->kernel[1] * conv->kernel[2];
-  return onnxc_rt_gemm_f32_scratch(conv->out_channels / conv->groups,
-                                   conv->out[0] * conv->out[1] * conv->out[2],
-                                   conv->in_channels / conv->groups * taps) +
-         onnxc_rt_conv_box(conv);
+  const ptrdiff_t strip = ONNXC_RT_GEMM_TILE_COLUMNS;
+  const ptrdiff_t runs = 3 * strip + (strip + 1) * onnxc_rt_conv_phase(conv, 0);
+  return onnxc_rt_gemm_f32_scratch(
+             conv->out_channels / conv->groups, conv->out[0] * conv->out[1] * conv->out[2],
+             conv->in_channels / conv->groups * kernel[0] * kernel[1] * kernel[2]) +
+         kernel[0] * kernel[1] * stride * runs + slack;
 }
 
 int onnxc_rt_conv_f32(const onnxc_rt_conv *call);

@@ -92,8 +92,8 @@ static void depthwise_channel(const depthwise *d, ptrdiff_t image, ptrdiff_t cha
 
 int ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_f32)(const onnxc_rt_conv *call) {
   depthwise d = {.conv = call};
-  d.input = (conv_rows){call, conv_input_end(call), onnxc_rt_conv_phase(call)};
-  d.row = d.input.phase * call->stride[2];
+  d.input = (conv_rows){call, conv_input_end(call), onnxc_rt_conv_phase(call, call->out[2])};
+  d.row = d.input.phase * call->stride[2] + ONNXC_RT_PANEL;
   d.span = (call->kernel[1] - 1) * call->dilation[1] + 1;
   d.rings = call->scratch;
   d.results = d.rings + call->kernel[0] * d.span * d.row;

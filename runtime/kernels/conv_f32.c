@@ -16,60 +16,54 @@ typedef struct conv_image {
   float *box; /* for conv_strip */
 } conv_image;
 
-/* Output positions of a panel that follow one another in one output row. */
+/* Output positions that follow one another in one output row; their input rows start at (z, y). */
 typedef struct conv_run {
-  ptrdiff_t column; /* of the panel */
-  ptrdiff_t offset; /* of the input of tap 0 in the box */
+  ptrdiff_t z, y, x; /* x: of the first output */
 } conv_run;
 
-/* Output positions [j, j + columns), and the box of input rows under them: for one channel at a
- * time it holds rows [z, z + planes) x [y, y + rows) from output x on. */
+/* The part of a run within one panel. */
+typedef struct conv_piece {
+  ptrdiff_t column; /* of the panel */
+  ptrdiff_t offset; /* of the input of tap 0 in the box */
+} conv_piece;
+
+/* Output positions [j, j + columns), and the input under them: for one channel at a time the box
+ * holds, for each run, the kernel[0] kernel[1] rows that it reads. */
 typedef struct conv_strip {
   const conv_image *image;
   conv_rows input;
-  ptrdiff_t z, y, x, planes, rows;
-  ptrdiff_t n_runs[2]; /* of the panels */
-  conv_run runs[2][ONNXC_RT_PANEL];
+  ptrdiff_t n_runs, n_pieces[2]; /* pieces of each panel */
+  conv_run runs[ONNXC_RT_GEMM_TILE_COLUMNS];
+  conv_piece pieces[2][ONNXC_RT_PANEL];
 } conv_strip;
 
 static ptrdiff_t conv_volume(const ptrdiff_t size[3]) {
   return size[0] * size[1] * size[2];
 }
 
-/* What a kernel of `taps` covers beyond its first element. */
-static ptrdiff_t conv_reach(const onnxc_rt_conv *c, int axis) {
-  return (c->kernel[axis] - 1) * c->dilation[axis];
-}
-
-static void conv_find_box(conv_strip *s, ptrdiff_t j, ptrdiff_t columns) {
+/* Adds the output positions from `position` on as a run. */
+static void conv_add_run(conv_strip *s, ptrdiff_t position) {
   const onnxc_rt_conv *c = s->image->conv;
-  const ptrdiff_t row = j / c->out[2], last_row = (j + columns - 1) / c->out[2];
-  const ptrdiff_t plane = row / c->out[1], last_plane = last_row / c->out[1];
-  const ptrdiff_t first = plane == last_plane ? row % c->out[1] : 0;
-  const ptrdiff_t last = plane == last_plane ? last_row % c->out[1] : c->out[1] - 1;
-  s->x = row == last_row ? j % c->out[2] : 0;
-  s->z = plane * c->stride[0] - c->pad[0];
-  s->y = first * c->stride[1] - c->pad[1];
-  s->planes = (last_plane - plane) * c->stride[0] + conv_reach(c, 0) + 1;
-  s->rows = (last - first) * c->stride[1] + conv_reach(c, 1) + 1;
-  s->input.conv = c;
-  s->input.end = conv_input_end(c);
-  s->input.phase = (row == last_row ? columns : c->out[2]) + conv_reach(c, 2) / c->stride[2] + 1 +
-                   ONNXC_RT_PANEL;
+  const ptrdiff_t row = position / c->out[2];
+  conv_run *run = &s->runs[s->n_runs++];
+  run->z = row / c->out[1] * c->stride[0] - c->pad[0];
+  run->y = row % c->out[1] * c->stride[1] - c->pad[1];
+  run->x = position % c->out[2];
 }
 
 static void conv_find_runs(conv_strip *s, ptrdiff_t j, ptrdiff_t columns) {
   const onnxc_rt_conv *c = s->image->conv;
-  const ptrdiff_t row = s->input.phase * c->stride[2];
-  s->n_runs[0] = s->n_runs[1] = 0;
+  const ptrdiff_t longest = onnxc_rt_min_size(columns, c->out[2]);
+  s->input = (conv_rows){c, conv_input_end(c), onnxc_rt_conv_phase(c, longest)};
+  const ptrdiff_t box = c->kernel[0] * c->kernel[1] * c->stride[2] * s->input.phase;
+  s->n_runs = s->n_pieces[0] = s->n_pieces[1] = 0;
   for (ptrdiff_t done = 0, length; done < columns; done += length) {
-    const ptrdiff_t position = j + done, panel = done / ONNXC_RT_PANEL;
-    const ptrdiff_t column = done % ONNXC_RT_PANEL, x = position % c->out[2];
-    const ptrdiff_t y = position / c->out[2] % c->out[1], z = position / c->out[2] / c->out[1];
-    const ptrdiff_t in_z = z * c->stride[0] - c->pad[0] - s->z;
-    const ptrdiff_t in_y = y * c->stride[1] - c->pad[1] - s->y;
-    s->runs[panel][s->n_runs[panel]++] =
-        (conv_run){column, (in_z * s->rows + in_y) * row + x - s->x};
+    const ptrdiff_t x = (j + done) % c->out[2], panel = done / ONNXC_RT_PANEL;
+    const ptrdiff_t column = done % ONNXC_RT_PANEL;
+    if (done == 0 || x == 0) conv_add_run(s, j + done);
+    conv_piece *piece = &s->pieces[panel][s->n_pieces[panel]++];
+    piece->column = column;
+    piece->offset = (s->n_runs - 1) * box + x - s->runs[s->n_runs - 1].x;
     length = onnxc_rt_min_size(c->out[2] - x, ONNXC_RT_PANEL - column);
   }
 }
@@ -78,21 +72,24 @@ static ONNXC_RT_V_FUNCTION void conv_fill_box(const conv_strip *s, ptrdiff_t cha
   const onnxc_rt_conv *c = s->image->conv;
   const float *from = s->image->x + channel * conv_volume(c->in);
   float *row = s->image->box;
-  for (ptrdiff_t z = s->z; z < s->z + s->planes; z++) {
-    for (ptrdiff_t y = s->y; y < s->y + s->rows; y++, row += s->input.phase * c->stride[2]) {
-      conv_fill_row(&s->input, from, z, y, s->x, row);
+  for (const conv_run *run = s->runs; run < s->runs + s->n_runs; run++) {
+    for (ptrdiff_t z = 0; z < c->kernel[0]; z++) {
+      for (ptrdiff_t y = 0; y < c->kernel[1]; y++, row += s->input.phase * c->stride[2]) {
+        conv_fill_row(&s->input, from, run->z + z * c->dilation[0], run->y + y * c->dilation[1],
+                      run->x, row);
+      }
     }
   }
 }
 
-/* One row of the strip's panels, for the tap whose offset in the box is `tap`. Every run is copied
- * at the full width of a panel, the next one over what is too much. */
-ONNXC_RT_V_INLINE void conv_copy_runs(const conv_strip *s, ptrdiff_t tap, float *panel,
-                                      ptrdiff_t distance) {
+/* One row of the strip's panels, for the tap whose offset in the box is `tap`. Every piece is
+ * copied at the full width of a panel, the next one over what is too much. */
+ONNXC_RT_V_INLINE void conv_copy_pieces(const conv_strip *s, ptrdiff_t tap, float *panel,
+                                        ptrdiff_t distance) {
   for (ptrdiff_t i = 0; i < 2; i++, panel += distance) {
-    for (ptrdiff_t r = 0; r < s->n_runs[i]; r++) {
-      const float *from = s->image->box + s->runs[i][r].offset + tap;
-      float *to = panel + s->runs[i][r].column;
+    for (ptrdiff_t r = 0; r < s->n_pieces[i]; r++) {
+      const float *from = s->image->box + s->pieces[i][r].offset + tap;
+      float *to = panel + s->pieces[i][r].column;
       for (ptrdiff_t k = 0; k < ONNXC_RT_PANEL; k += ONNXC_RT_V_WIDTH) {
         onnxc_rt_v_store(to + k, onnxc_rt_v_load(from + k));
       }
@@ -106,16 +103,14 @@ static ONNXC_RT_V_FUNCTION float *conv_copy_taps(const conv_strip *s, ptrdiff_t 
   const onnxc_rt_conv *c = s->image->conv;
   const ptrdiff_t row = s->input.phase * c->stride[2];
   ptrdiff_t index = 0;
-  for (ptrdiff_t z = 0; z < c->kernel[0]; z++) {
-    for (ptrdiff_t y = 0; y < c->kernel[1]; y++) {
-      ptrdiff_t at = (z * c->dilation[0] * s->rows + y * c->dilation[1]) * row, phase = 0;
-      for (ptrdiff_t x = 0; x < c->kernel[2]; x++, index++) {
-        if (index >= p && index < end) {
-          conv_copy_runs(s, at, panel, distance);
-          panel += ONNXC_RT_PANEL;
-        }
-        at += conv_next_in_row(&s->input, &phase);
+  for (ptrdiff_t y = 0; y < c->kernel[0] * c->kernel[1]; y++) {
+    ptrdiff_t at = y * row, phase = 0;
+    for (ptrdiff_t x = 0; x < c->kernel[2]; x++, index++) {
+      if (index >= p && index < end) {
+        conv_copy_pieces(s, at, panel, distance);
+        panel += ONNXC_RT_PANEL;
       }
+      at += conv_next_in_row(&s->input, &phase);
     }
   }
   return panel;
@@ -125,7 +120,6 @@ static void conv_pack(const void *source, ptrdiff_t p, ptrdiff_t depth, ptrdiff_
                       ptrdiff_t columns, float *panels, ptrdiff_t distance) {
   conv_strip strip = {.image = source};
   const ptrdiff_t taps = conv_volume(strip.image->conv->kernel), end = p + depth;
-  conv_find_box(&strip, j, columns);
   conv_find_runs(&strip, j, columns);
   while (p < end) {
     const ptrdiff_t channel = p / taps, first = p % taps;

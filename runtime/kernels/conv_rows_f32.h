@@ -10,7 +10,7 @@
 typedef struct conv_rows {
   const onnxc_rt_conv *conv;
   const float *end; /* of the input, which vector loads may not pass */
-  ptrdiff_t phase;  /* length of a part of a row; its last 16 elements are zero */
+  ptrdiff_t phase;  /* length of a part of a row */
 } conv_rows;
 
 ONNXC_RT_V_INLINE const float *conv_input_end(const onnxc_rt_conv *c) {
@@ -38,24 +38,23 @@ ONNXC_RT_V_INLINE void conv_copy_phase(float *to, const float *from, ptrdiff_t f
   }
 }
 
-/* Row (z, y) of a channel from the input of output `x` on; zeros where it is outside. */
+/* Row (z, y) of a channel from the input of output `x` on, zeros where it is outside; writes up to
+ * a vector beyond the row. */
 ONNXC_RT_V_INLINE void conv_fill_row(const conv_rows *rows, const float *channel, ptrdiff_t z,
                                      ptrdiff_t y, ptrdiff_t x, float *row) {
   const onnxc_rt_conv *c = rows->conv;
   const ptrdiff_t stride = c->stride[2], width = c->in[2], start = x * stride - c->pad[2];
-  const ptrdiff_t length = rows->phase - ONNXC_RT_PANEL;
   const int inside = z >= 0 && z < c->in[0] && y >= 0 && y < c->in[1];
   const float *from = channel + (inside ? (z * c->in[1] + y) * width : 0);
   for (ptrdiff_t r = 0; r < stride; r++, row += rows->phase) {
     const ptrdiff_t at = start + r; /* input of the phase's first element */
     ptrdiff_t first = at < 0 ? (stride - 1 - at) / stride : 0;
     ptrdiff_t last = at < width && inside ? (width - at + stride - 1) / stride : 0;
-    first = onnxc_rt_min_size(first, length);
-    last = onnxc_rt_max_size(onnxc_rt_min_size(last, length), first);
+    first = onnxc_rt_min_size(first, rows->phase);
+    last = onnxc_rt_max_size(onnxc_rt_min_size(last, rows->phase), first);
     conv_zero(row, 0, first);
     if (first < last) conv_copy_phase(row, from + at, first, last, stride, rows->end);
-    conv_zero(row, last, length);
-    conv_zero(row, length, rows->phase);
+    conv_zero(row, last, rows->phase);
   }
 }
 
