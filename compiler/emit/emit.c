@@ -155,20 +155,45 @@ static bool is_kernel(const Step *step) {
   return step->kind == STEP_CONTRACTION || (step->kind == STEP_CALL && !step->reference);
 }
 
+static void emit_steps(Emitter *e, const Steps *steps);
+
+/* Functions of nested steps stand in front of the one that calls them. */
+static void emit_nested(Emitter *e, const Step *step) {
+  if (step->kind == STEP_IF) {
+    emit_steps(e, step->branches.then_steps);
+    emit_steps(e, step->branches.else_steps);
+  }
+  if (step->kind == STEP_LOOP) emit_steps(e, step->turns.body);
+}
+
+static void emit_body(Emitter *e, const Step *step) {
+  switch (step->kind) {
+  case STEP_ROW:
+  case STEP_COPY: emit_row_step(e, step); break;
+  case STEP_IF: emit_if_step(e, step); break;
+  case STEP_LOOP: emit_loop_step(e, step); break;
+  default:
+    if (is_kernel(step))
+      emit_kernel_step(e, step);
+    else
+      emit_call_step(e, step);
+  }
+}
+
 static void emit_step(Emitter *e, const Step *step) {
+  emit_nested(e, step);
   if (is_kernel(step) && step->kernel.epilogue != NULL) emit_epilogue(e, step);
   emit_comment(e, step);
   out(e->out, "static int step_%u(struct %s_frame *f) {\n", step->id, e->interface->name);
   out_indent(e->out, 1);
-  if (step->kind == STEP_ROW || step->kind == STEP_COPY)
-    emit_row_step(e, step);
-  else if (is_kernel(step))
-    emit_kernel_step(e, step);
-  else
-    emit_call_step(e, step);
+  emit_body(e, step);
   out(e->out, "return ONNXC_RT_OK;\n");
   out_indent(e->out, -1);
   out(e->out, "}\n\n");
+}
+
+static void emit_steps(Emitter *e, const Steps *steps) {
+  VEC_EACH(Step *, step, &steps->steps) emit_step(e, *step);
 }
 
 static void emit_frame(Emitter *e) {
@@ -239,9 +264,7 @@ static void emit_run(Emitter *e) {
                "DIM");
   }
   out(e->out, "int status = ONNXC_RT_OK;\n");
-  VEC_EACH(Step *, step, &e->steps->steps) {
-    out(e->out, "if (status == ONNXC_RT_OK) status = step_%u(f);\n", (*step)->id);
-  }
+  emit_calls(e, e->steps);
   VEC_EACH(EmitMember, m, &i->outputs) {
     if (m->value != NULL) continue;
     out(e->out, "outputs->%s = (int64_t)%s;\n", m->name, emit_dim(e, m->size));
@@ -293,7 +316,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
   out(e.out, "#include \"onnxc_rt_math.h\"\n#include \"onnxc_rt_reference.h\"\n\n");
   emit_weights(&e, files);
   emit_frame(&e);
-  VEC_EACH(Step *, step, &steps->steps) emit_step(&e, *step);
+  emit_steps(&e, steps);
   emit_run(&e);
   arena_drop(e.arena);
 }

@@ -35,6 +35,10 @@ void emit_row_step(Emitter *e, const Step *step);
 void emit_epilogue(Emitter *e, const Step *step);
 void emit_kernel_step(Emitter *e, const Step *step);
 void emit_call_step(Emitter *e, const Step *step);
+void emit_if_step(Emitter *e, const Step *step);
+void emit_loop_step(Emitter *e, const Step *step);
+/* Calls of all steps of a list while `status` is good. */
+void emit_calls(Emitter *e, const Steps *steps);
 
 void emit_weights(Emitter *e, const EmitFiles *files);
 void emit_header(Emitter *e, Out *file);

@@ -7,13 +7,6 @@ const View views[] = {
     {"html", "plan", view_html}, {"onnx", "passes", view_onnx}, {NULL, NULL, NULL},
 };
 
-int inspect_bodies(const Step *step, const Steps **bodies) {
-  if (step->kind != STEP_IF) return 0;
-  bodies[0] = step->branches.then_steps;
-  bodies[1] = step->branches.else_steps;
-  return 2;
-}
-
 /* The bound of a size, where absent means none. */
 static int64_t upper(const Dim *d) {
   return d == NULL ? 0 : d->hi;
@@ -27,12 +20,12 @@ static int64_t add(int64_t a, int64_t b) {
 Totals inspect_totals(const Steps *steps) {
   Totals totals = {0};
   VEC_EACH(Step *, step, &steps->steps) {
-    const Steps *bodies[2];
-    int n = inspect_bodies(*step, bodies);
+    Steps *bodies[2];
+    uint32_t n = step_bodies(*step, bodies);
     totals.steps++;
     totals.macs = add(totals.macs, upper((*step)->macs));
     totals.bytes = add(totals.bytes, upper((*step)->bytes));
-    for (int i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
       Totals inner = inspect_totals(bodies[i]);
       totals.steps += inner.steps;
       totals.macs = add(totals.macs, inner.macs);

@@ -25,8 +25,6 @@ typedef struct Totals {
 } Totals;
 
 Totals inspect_totals(const Steps *steps);
-/* The step lists inside a step; their number (at most 2). */
-int inspect_bodies(const Step *step, const Steps **bodies);
 const char *inspect_kind(StepKind kind);
 /* What nodes of this operator have in common, for colouring: "tensor", "math", "norm", ... */
 const char *inspect_family(const OpDef *op);

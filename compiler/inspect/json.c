@@ -96,11 +96,11 @@ static void json_step(Arena *a, Out *w, const Step *step) {
   json_strings(a, w, step->nodes, step->n_nodes);
   out(w, ", \"macs\": %lld, \"bytes\": %lld", step->macs == NULL ? 0 : (long long)step->macs->hi,
       step->bytes == NULL ? 0 : (long long)step->bytes->hi);
-  const Steps *bodies[2];
-  int n = inspect_bodies(step, bodies);
+  Steps *bodies[2];
+  uint32_t n = step_bodies(step, bodies);
   bool first = true;
   if (n != 0) out(w, ", \"body\": [");
-  for (int i = 0; i < n; i++) json_steps(a, w, bodies[i], &first);
+  for (uint32_t i = 0; i < n; i++) json_steps(a, w, bodies[i], &first);
   out(w, n == 0 ? "}" : "]}");
 }
 
@@ -141,9 +141,9 @@ static uint32_t find_spans(const Steps *steps, Span *spans, uint32_t time) {
     VEC_EACH(Buffer *, b, &(*step)->reads) use(&spans[(*b)->id], time);
     VEC_EACH(Buffer *, b, &(*step)->writes) use(&spans[(*b)->id], time);
     time++;
-    const Steps *bodies[2];
-    int n = inspect_bodies(*step, bodies);
-    for (int i = 0; i < n; i++) time = find_spans(bodies[i], spans, time);
+    Steps *bodies[2];
+    uint32_t n = step_bodies(*step, bodies);
+    for (uint32_t i = 0; i < n; i++) time = find_spans(bodies[i], spans, time);
     VEC_EACH(Buffer *, b, &(*step)->writes) use(&spans[(*b)->id], time - 1);
   }
   return time;

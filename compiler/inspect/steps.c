@@ -152,15 +152,15 @@ static void print_step(Arena *a, Out *w, const Step *step) {
   out(w, "\n");
   out_indent(w, 1);
   print_accesses(w, step);
-  const Steps *bodies[2];
-  int n = inspect_bodies(step, bodies);
+  Steps *bodies[2];
+  uint32_t n = step_bodies(step, bodies);
   if (step->kind == STEP_ROW || step->kind == STEP_COPY)
     print_row(a, w, &step->row);
   else if (n == 0 && step->reference)
     print_call(a, w, &step->call);
   else if (n == 0)
     print_kernel(a, w, &step->kernel);
-  for (int i = 0; i < n; i++) print_list(a, w, bodies[i]);
+  for (uint32_t i = 0; i < n; i++) print_list(a, w, bodies[i]);
   out_indent(w, -1);
 }
 

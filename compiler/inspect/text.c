@@ -64,9 +64,9 @@ static void print_steps(Compilation *c, Out *w, const Steps *steps, int depth) {
         inspect_kind(step->kind), size_text(a, step->macs), size_text(a, step->bytes),
         names_text(a, step->ops, step->n_ops, "+"),
         names_text(a, step->nodes, step->n_nodes, ", "));
-    const Steps *bodies[2];
-    int n = inspect_bodies(step, bodies);
-    for (int i = 0; i < n; i++) print_steps(c, w, bodies[i], depth + 1);
+    Steps *bodies[2];
+    uint32_t n = step_bodies(step, bodies);
+    for (uint32_t i = 0; i < n; i++) print_steps(c, w, bodies[i], depth + 1);
   }
 }
 

@@ -29,9 +29,18 @@ struct Lowering {
   bool *needed;        /* by value id */
   Operand *places;     /* by value id; no buffer: not lowered yet */
   uint32_t *outputs;   /* by value id: 1 + the graph output whose memory it is computed into */
-  Map weights;         /* hash of data -> buffer of the latest such weight */
+  Operand *targets;    /* by value id: the place outside of this body that it is computed into */
+  Map *weights;        /* hash of data -> buffer of the latest such weight */
   Group *current;
 };
+
+/* Lowers all nodes of the graph that its outputs need. */
+bool lower_nodes(Lowering *l);
+/* A new place in the arena. */
+Operand lower_temporary(Lowering *l, const Type *type, const char *name);
+
+/* Drops steps that nobody reads from, numbers the others through nested lists, adds up traffic. */
+void finish_steps(Steps *steps, Arena *scratch);
 
 /* Groups of all needed nodes, in an order in which they can run (fuse.c). */
 typedef Vec(Group *) Groups;

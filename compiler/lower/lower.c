@@ -6,10 +6,17 @@
 
 /* ---- buffers ---- */
 
+/* Buffers and weights belong to the outermost list. */
+static Steps *root_steps(const Lowering *l) {
+  Steps *steps = l->steps;
+  while (steps->outer != NULL) steps = steps->outer;
+  return steps;
+}
+
 static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
                           const char *name) {
   Buffer *buffer = ARENA_NEW(l->ctx->arena, Buffer);
-  *buffer = (Buffer){.id = (uint32_t)l->steps->buffers.len,
+  *buffer = (Buffer){.id = (uint32_t)root_steps(l)->buffers.len,
                      .place = place,
                      .dtype = dtype,
                      .count = count,
@@ -21,7 +28,7 @@ static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim
                dim_text(l->scratch, count));
     buffer->bytes = 0;
   }
-  vec_push(l->ctx->arena, &l->steps->buffers, buffer);
+  vec_push(l->ctx->arena, &root_steps(l)->buffers, buffer);
   return buffer;
 }
 
@@ -61,16 +68,17 @@ static Buffer *weight_buffer(Lowering *l, const char *name, DType dtype, size_t 
     escape_raise(arena_escape(l->ctx->arena), 4, "a weight is too large");
   }
   uint64_t hash = hash_bytes(HASH_SEED, data, bytes);
-  Buffer *known = map_get(&l->weights, hash);
-  if (known != NULL && same_weight(&l->steps->weights.data[known->index], dtype, bytes, data)) {
+  Buffer *known = map_get(l->weights, hash);
+  if (known != NULL &&
+      same_weight(&root_steps(l)->weights.data[known->index], dtype, bytes, data)) {
     return known;
   }
   Buffer *buffer =
       buffer_new(l, BUFFER_WEIGHT, dtype, dim_const(l->ctx->dims, (int64_t)count), name);
-  buffer->index = (uint32_t)l->steps->weights.len;
+  buffer->index = (uint32_t)root_steps(l)->weights.len;
   Weight weight = {.name = name, .dtype = dtype, .count = count, .bytes = bytes, .data = data};
-  vec_push(l->ctx->arena, &l->steps->weights, weight);
-  map_set(&l->weights, hash, buffer);
+  vec_push(l->ctx->arena, &root_steps(l)->weights, weight);
+  map_set(l->weights, hash, buffer);
   return buffer;
 }
 
@@ -108,6 +116,7 @@ Operand lower_operand(Lowering *l, Value *value) {
 Operand lower_output(Lowering *l, Value *value) {
   Operand *place = &l->places[value->id];
   if (place->buffer != NULL) return *place;
+  if (l->targets[value->id].buffer != NULL) return *place = l->targets[value->id];
   uint32_t output = l->outputs[value->id];
   BufferPlace where = output != 0 ? BUFFER_OUTPUT : BUFFER_ARENA;
   Buffer *buffer =
@@ -115,6 +124,11 @@ Operand lower_output(Lowering *l, Value *value) {
   if (output != 0) buffer->index = output - 1;
   *place = dense_operand(l, buffer, &value->type);
   return *place;
+}
+
+Operand lower_temporary(Lowering *l, const Type *type, const char *name) {
+  Buffer *buffer = buffer_new(l, BUFFER_ARENA, type->dtype, type_count(l->ctx, type), name);
+  return dense_operand(l, buffer, type);
 }
 
 void lower_alias(Lowering *l, Value *value, Operand view) {
@@ -392,64 +406,34 @@ static void finish_outputs(Lowering *l) {
   }
 }
 
-/* Drops steps whose results nobody reads: sizes computed for a step that became a view. */
-static void drop_unread(Lowering *l) {
-  Steps *steps = l->steps;
-  bool *read = ARENA_ARRAY(l->scratch, steps->buffers.len, bool);
-  size_t kept = steps->steps.len;
-  for (size_t i = steps->steps.len; i-- > 0;) {
-    Step *step = steps->steps.data[i];
-    bool live = step->reference && node_sizes_from_data(step->call.node);
-    VEC_EACH(Buffer *, b, &step->writes) {
-      live = live || (*b)->place == BUFFER_OUTPUT || read[(*b)->id];
-    }
-    if (!live) continue;
-    VEC_EACH(Buffer *, b, &step->reads) read[(*b)->id] = true;
-    steps->steps.data[--kept] = step;
-  }
-  memmove(steps->steps.data, steps->steps.data + kept, (steps->steps.len - kept) * sizeof(Step *));
-  steps->steps.len -= kept;
-  for (size_t i = 0; i < steps->steps.len; i++) steps->steps.data[i]->id = (uint32_t)i;
-}
-
-static void count_traffic(Lowering *l, Step *step) {
-  DimTable *t = l->ctx->dims;
-  step->bytes = dim_const(t, 0);
-  for (int list = 0; list < 2; list++) {
-    Buffer **buffers = list == 0 ? step->reads.data : step->writes.data;
-    size_t n = list == 0 ? step->reads.len : step->writes.len;
-    for (size_t i = 0; i < n; i++) {
-      if (buffers[i]->scratch) continue;
-      int64_t bits = dtype_info(buffers[i]->dtype)->bits;
-      const Dim *bytes = dim_ceildiv(t, dim_mul_i(t, buffers[i]->count, bits), dim_const(t, 8));
-      step->bytes = dim_add(t, step->bytes, bytes);
-    }
-  }
+bool lower_nodes(Lowering *l) {
+  bool ok = true;
+  Groups order = {0};
+  find_needed(l);
+  fuse_nodes(l, &order);
+  VEC_EACH(Group *, g, &order) ok = lower_group(l, *g) && ok;
+  return ok;
 }
 
 Steps *lower_graph(Graph *graph, bool fuse) {
   Context *ctx = graph->ctx;
   Lowering l = {.graph = graph, .ctx = ctx, .fuse = fuse, .scratch = arena_scratch(ctx->arena)};
+  Map weights = map_on(l.scratch);
   l.steps = ARENA_NEW(ctx->arena, Steps);
   *l.steps = (Steps){.ctx = ctx, .graph = graph};
   l.groups = ARENA_ARRAY(l.scratch, ctx->n_nodes, Group *);
   l.positions = ARENA_ARRAY(l.scratch, ctx->n_nodes, uint32_t);
   l.needed = ARENA_ARRAY(l.scratch, ctx->n_values, bool);
   l.places = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
+  l.targets = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
   l.outputs = ARENA_ARRAY(l.scratch, ctx->n_values, uint32_t);
-  l.weights = map_on(l.scratch);
+  l.weights = &weights;
   bool ok = place_inputs(&l);
-  if (ok) {
-    assign_outputs(&l);
-    find_needed(&l);
-    Groups order = {0};
-    fuse_nodes(&l, &order);
-    VEC_EACH(Group *, g, &order) ok = lower_group(&l, *g) && ok;
-  }
+  assign_outputs(&l);
+  ok = ok && lower_nodes(&l);
   if (ok) finish_outputs(&l);
-  if (ok) drop_unread(&l);
   ok = ok && diag_errors(ctx->diag) == 0;
-  for (size_t i = 0; ok && i < l.steps->steps.len; i++) count_traffic(&l, l.steps->steps.data[i]);
+  if (ok) finish_steps(l.steps, l.scratch);
   arena_drop(l.scratch);
   return ok ? l.steps : NULL;
 }

@@ -54,6 +54,9 @@ bool lower_slice(Lowering *l, Node *node);
 bool lower_split(Lowering *l, Node *node);
 bool lower_gather(Lowering *l, Node *node);
 bool lower_concat(Lowering *l, Node *node);
+bool lower_if(Lowering *l, Node *node);
+bool lower_loop(Lowering *l, Node *node);
+bool lower_scan(Lowering *l, Node *node);
 
 /* A step out = a x b on the GEMM kernel: `a` [..., m, k] and `b` [..., k, n] in any strides, their
  * leading axes broadcast to those of `batch`. `b_value`, when it is a constant matrix without

@@ -96,10 +96,30 @@ typedef struct Call {
 
 typedef struct Steps Steps;
 
+/* A size that the taken branch decides about. */
+typedef struct BranchSize {
+  const Dim *size; /* the symbol */
+  const Dim *then_size, *else_size;
+} BranchSize;
+
 typedef struct Branches { /* If */
   Operand condition;
   Steps *then_steps, *else_steps;
+  Vec(BranchSize) sizes;
 } Branches;
+
+/* Loop and Scan. Absent operands have no buffer. */
+typedef struct Turns {
+  const Dim *turn;    /* the symbol that is the number of the turn */
+  const Dim *trips;   /* turns to make; NULL: */
+  Operand trip_count; /* so many; absent: no limit */
+  Operand first;      /* whether to make the first turn; absent: yes */
+  Operand condition;  /* set from `first`, then by the body: whether to go on; absent: always */
+  Operand counter;    /* the number of the turn as an i64 that the body reads; absent: not read */
+  const Dim *most;    /* turns that results have room for; NULL: any number */
+  Vec(const Dim *) counts; /* symbols that the number of turns made becomes */
+  Steps *body;
+} Turns;
 
 /* Output buffer `out` may share the memory of input buffer `in` when that is not read later. */
 typedef struct InPlace {
@@ -124,6 +144,7 @@ typedef struct Step {
     Kernel kernel;  /* CONTRACTION, CALL */
     Call call;      /* CALL when `reference` is set */
     Branches branches;
+    Turns turns; /* LOOP */
   };
 } Step;
 
@@ -135,5 +156,8 @@ struct Steps {
   Vec(Buffer *) buffers;
   Vec(Weight) weights;
 };
+
+/* The lists nested in a step, in the order of their positions in time; their number, at most 2. */
+uint32_t step_bodies(const Step *step, Steps **bodies);
 
 #endif

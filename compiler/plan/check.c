@@ -249,6 +249,22 @@ static bool check_branches(Checker *c, const Step *step, const Branches *branche
   return true;
 }
 
+/* The loop ends at a time of its own; until then every turn may read what was there before it. What
+ * the turns write counts as written behind it: without a turn there is nothing of it to read. */
+static bool check_turns(Checker *c, const Step *step, const Turns *turns) {
+  uint32_t begin = c->time;
+  bool declared = reads(c, step, turns->trip_count.buffer) && reads(c, step, turns->first.buffer) &&
+                  writes(c, step, turns->condition.buffer) &&
+                  writes(c, step, turns->counter.buffer);
+  if (!declared || !check_steps(c, turns->body)) return false;
+  c->time++;
+  for (uint32_t i = 0; i < c->n; i++) {
+    Track *track = &c->tracks[i];
+    if (track->born != 0 && track->born <= begin && track->died >= begin) track->died = c->time;
+  }
+  return true;
+}
+
 static bool check_kind(Checker *c, const Step *step) {
   switch (step->kind) {
   case STEP_ROW:
@@ -259,7 +275,7 @@ static bool check_kind(Checker *c, const Step *step) {
     return !step->reference ? check_kernel(c, step, &step->kernel)
                             : check_call(c, step, &step->call);
   case STEP_IF: return check_branches(c, step, &step->branches);
-  case STEP_LOOP: break;
+  case STEP_LOOP: return check_turns(c, step, &step->turns);
   }
   c->fault = arena_printf(c->arena, "step %u is of an unknown kind", step->id);
   return false;

@@ -36,6 +36,14 @@ static void touch(Planner *p, const Buffer *buffer, uint32_t time) {
 
 static void visit_steps(Planner *p, const Steps *steps);
 
+/* What a loop touches and did not make must be there for the next turn: until the loop ends. */
+static void outlive(Planner *p, uint32_t begin, uint32_t end) {
+  for (uint32_t i = 0; i < p->n; i++) {
+    Life *life = &p->lives[i];
+    if (life->buffer != NULL && life->first <= begin && life->last >= begin) life->last = end;
+  }
+}
+
 static void visit_step(Planner *p, const Step *step) {
   uint32_t time = p->clock++;
   VEC_EACH(Buffer *const, buffer, &step->reads) touch(p, *buffer, time);
@@ -44,10 +52,10 @@ static void visit_step(Planner *p, const Step *step) {
     Offer offer = {.out = pair->out, .in = pair->in, .time = time};
     vec_push(p->arena, &p->offers, offer);
   }
-  if (step->kind == STEP_IF) {
-    visit_steps(p, step->branches.then_steps);
-    visit_steps(p, step->branches.else_steps);
-  }
+  Steps *bodies[2];
+  uint32_t n = step_bodies(step, bodies);
+  for (uint32_t i = 0; i < n; i++) visit_steps(p, bodies[i]);
+  if (step->kind == STEP_LOOP) outlive(p, time, p->clock++);
 }
 
 static void visit_steps(Planner *p, const Steps *steps) {

@@ -1,0 +1,69 @@
+/* Branches and loops as C control flow over the functions of their steps. */
+#include "emit/emitter.h"
+
+void emit_calls(Emitter *e, const Steps *steps) {
+  VEC_EACH(Step *, step, &steps->steps) {
+    out(e->out, "if (status == ONNXC_RT_OK) status = step_%u(f);\n", (*step)->id);
+  }
+}
+
+static void set_size(Emitter *e, const Dim *symbol, const char *value) {
+  out(e->out, "f->%s = %s;\n", e->sizes[dim_as_symbol(symbol)->symbol], value);
+}
+
+static void emit_branch(Emitter *e, const Branches *branches, bool then) {
+  out_indent(e->out, 1);
+  emit_calls(e, then ? branches->then_steps : branches->else_steps);
+  VEC_EACH(BranchSize, size, &branches->sizes) {
+    set_size(e, size->size, emit_dim(e, then ? size->then_size : size->else_size));
+  }
+  out_indent(e->out, -1);
+}
+
+void emit_if_step(Emitter *e, const Step *step) {
+  const Branches *branches = &step->branches;
+  out(e->out, "const uint8_t *const condition = %s;\n",
+      emit_pointer(e, &branches->condition, false));
+  out(e->out, "int status = ONNXC_RT_OK;\nif (condition[0] != 0) {\n");
+  emit_branch(e, branches, true);
+  out(e->out, "} else {\n");
+  emit_branch(e, branches, false);
+  out(e->out, "}\nif (status != ONNXC_RT_OK) return status;\n");
+}
+
+/* How many turns there are at most, before any condition. */
+static const char *limit_text(Emitter *e, const Turns *turns) {
+  if (turns->trips != NULL) return emit_dim(e, turns->trips);
+  if (turns->trip_count.buffer == NULL) return "INT64_MAX";
+  return arena_printf(e->arena, "*(%s)", emit_pointer(e, &turns->trip_count, false));
+}
+
+static void emit_condition(Emitter *e, const Turns *turns) {
+  if (turns->condition.buffer == NULL) return;
+  out(e->out, "uint8_t *const condition = %s;\n", emit_pointer(e, &turns->condition, true));
+  const char *first = turns->first.buffer == NULL
+                          ? "1"
+                          : arena_printf(e->arena, "*(%s)", emit_pointer(e, &turns->first, false));
+  out(e->out, "*condition = %s;\n", first);
+}
+
+void emit_loop_step(Emitter *e, const Step *step) {
+  const Turns *turns = &step->turns;
+  emit_condition(e, turns);
+  out(e->out, "const int64_t limit = %s;\n", limit_text(e, turns));
+  out(e->out, "int status = ONNXC_RT_OK;\nptrdiff_t turn = 0;\n");
+  out(e->out, "for (; status == ONNXC_RT_OK && turn < limit%s; turn++) {\n",
+      turns->condition.buffer == NULL ? "" : " && *condition != 0");
+  out_indent(e->out, 1);
+  if (turns->most != NULL && turns->trips == NULL) {
+    out(e->out, "if (turn >= %lld) return ONNXC_RT_ERROR_SHAPE;\n", (long long)turns->most->hi);
+  }
+  set_size(e, turns->turn, "turn");
+  if (turns->counter.buffer != NULL) {
+    out(e->out, "*(%s) = turn;\n", emit_pointer(e, &turns->counter, true));
+  }
+  emit_calls(e, turns->body);
+  out_indent(e->out, -1);
+  out(e->out, "}\nif (status != ONNXC_RT_OK) return status;\n");
+  VEC_EACH(const Dim *, count, &turns->counts) set_size(e, *count, "turn");
+}
