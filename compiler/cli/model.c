@@ -128,18 +128,6 @@ static bool known_pass(Cli *cli, const char *flag) {
   return false;
 }
 
-/* The name begins names of files and functions. */
-static bool check_name(Cli *cli, const char *name) {
-  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-  if (name == NULL) return true;
-  size_t length = strspn(name, letters) == 0 ? 0 : strlen(name);
-  for (size_t i = 0; i < length; i++) {
-    if (strchr(letters, name[i]) == NULL && (name[i] < '0' || name[i] > '9')) length = 0;
-  }
-  if (length == 0) cli_error(cli, DIAG_USAGE, "--name '%s' is not a C identifier", name);
-  return length != 0;
-}
-
 bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) {
   *options = (onnxc_options){.name = given->name,
                              .pass_flags = given->passes.data,
@@ -154,7 +142,7 @@ bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) 
                              .dump = given->dump,
                              .stop_after = given->stop_after};
   options->max_rewrites = given->max_rewrites == SIZE_MAX ? 0 : given->max_rewrites + 1;
-  bool ok = check_name(cli, given->name);
+  bool ok = true;
   VEC_EACH(const char *, flag, &given->passes) ok = known_pass(cli, *flag) && ok;
   return parse_dims(cli, &given->dims, options) && ok;
 }

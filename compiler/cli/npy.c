@@ -100,7 +100,7 @@ static void swap_bytes(char *data, size_t bytes, size_t width) {
 
 /* Column-major `from` to row-major `to`: counts up the index of the last axis first. */
 static void from_fortran(char *to, const char *from, const Header *h, size_t count, size_t width) {
-  size_t index[MAX_RANK] = {0}, stride[MAX_RANK], step = 1, at = 0;
+  size_t index[MAX_RANK] = {0}, stride[MAX_RANK] = {0}, step = 1, at = 0;
   for (int axis = 0; axis < h->rank; axis++) {
     stride[axis] = step;
     step *= (size_t)h->dims[axis];
