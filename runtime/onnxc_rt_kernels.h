@@ -117,6 +117,46 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
 
 int onnxc_rt_conv_f32(const onnxc_rt_conv *call);
 
+/* The convolution's transpose: Y[batch][out_channels][out] += W^T X[batch][in_channels][in], where
+ * W is [in_channels][out_channels / groups][kernel] and tap k of input i lands on output
+ * i stride + k dilation - pad. The members mean what they mean for onnxc_rt_conv. */
+int onnxc_rt_conv_transpose_f32(const onnxc_rt_conv *call);
+
+/* The products of a matrix product, and the sums of one group. Reads the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_transpose_f32_scratch(const onnxc_rt_conv *conv) {
+  const ptrdiff_t channels = conv->out_channels / conv->groups;
+  const ptrdiff_t taps = conv->kernel[0] * conv->kernel[1] * conv->kernel[2];
+  return onnxc_rt_gemm_f32_scratch(channels * taps, conv->in[0] * conv->in[1] * conv->in[2],
+                                   conv->in_channels / conv->groups) +
+         channels * conv->out[0] * conv->out[1] * conv->out[2];
+}
+
+/* ---- pooling ---- */
+
+/* Y[rows][out] of X[rows][in], where rows are images times channels; spatial sizes as in
+ * onnxc_rt_conv. The maximum is -infinity where the kernel meets no input and NaN where it meets
+ * one; the average is over the inputs met (0 for none), or over all positions within the pads. */
+typedef struct onnxc_rt_pool {
+  ptrdiff_t rows;
+  ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
+  ptrdiff_t average;           /* else maximum */
+  ptrdiff_t count_include_pad; /* of averages */
+  const float *x;
+  float *y; /* ignored with an epilogue */
+  /* NULL: stored to y. Row i comes as first_row + i, its column is the linear index into `out`. */
+  onnxc_rt_epilogue *epilogue;
+  const void *context;
+  ptrdiff_t first_row;
+  float *scratch; /* onnxc_rt_pool_f32_scratch */
+} onnxc_rt_pool;
+
+/* Reads the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_pool_f32_scratch(const onnxc_rt_pool *pool) {
+  return pool->out[2];
+}
+
+int onnxc_rt_pool_f32(const onnxc_rt_pool *call);
+
 #ifdef __cplusplus
 }
 #endif

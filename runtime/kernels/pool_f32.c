@@ -1,0 +1,108 @@
+/* Pooling, one output row at a time: each tap of the kernel is taken into all outputs whose input
+ * it meets; see onnxc_rt_pool. */
+#include "onnxc_rt_kernels.h"
+#include "simd/isa.h"
+
+/* results[i] gets from[i stride], for i below count. Instantiated for constant strides. */
+ONNXC_RT_INLINE void pool_take_maximum(float *results, const float *from, ptrdiff_t count,
+                                       const ptrdiff_t stride) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    results[i] = onnxc_rt_max_f32(results[i], from[i * stride]);
+  }
+}
+
+ONNXC_RT_INLINE void pool_take_sum(float *results, const float *from, ptrdiff_t count,
+                                   const ptrdiff_t stride) {
+  for (ptrdiff_t i = 0; i < count; i++) results[i] += from[i * stride];
+}
+
+static void pool_take(const onnxc_rt_pool *p, float *restrict results, const float *restrict from,
+                      ptrdiff_t count) {
+  const ptrdiff_t stride = p->stride[2];
+  if (p->average != 0) {
+    if (stride == 1)
+      pool_take_sum(results, from, count, 1);
+    else if (stride == 2)
+      pool_take_sum(results, from, count, 2);
+    else
+      pool_take_sum(results, from, count, stride);
+  } else {
+    if (stride == 1)
+      pool_take_maximum(results, from, count, 1);
+    else if (stride == 2)
+      pool_take_maximum(results, from, count, 2);
+    else
+      pool_take_maximum(results, from, count, stride);
+  }
+}
+
+/* All outputs of a row whose tap (z, y, *) meets input row `from`. */
+static void pool_take_row(const onnxc_rt_pool *p, float *results, const float *from) {
+  const ptrdiff_t stride = p->stride[2];
+  for (ptrdiff_t tap = 0; tap < p->kernel[2]; tap++) {
+    const ptrdiff_t at = tap * p->dilation[2] - p->pad[2]; /* the input that output 0 meets */
+    const ptrdiff_t first = at < 0 ? (stride - 1 - at) / stride : 0;
+    const ptrdiff_t end = at < p->in[2] ? (p->in[2] - at + stride - 1) / stride : 0;
+    const ptrdiff_t last = onnxc_rt_min_size(end, p->out[2]);
+    if (first < last) pool_take(p, results + first, from + first * stride + at, last - first);
+  }
+}
+
+/* How many taps of output `o` lie in [low, high) of an axis. */
+static ptrdiff_t pool_count(const onnxc_rt_pool *p, int axis, ptrdiff_t o, ptrdiff_t low,
+                            ptrdiff_t high) {
+  ptrdiff_t count = 0;
+  for (ptrdiff_t tap = 0; tap < p->kernel[axis]; tap++) {
+    const ptrdiff_t at = o * p->stride[axis] + tap * p->dilation[axis] - p->pad[axis];
+    count += at >= low && at < high;
+  }
+  return count;
+}
+
+static ptrdiff_t pool_divisor(const onnxc_rt_pool *p, int axis, ptrdiff_t o) {
+  if (p->count_include_pad == 0) return pool_count(p, axis, o, 0, p->in[axis]);
+  return pool_count(p, axis, o, -p->pad[axis], p->in[axis] + p->pad_end[axis]);
+}
+
+static void pool_divide(const onnxc_rt_pool *p, ptrdiff_t z, ptrdiff_t y, float *results) {
+  const ptrdiff_t lines = pool_divisor(p, 0, z) * pool_divisor(p, 1, y);
+  for (ptrdiff_t x = 0; x < p->out[2]; x++) {
+    const ptrdiff_t divisor = lines * pool_divisor(p, 2, x);
+    results[x] /= (float)onnxc_rt_max_size(divisor, 1);
+  }
+}
+
+/* Output row (z, y) of the volume `from`. */
+static void pool_row(const onnxc_rt_pool *p, const float *from, ptrdiff_t z, ptrdiff_t y,
+                     float *results) {
+  for (ptrdiff_t x = 0; x < p->out[2]; x++) results[x] = p->average != 0 ? 0.0f : -INFINITY;
+  for (ptrdiff_t i = 0; i < p->kernel[0]; i++) {
+    const ptrdiff_t in_z = z * p->stride[0] + i * p->dilation[0] - p->pad[0];
+    if (in_z < 0 || in_z >= p->in[0]) continue;
+    for (ptrdiff_t j = 0; j < p->kernel[1]; j++) {
+      const ptrdiff_t in_y = y * p->stride[1] + j * p->dilation[1] - p->pad[1];
+      if (in_y < 0 || in_y >= p->in[1]) continue;
+      pool_take_row(p, results, from + (in_z * p->in[1] + in_y) * p->in[2]);
+    }
+  }
+  if (p->average != 0) pool_divide(p, z, y, results);
+}
+
+ONNXC_RT_KERNEL(onnxc_rt_pool_f32, onnxc_rt_pool) {
+  const ptrdiff_t in = call->in[0] * call->in[1] * call->in[2];
+  const ptrdiff_t out = call->out[0] * call->out[1] * call->out[2];
+  if (out == 0) return ONNXC_RT_OK;
+  for (ptrdiff_t row = 0; row < call->rows; row++) {
+    for (ptrdiff_t column = 0; column < out; column += call->out[2]) {
+      const ptrdiff_t line = column / call->out[2];
+      float *results = call->epilogue != NULL ? call->scratch : call->y + row * out + column;
+      pool_row(call, call->x + row * in, line / call->out[1], line % call->out[1], results);
+      if (call->epilogue != NULL) {
+        call->epilogue(call->context, results, call->first_row + row, column, call->out[2]);
+      }
+    }
+  }
+  return ONNXC_RT_OK;
+}
+
+ONNXC_RT_DEFINE_DISPATCH(onnxc_rt_pool_f32, onnxc_rt_pool)
