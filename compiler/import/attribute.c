@@ -1,4 +1,5 @@
 #include "import/importer.h"
+#include "import/model_file.h"
 #include "import/scan.h"
 
 #include <limits.h>
@@ -37,15 +38,15 @@ static bool convert_string(Draft *d, const Onnx__AttributeProto *proto, Attr *at
 }
 
 static bool convert_floats(Draft *d, const Onnx__AttributeProto *proto, Attr *attr) {
-  (void)d;
-  attr->floats = proto->floats;
+  Arena *arena = d->scope->importer->ctx->arena;
+  attr->floats = message_keep(arena, proto->floats, proto->n_floats * sizeof *proto->floats);
   attr->count = proto->n_floats;
   return true;
 }
 
 static bool convert_ints(Draft *d, const Onnx__AttributeProto *proto, Attr *attr) {
-  (void)d;
-  attr->ints = proto->ints;
+  Arena *arena = d->scope->importer->ctx->arena;
+  attr->ints = message_keep(arena, proto->ints, proto->n_ints * sizeof *proto->ints);
   attr->count = proto->n_ints;
   return true;
 }

@@ -168,20 +168,24 @@ static Graph *import_proto(Importer *importer, const Onnx__ModelProto *model) {
 }
 
 Graph *import_model(Context *ctx, const char *path) {
-  ProtobufCMessage *message =
-      file_read_message(ctx->arena, ctx->diag, path, &onnx__model_proto__descriptor);
-  if (message == NULL) return NULL;
   Importer importer = {.ctx = ctx, .scratch = arena_scratch(ctx->arena), .path = path};
   importer.unknown = map_on(importer.scratch);
   importer.tensors.tensors = map_on(importer.scratch);
-  Graph *graph = import_proto(&importer, (const Onnx__ModelProto *)message);
+  ProtobufCMessage *message =
+      message_read(ctx->arena, importer.scratch, ctx->diag, path, &onnx__model_proto__descriptor);
+  Graph *graph = NULL;
+  if (message != NULL) graph = import_proto(&importer, (const Onnx__ModelProto *)message);
   arena_drop(importer.scratch);
   return graph;
 }
 
 const Tensor *import_tensor_file(Context *ctx, const char *path) {
+  Arena *scratch = arena_scratch(ctx->arena);
   ProtobufCMessage *message =
-      file_read_message(ctx->arena, ctx->diag, path, &onnx__tensor_proto__descriptor);
+      message_read(ctx->arena, scratch, ctx->diag, path, &onnx__tensor_proto__descriptor);
   const TensorSource source = {.ctx = ctx};
-  return message == NULL ? NULL : tensor_import(&source, (const Onnx__TensorProto *)message);
+  const Tensor *tensor =
+      message == NULL ? NULL : tensor_import(&source, (const Onnx__TensorProto *)message);
+  arena_drop(scratch);
+  return tensor;
 }

@@ -1,5 +1,6 @@
 #include "import/model_file.h"
 
+#include "base/map.h"
 #include "import/scan.h"
 
 #include <errno.h>
@@ -65,20 +66,38 @@ const uint8_t *file_read(Arena *arena, Diag *diag, const char *path, size_t *siz
   return NULL;
 }
 
-/* The unpacker's memory is the arena's: its tables of fields stay until the arena goes. */
-static void *allocate(void *arena, size_t size) {
-  return arena_alloc(arena, size);
+/* ---- messages
+ * ------------------------------------------------------------------------------------ */
+
+typedef struct Storage {
+  Arena *keep, *scratch;
+  Map blocks; /* large block -> the arena that holds just it */
+} Storage;
+
+/* Large blocks are the data of tensors, and tables that the unpacker gives back. */
+static void *allocate(void *context, size_t size) {
+  Storage *storage = context;
+  if (size < MESSAGE_BLOCK) return arena_alloc(storage->scratch, size);
+  Arena *own = arena_scratch(storage->keep);
+  void *block = arena_alloc(own, size);
+  map_set(&storage->blocks, map_key(block), own);
+  return block;
 }
 
-static void release(void *arena, void *block) {
-  (void)arena;
-  (void)block;
+static void release(void *context, void *block) {
+  const Storage *storage = context;
+  arena_drop(map_get(&storage->blocks, map_key(block)));
 }
 
-ProtobufCMessage *file_read_message(Arena *arena, Diag *diag, const char *path,
-                                    const ProtobufCMessageDescriptor *message) {
-  Arena *raw = arena_scratch(arena);
-  ProtobufCAllocator allocator = {allocate, release, arena};
+const void *message_keep(Arena *keep, const void *block, size_t size) {
+  return size < MESSAGE_BLOCK ? arena_copy(keep, block, size) : block;
+}
+
+ProtobufCMessage *message_read(Arena *keep, Arena *scratch, Diag *diag, const char *path,
+                               const ProtobufCMessageDescriptor *message) {
+  Arena *raw = arena_scratch(scratch);
+  Storage storage = {keep, scratch, map_on(scratch)};
+  ProtobufCAllocator allocator = {allocate, release, &storage};
   ProtobufCMessage *unpacked = NULL;
   size_t size;
   const uint8_t *bytes = file_read(raw, diag, path, &size);

@@ -1,6 +1,7 @@
 #include "import/tensor.h"
 
 #include "import/external.h"
+#include "import/model_file.h"
 
 #include <string.h>
 
@@ -159,33 +160,39 @@ static bool take_strings(const Reader *r) {
   TensorString *strings = ARENA_ARRAY(r->source->ctx->arena, r->tensor->count, TensorString);
   for (size_t i = 0; i < r->tensor->count; i++) {
     const ProtobufCBinaryData *from = &r->proto->string_data[i];
-    strings[i] = (TensorString){(const char *)from->data, from->len};
+    const char *bytes = message_keep(r->source->ctx->arena, from->data, from->len);
+    strings[i] = (TensorString){bytes, from->len};
   }
   r->tensor->data = strings;
   return true;
 }
 
+/* The values as they are in the message. */
+static bool take(const Reader *r, const void *data) {
+  r->tensor->data = message_keep(r->source->ctx->arena, data, r->tensor->bytes);
+  return true;
+}
+
 static bool take_field(const Reader *r, Field field) {
+  const Onnx__TensorProto *proto = r->proto;
   size_t entries = r->tensor->bytes / (size_t)r->storage->bytes;
-  if (field_length(r->proto, field) != entries) {
+  if (field_length(proto, field) != entries) {
     return fault(r, "the number of values is not that of its shape");
   }
-  bool wide = r->tensor->dtype == ONNXC_RT_I32 || r->tensor->dtype == ONNXC_RT_U64;
+  if (r->tensor->dtype == ONNXC_RT_I32) return take(r, proto->int32_data);
+  if (r->tensor->dtype == ONNXC_RT_U64) return take(r, proto->uint64_data);
   switch (field) {
-  case FIELD_FLOAT: r->tensor->data = r->proto->float_data; return true;
-  case FIELD_DOUBLE: r->tensor->data = r->proto->double_data; return true;
-  case FIELD_INT64: r->tensor->data = r->proto->int64_data; return true;
+  case FIELD_FLOAT: return take(r, proto->float_data);
+  case FIELD_DOUBLE: return take(r, proto->double_data);
+  case FIELD_INT64: return take(r, proto->int64_data);
   case FIELD_STRING: return take_strings(r);
-  case FIELD_INT32: r->tensor->data = r->proto->int32_data; break;
-  default: r->tensor->data = r->proto->uint64_data; break;
+  default: return narrow(r, field, entries);
   }
-  return wide || narrow(r, field, entries);
 }
 
 static bool take_raw(const Reader *r) {
-  r->tensor->data = r->proto->raw_data.data;
-  return r->proto->raw_data.len == r->tensor->bytes ||
-         fault(r, "the length of raw_data is not that of its shape");
+  if (r->proto->raw_data.len == r->tensor->bytes) return take(r, r->proto->raw_data.data);
+  return fault(r, "the length of raw_data is not that of its shape");
 }
 
 static bool take_external(const Reader *r) {

@@ -21,7 +21,7 @@ typedef struct TensorSource {
 
 enum { SPARSE_MAX_BYTES = 64 << 20 }; /* of a model's sparse tensors made dense */
 
-/* Data is borrowed from the message where its layout is that of the graph. NULL: reported. */
+/* Large data is borrowed from the message where its layout is that of the graph. NULL: reported. */
 const Tensor *tensor_import(const TensorSource *source, const Onnx__TensorProto *proto);
 const Tensor *tensor_import_sparse(const TensorSource *source,
                                    const Onnx__SparseTensorProto *proto);
