@@ -263,6 +263,40 @@ int onnxc_rt_ref_dequantize_linear(const onnxc_rt_call *call);
 /* A, B, [a_zero_point], [b_zero_point] -> Y in i32, modulo its range. */
 int onnxc_rt_ref_matmul_integer(const onnxc_rt_call *call);
 
+/* ---- search, sampling, signals, losses ----------------------------------------------------- */
+
+/* data -> [unique slices along the axis (absent: elements)], [first indices], [inverse], [counts].
+ * axis, sorted. Scratch: 8 bytes a slice. Errors: SHAPE. */
+int onnxc_rt_ref_unique(const onnxc_rt_call *call);
+/* boxes, scores, [most per class], [IoU limit], [score limit] -> i64[found, 3]. center_point_box.
+ * Scratch: 8 bytes a box. Errors: SHAPE. */
+int onnxc_rt_ref_non_max_suppression(const onnxc_rt_call *call);
+/* data, regions, images -> pooled. coordinate_transformation_mode, mode, sampling_ratio,
+ * spatial_scale. Errors: INDEX. */
+int onnxc_rt_ref_roi_align(const onnxc_rt_call *call);
+/* data, grid -> sampled. align_corners, mode, padding_mode */
+int onnxc_rt_ref_grid_sample(const onnxc_rt_call *call);
+/* theta, [size] -> grid. align_corners. Errors: SHAPE. */
+int onnxc_rt_ref_affine_grid(const onnxc_rt_call *call);
+/* data, [shape] -> the middle of it, or it in the middle. axes. Errors: SHAPE. */
+int onnxc_rt_ref_center_crop_pad(const onnxc_rt_call *call);
+/* columns, [image shape], block shape -> image. dilations, pads, strides. Errors: SHAPE. */
+int onnxc_rt_ref_col2im(const onnxc_rt_call *call);
+/* past, update, [write_indices] -> past with the update. axis, mode. Errors: INDEX. */
+int onnxc_rt_ref_tensor_scatter(const onnxc_rt_call *call);
+/* matrices -> determinants. Scratch: 8 bytes for each element of one matrix. */
+int onnxc_rt_ref_det(const onnxc_rt_call *call);
+/* [size] -> window. periodic. Errors: SHAPE. */
+int onnxc_rt_ref_blackman_window(const onnxc_rt_call *call);
+int onnxc_rt_ref_hamming_window(const onnxc_rt_call *call);
+int onnxc_rt_ref_hann_window(const onnxc_rt_call *call);
+/* signal, [dft_length], [axis] -> spectrum. inverse, onesided. Errors: VALUE, SHAPE. */
+int onnxc_rt_ref_dft(const onnxc_rt_call *call);
+/* signal, frame_step, [window], [frame_length] -> spectra. onesided. Errors: VALUE, SHAPE. */
+int onnxc_rt_ref_stft(const onnxc_rt_call *call);
+/* scores, target, [weight] -> loss. reduction, ignore_index. Errors: INDEX (a class). */
+int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif

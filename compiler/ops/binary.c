@@ -1,5 +1,6 @@
 /* Elementwise functions of two or more inputs. */
 #include "onnxc_rt_reference.h"
+#include "ops/builder.h"
 #include "ops/elementwise.h"
 
 #include <string.h>
@@ -334,6 +335,36 @@ static bool where_emit(RowBuilder *b, const Node *node) {
 }
 
 ROW_OP(Where, where_infer, onnxc_rt_ref_where, where_emit);
+
+/* ---- SwiGLU ------------------------------------------------------------------------------------
+ */
+
+static bool swiglu_infer(Node *node) {
+  const Type *a = infer_tensor(node, 0), *b = infer_tensor(node, 1);
+  if (a == NULL || b == NULL) return false;
+  if (a->rank != b->rank) return node_error(node, DIAG_INVALID, "the inputs' ranks differ");
+  for (int i = 0; i < a->rank; i++) {
+    if (infer_equal(node, "sizes of the inputs", a->dims[i], b->dims[i]) == NULL) return false;
+  }
+  infer_output(node, 0, a->dtype, a->rank, a->dims);
+  return true;
+}
+
+/* -> Mul(Swish(a), b) */
+static bool swiglu_decompose(Builder *b, Node *node) {
+  Node *swish = build_node(b, "", "Swish", (Value *[]){node_in(node, 0)}, 1, 1);
+  node_set_float(swish, "alpha", op_param_f(node, "alpha"));
+  build_replace(b, node, BUILD(b, "Mul", build_done(b, swish), node_in(node, 1)));
+  return true;
+}
+
+const OpDef op_SwiGLU = {
+    .name = "SwiGLU",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_FLOAT("alpha", 1), {0}},
+    .infer = swiglu_infer,
+    .decompose = swiglu_decompose,
+};
 
 /* ---- any number of inputs ----------------------------------------------------------------------
  */

@@ -262,23 +262,6 @@ const OpDef op_Compress = {
 /* ---- OneHot, TopK ------------------------------------------------------------------------------
  */
 
-/* The size that input `i` (one number of any type) gives to an axis of outputs; NULL: reported. */
-static const Dim *size_input(Node *node, uint32_t i, int axis, const Dim *bound) {
-  const Value *value = node_in(node, i);
-  uint32_t n;
-  if (infer_tensor(node, i) == NULL) return NULL;
-  const Dim *const *contents = infer_contents(node, i, &n);
-  const Dim *size = NULL;
-  if (contents != NULL && n == 1) size = contents[0];
-  if (size == NULL && value->constant != NULL && value->constant->count == 1) {
-    size = dim_const(infer_dims(node), tensor_i64(value->constant, 0));
-  }
-  if (size == NULL) return infer_fresh(node, 0, axis, bound);
-  if (size->hi >= 0) return size;
-  node_error(node, DIAG_INVALID, "input %u is a negative size", i);
-  return NULL;
-}
-
 static bool one_hot_infer(Node *node) {
   const Type *indices = infer_tensor(node, 0), *values = infer_tensor(node, 2);
   const Dim *dims[MAX_RANK];
@@ -288,7 +271,7 @@ static bool one_hot_infer(Node *node) {
   if (indices->rank == MAX_RANK) {
     return node_error(node, DIAG_LIMIT, "ranks end at %d", MAX_RANK);
   }
-  const Dim *depth = size_input(node, 1, axis, NULL);
+  const Dim *depth = infer_size(node, 1, 0, axis, NULL);
   if (depth == NULL) return false;
   append_dims(node, dims, &rank, indices, 0, axis);
   dims[rank++] = depth;
@@ -312,7 +295,7 @@ static bool top_k_infer(Node *node) {
   int axis;
   if (x == NULL || !infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
   memcpy(dims, x->dims, (size_t)x->rank * sizeof *dims);
-  dims[axis] = size_input(node, 1, axis, x->dims[axis]);
+  dims[axis] = infer_size(node, 1, 0, axis, x->dims[axis]);
   if (dims[axis] == NULL) return false;
   if (dims[axis]->lo > x->dims[axis]->hi) {
     return node_error(node, DIAG_INVALID, "k is larger than the axis");
@@ -338,4 +321,79 @@ const OpDef op_TopK = {
     .infer = top_k_infer,
     OP_KERNEL(onnxc_rt_ref_top_k),
     .scratch = top_k_scratch,
+};
+
+/* ---- Unique ------------------------------------------------------------------------------------
+ */
+
+static bool unique_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  const Dim *dims[MAX_RANK];
+  int axis = 0, rank = 1;
+  if (x == NULL) return false;
+  const Dim *n = type_count(node->graph->ctx, x);
+  if (node_attr(node, "axis") != NULL) {
+    if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+    rank = x->rank;
+    memcpy(dims, x->dims, (size_t)rank * sizeof *dims);
+    n = x->dims[axis];
+  }
+  dims[axis] = infer_fresh(node, 0, axis, n);
+  infer_output(node, 0, x->dtype, rank, dims);
+  for (uint32_t i = 1; i <= 3; i++) {
+    const Dim *size = i == 2 ? n : infer_fresh(node, i, 0, n);
+    infer_output(node, i, ONNXC_RT_I64, 1, &size);
+  }
+  return true;
+}
+
+static const Dim *unique_scratch(const Node *node) {
+  const Type *x = &node_in(node, 0)->type;
+  const Attr *axis = node_attr(node, "axis");
+  const Dim *n = axis == NULL ? type_count(node->graph->ctx, x)
+                              : x->dims[axis->i < 0 ? axis->i + x->rank : axis->i];
+  return dim_mul_i(infer_dims(node), n, 8);
+}
+
+const OpDef op_Unique = {
+    .name = "Unique",
+    .domain = "",
+    .flags = OP_DATA_DEPENDENT,
+    .params = (const OpParam[]){PARAM_OPTIONAL("axis", ATTR_INT), PARAM_INT("sorted", 1), {0}},
+    .infer = unique_infer,
+    OP_KERNEL(onnxc_rt_ref_unique),
+    .scratch = unique_scratch,
+};
+
+/* ---- TensorScatter -----------------------------------------------------------------------------
+ */
+
+static bool tensor_scatter_infer(Node *node) {
+  const Type *past = infer_tensor(node, 0), *update = infer_tensor(node, 1);
+  int axis;
+  if (past == NULL || update == NULL) return false;
+  if (!infer_axis(node, op_param_i(node, "axis"), past->rank, &axis)) return false;
+  const char *mode = op_param_s(node, "mode");
+  if (strcmp(mode, "linear") != 0 && strcmp(mode, "circular") != 0) {
+    return node_error(node, DIAG_INVALID, "unknown mode '%s'", mode);
+  }
+  if (axis == 0 || update->rank != past->rank) {
+    return node_error(node, DIAG_INVALID, "the axis is the batch, or the ranks differ");
+  }
+  for (int i = 0; i < past->rank; i++) {
+    if (i == axis) continue;
+    if (infer_equal(node, "sizes of the other axes", past->dims[i], update->dims[i]) == NULL) {
+      return false;
+    }
+  }
+  infer_output(node, 0, past->dtype, past->rank, past->dims);
+  return true;
+}
+
+const OpDef op_TensorScatter = {
+    .name = "TensorScatter",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("axis", -2), PARAM_STRING("mode", "linear"), {0}},
+    .infer = tensor_scatter_infer,
+    OP_KERNEL(onnxc_rt_ref_tensor_scatter),
 };

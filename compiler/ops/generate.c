@@ -95,6 +95,30 @@ const OpDef op_CastLike = {
     .decompose = cast_like_decompose,
 };
 
+/* ---- BitCast -----------------------------------------------------------------------------------
+ */
+
+static bool bit_cast_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  int64_t to = op_param_i(node, "to");
+  if (x == NULL) return false;
+  bool known = to > 0 && to <= INT32_MAX && dtype_info((int)to)->bits != 0;
+  if (!known || dtype_info((int)to)->bits != dtype_info(x->dtype)->bits) {
+    return node_error(node, DIAG_INVALID, "attribute 'to' (%lld) is no type of the input's width",
+                      (long long)to);
+  }
+  infer_output(node, 0, (DType)to, x->rank, x->dims);
+  return true;
+}
+
+const OpDef op_BitCast = {
+    .name = "BitCast",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_REQUIRED("to", ATTR_INT), {0}},
+    .infer = bit_cast_infer,
+    OP_KERNEL(onnxc_rt_ref_copy),
+};
+
 /* ---- ConstantOfShape ---------------------------------------------------------------------------
  */
 

@@ -271,6 +271,24 @@ void infer_output(Node *node, uint32_t i, DType dtype, int rank, const Dim *cons
   infer_output_type(node, i, &type);
 }
 
+const Dim *infer_size(Node *node, uint32_t i, uint32_t k, int axis, const Dim *bound) {
+  const Value *value = node_in(node, i);
+  uint32_t n;
+  if (infer_tensor(node, i) == NULL) return NULL;
+  const Dim *const *contents = infer_contents(node, i, &n);
+  if (contents == NULL && value->constant == NULL) return infer_fresh(node, 0, axis, bound);
+  if (contents == NULL) n = (uint32_t)value->constant->count;
+  if (k >= n) {
+    node_error(node, DIAG_INVALID, "input %u has %u elements, too few", i, n);
+    return NULL;
+  }
+  const Dim *size =
+      contents != NULL ? contents[k] : dim_const(infer_dims(node), tensor_i64(value->constant, k));
+  if (size->hi >= 0) return size;
+  node_error(node, DIAG_INVALID, "input %u is a negative size", i);
+  return NULL;
+}
+
 /* ---- nodes and graphs --------------------------------------------------------------------------
  */
 

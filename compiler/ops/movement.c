@@ -512,3 +512,85 @@ const OpDef op_SpaceToDepth = {
     .infer = space_to_depth_infer,
     .decompose = space_to_depth_decompose,
 };
+
+/* ---- CenterCropPad, Col2Im ---------------------------------------------------------------------
+ */
+
+static bool center_crop_pad_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  const Attr *axes = op_param_list(node, "axes");
+  const Dim *dims[MAX_RANK];
+  int n;
+  if (x == NULL || !infer_length(node, 1, &n)) return false;
+  if ((axes == NULL ? (size_t)x->rank : axes->count) != (size_t)n) {
+    return node_error(node, DIAG_INVALID, "shape has %d elements, which are not one an axis", n);
+  }
+  memcpy(dims, x->dims, (size_t)x->rank * sizeof *dims);
+  for (int i = 0; i < n; i++) {
+    int axis;
+    if (!infer_axis(node, axes == NULL ? i : axes->ints[i], x->rank, &axis)) return false;
+    dims[axis] = infer_size(node, 1, (uint32_t)i, axis, NULL);
+    if (dims[axis] == NULL) return false;
+  }
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  return true;
+}
+
+const OpDef op_CenterCropPad = {
+    .name = "CenterCropPad",
+    .domain = "",
+    .shape_inputs = 1 << 1,
+    .params = (const OpParam[]){PARAM_OPTIONAL("axes", ATTR_INTS), {0}},
+    .infer = center_crop_pad_infer,
+    OP_KERNEL(onnxc_rt_ref_center_crop_pad),
+};
+
+static bool check_list(const Node *node, const char *name, size_t n, int64_t least) {
+  const Attr *list = op_param_list(node, name);
+  if (list == NULL) return true;
+  bool fits = list->count == n;
+  for (size_t i = 0; i < list->count; i++) {
+    fits = fits && list->ints[i] >= least && list->ints[i] <= INT32_MAX;
+  }
+  return fits || node_error(node, DIAG_INVALID, "attribute '%s' must have %zu elements from %lld",
+                            name, n, (long long)least);
+}
+
+/* input [n, c * block, blocks] -> [n, c, image...]. */
+static bool col2im_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  const Dim *dims[MAX_RANK];
+  int axes, taps;
+  uint32_t n;
+  if (x == NULL || !infer_length(node, 1, &axes) || !infer_length(node, 2, &taps)) return false;
+  if (x->rank != 3 || axes != taps || axes + 2 > MAX_RANK) {
+    return node_error(node, DIAG_INVALID, "the input must have rank 3, and the shapes one length");
+  }
+  size_t count = (size_t)axes;
+  bool lists = check_list(node, "dilations", count, 1) && check_list(node, "pads", 2 * count, 0) &&
+               check_list(node, "strides", count, 1);
+  if (!lists) return false;
+  DimTable *t = infer_dims(node);
+  const Dim *const *block = infer_contents(node, 2, &n);
+  dims[0] = x->dims[0];
+  dims[1] = block != NULL ? dim_floordiv(t, x->dims[1], dim_product(t, block, taps))
+                          : infer_fresh(node, 0, 1, x->dims[1]);
+  for (int i = 0; i < axes; i++) {
+    dims[2 + i] = infer_size(node, 1, (uint32_t)i, 2 + i, NULL);
+    if (dims[2 + i] == NULL) return false;
+  }
+  infer_output(node, 0, x->dtype, axes + 2, dims);
+  return true;
+}
+
+const OpDef op_Col2Im = {
+    .name = "Col2Im",
+    .domain = "",
+    .shape_inputs = 1 << 1,
+    .params = (const OpParam[]){PARAM_OPTIONAL("dilations", ATTR_INTS),
+                                PARAM_OPTIONAL("pads", ATTR_INTS),
+                                PARAM_OPTIONAL("strides", ATTR_INTS),
+                                {0}},
+    .infer = col2im_infer,
+    OP_KERNEL(onnxc_rt_ref_col2im),
+};

@@ -144,6 +144,9 @@ const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const D
 /* A fresh size for a data-dependent axis of output `i`, at most `bound` (NULL: any). Returns the
  * size it had when the node was inferred before, so that repeated inference is stable. */
 const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound);
+/* The size of an axis of output 0 that is element `k` of input `i`, a number of any type; a fresh
+ * one where that is not known. */
+const Dim *infer_size(Node *node, uint32_t i, uint32_t k, int axis, const Dim *bound);
 /* Whether size `axis` of output `i` is such: known only after the node's kernel has run. */
 bool node_size_from_data(const Node *node, uint32_t i, int axis);
 bool node_sizes_from_data(const Node *node); /* any of them */

@@ -251,3 +251,66 @@ static bool arg_infer(Node *node) {
 
 ARG(ArgMax, onnxc_rt_ref_arg_max);
 ARG(ArgMin, onnxc_rt_ref_arg_min);
+
+/* ---- Hardmax -----------------------------------------------------------------------------------
+ */
+
+static bool hardmax_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  int axis;
+  if (x == NULL || !infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
+  infer_output(node, 0, x->dtype, x->rank, x->dims);
+  return true;
+}
+
+/* -> OneHot(ArgMax(x)) */
+static bool hardmax_decompose(Builder *b, Node *node) {
+  Value *x = node_in(node, 0);
+  int64_t axis = op_param_i(node, "axis");
+  const Dim *depth = x->type.dims[axis < 0 ? axis + x->type.rank : axis];
+  Node *arg = build_node(b, "", "ArgMax", &x, 1, 1);
+  node_set_int(arg, "axis", axis);
+  node_set_int(arg, "keepdims", 0);
+  Tensor *values = tensor_new(b->graph->ctx, x->type.dtype, 1, &(int64_t){2});
+  tensor_set_f64(values, 1, 1);
+  Value *inputs[3] = {build_done(b, arg), build_dims(b, &depth, 1), build_constant(b, values)};
+  Node *one_hot = build_node(b, "", "OneHot", inputs, 3, 1);
+  node_set_int(one_hot, "axis", axis);
+  build_replace(b, node, build_done(b, one_hot));
+  return true;
+}
+
+const OpDef op_Hardmax = {
+    .name = "Hardmax",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("axis", -1), {0}},
+    .infer = hardmax_infer,
+    .decompose = hardmax_decompose,
+};
+
+/* ---- Det ---------------------------------------------------------------------------------------
+ */
+
+static bool det_infer(Node *node) {
+  const Type *x = infer_tensor(node, 0);
+  if (x == NULL) return false;
+  if (x->rank < 2) return node_error(node, DIAG_INVALID, "the input must be a matrix or several");
+  const Dim *rows = x->dims[x->rank - 2], *columns = x->dims[x->rank - 1];
+  if (infer_equal(node, "rows and columns", rows, columns) == NULL) return false;
+  infer_output(node, 0, x->dtype, x->rank - 2, x->dims);
+  return true;
+}
+
+static const Dim *det_scratch(const Node *node) {
+  const Type *x = &node_in(node, 0)->type;
+  const Dim *n = x->dims[x->rank - 1];
+  return dim_mul_i(infer_dims(node), dim_mul(infer_dims(node), n, n), 8);
+}
+
+const OpDef op_Det = {
+    .name = "Det",
+    .domain = "",
+    .infer = det_infer,
+    OP_KERNEL(onnxc_rt_ref_det),
+    .scratch = det_scratch,
+};

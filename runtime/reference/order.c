@@ -1,5 +1,7 @@
 #include "reference/order.h"
 
+#include <string.h>
+
 static int compare_f64(double a, double b) {
   if (isnan(a) || isnan(b)) return (isnan(a) != 0) - (isnan(b) != 0);
   return (a > b) - (a < b);
@@ -9,6 +11,9 @@ int onnxc_rt_compare(const onnxc_rt_tensor *x, int64_t a, const onnxc_rt_tensor 
   const onnxc_rt_class cls = onnxc_rt_class_of(x->dtype);
   if (cls == ONNXC_RT_CLASS_FLOAT) {
     return compare_f64(onnxc_rt_load_f64(x, a), onnxc_rt_load_f64(y, b));
+  }
+  if (x->dtype == ONNXC_RT_STRING) {
+    return strcmp(((const char *const *)x->data)[a], ((const char *const *)y->data)[b]);
   }
   const int64_t p = onnxc_rt_load_i64(x, a), q = onnxc_rt_load_i64(y, b);
   if (cls == ONNXC_RT_CLASS_INT) return (p > q) - (p < q);

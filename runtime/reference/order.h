@@ -5,7 +5,8 @@
 #include "reference/element.h"
 
 /* Negative, 0 or positive as element `a` of `x` is less than, equal to or greater than element `b`
- * of `y`, which have one type. NaN is greater than all numbers and equal to NaN. */
+ * of `y`, which have one type. NaN is greater than all numbers and equal to NaN;
+ * strings are in byte order. */
 int onnxc_rt_compare(const onnxc_rt_tensor *x, int64_t a, const onnxc_rt_tensor *y, int64_t b);
 
 /* What a sort needs to know: whether position `a` comes before `b`. */
