@@ -291,7 +291,7 @@ static void place_node(Lowering *l, Node *node) {
   }
   own->root = node;
   own->rank = -1;
-  if ((node->op->flags & OP_EPILOGUE) != 0 && node->out[0]->type.dtype == ONNXC_RT_F32) {
+  if (node->op->takes_epilogue != NULL && node->op->takes_epilogue(node)) {
     set_space(own, &node->out[0]->type);
   }
 }

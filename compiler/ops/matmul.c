@@ -63,10 +63,14 @@ static bool infer_matmul(Node *node) {
   return CHECK_INPUTS(node, rules) && matmul_infer(node, 0, 1, input_type(node, 0)->dtype);
 }
 
+static bool is_f32(const Node *node) {
+  return node_out(node, 0)->type.dtype == ONNXC_RT_F32;
+}
+
 /* A vector is a matrix of one row on the left, of one column on the right; the product lacks it. */
 static bool lower_matmul(Lowering *l, Node *node) {
   Value *out = node_out(node, 0);
-  if (out->type.dtype != ONNXC_RT_F32) return false;
+  if (!is_f32(node)) return false;
   DimTable *t = infer_dims(node);
   Operand a = lower_operand(l, node_in(node, 0)), b = lower_operand(l, node_in(node, 1));
   bool row = a.rank > 1, column = b.rank > 1;
@@ -92,9 +96,9 @@ const OpDef op_MatMul = {
     .name = "MatMul",
     .domain = "",
     .infer = infer_matmul,
-    .flags = OP_EPILOGUE,
     OP_KERNEL(onnxc_rt_ref_matmul),
     .lower = lower_matmul,
+    .takes_epilogue = is_f32,
     .macs = first_macs,
 };
 

@@ -17,8 +17,6 @@ enum {
   OP_NONDETERMINISTIC = 2, /* never folded, merged or moved */
   OP_VIEW = 4,             /* output 0 holds the elements of input 0 in the same order */
   OP_DATA_DEPENDENT = 8,   /* sizes of outputs are known only after the kernel has run */
-  OP_EPILOGUE = 16 /* for an f32 result `lower` never declines and ends in kernel_epilogue, so that
-                      elementwise consumers can be computed on the finished accumulators */
 };
 
 /* One attribute as the reference kernel sees it: its position in the kernel's list is its position
@@ -75,6 +73,9 @@ struct OpDef {
   /* At most one of these refines the default, which is a call of `kernel`. */
   const OpRow *row;                              /* joins row programs */
   bool (*lower)(Lowering *lowering, Node *node); /* false: nothing done, take the default */
+  /* With `lower`: whether it will not decline this node and end in kernel_epilogue, so that the
+   * elementwise operators behind it can be computed on the finished accumulators. NULL: never. */
+  bool (*takes_epilogue)(const Node *node);
   /* Rewritten into other operators after import, by build_replace for each output that is there.
    * False: this node cannot be, nothing was built, and it stays. */
   bool (*decompose)(Builder *builder, Node *node);

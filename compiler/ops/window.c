@@ -95,3 +95,32 @@ const Dim *window_transposed(const Node *node, const Window *window, int axis, c
 const Dim *window_taps(const Node *node, const Window *window) {
   return dim_product(infer_dims(node), window->kernel, window->rank);
 }
+
+/* Elements of padding in front: what SAME needs is split evenly, the odd one behind for UPPER. */
+static const Dim *pad_before(const Node *node, const Window *w, int k, const Dim *in,
+                             const Dim *out) {
+  DimTable *t = infer_dims(node);
+  if (w->pad != WINDOW_SAME) return dim_const(t, w->pads[k]);
+  const Dim *reach = dim_add(t, dim_mul_i(t, dim_add_i(t, out, -1), w->stride[k]), extent(t, w, k));
+  const Dim *total = dim_max(t, dim_sub(t, reach, in), dim_const(t, 0));
+  bool lower = strcmp(op_param_s(node, "auto_pad"), "SAME_LOWER") == 0;
+  return dim_floordiv(t, dim_add_i(t, total, lower), dim_const(t, 2));
+}
+
+bool window_geometry(const Node *node, Geometry *g) {
+  DimTable *t = infer_dims(node);
+  const Type *x = input_type(node, 0), *y = &node_out(node, 0)->type;
+  Window w;
+  if (!window_read(node, x->rank - 2, input_type(node, 1), &w)) return false;
+  for (int i = 0; i < SPATIAL; i++) {
+    int k = i - (SPATIAL - w.rank);
+    bool there = k >= 0;
+    g->in[i] = there ? x->dims[k + 2] : dim_const(t, 1);
+    g->out[i] = there ? y->dims[k + 2] : dim_const(t, 1);
+    g->kernel[i] = there ? w.kernel[k] : dim_const(t, 1);
+    g->stride[i] = dim_const(t, there ? w.stride[k] : 1);
+    g->dilation[i] = dim_const(t, there ? w.dilation[k] : 1);
+    g->pad[i] = there ? pad_before(node, &w, k, g->in[i], g->out[i]) : dim_const(t, 0);
+  }
+  return true;
+}

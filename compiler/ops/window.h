@@ -31,6 +31,17 @@ bool window_slide(const Node *node, const Window *window, const Type *x, const D
 /* The same of a transposed convolution: the size of what would give `x`, before output_padding. */
 const Dim *window_transposed(const Node *node, const Window *window, int axis, const Dim *in);
 
+/* The window as the fast kernels take it: [depth, height, width], where axes that the node lacks
+ * have size, kernel, stride and dilation 1 and pad 0. `pad` is before the first element. */
+enum { SPATIAL = 3 };
+typedef struct Geometry {
+  const Dim *in[SPATIAL], *out[SPATIAL], *kernel[SPATIAL];
+  const Dim *stride[SPATIAL], *dilation[SPATIAL], *pad[SPATIAL];
+} Geometry;
+
+/* Of a node with data X as input 0, weights as input 1 and an inferred output 0. */
+bool window_geometry(const Node *node, Geometry *g);
+
 /* Taps of one window. */
 const Dim *window_taps(const Node *node, const Window *window);
 
