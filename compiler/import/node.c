@@ -262,11 +262,12 @@ static const char *name_of(const Onnx__NodeProto *proto) {
   return *name == '\0' && proto->n_output != 0 ? proto->output[0] : name;
 }
 
-/* Deprecated operators keep the meaning they had last. */
+/* Deprecated operators keep the meaning they had last, or had at all. */
 static const OperatorSchema *find_schema(const Draft *d, int64_t opset) {
   const OperatorSchema *schema = schema_find(d->domain, d->op, opset);
-  bool deprecated = schema != NULL && (schema->flags & SCHEMA_DEPRECATED) != 0;
-  return deprecated ? schema_find(d->domain, d->op, schema->since - 1) : schema;
+  if (schema == NULL || (schema->flags & SCHEMA_DEPRECATED) == 0) return schema;
+  const OperatorSchema *before = schema_find(d->domain, d->op, schema->since - 1);
+  return before == NULL ? schema : before;
 }
 
 static bool import_draft(Draft *d, const Onnx__NodeProto *proto) {
