@@ -224,6 +224,7 @@ static const char *exit_text(Arena *arena, const Finished *result) {
   case ONNXC_HARNESS_IO: return "the program could not read or write its files";
   case ONNXC_HARNESS_OVERRUN: return "the model wrote past an output or the arena";
   case ONNXC_HARNESS_MEMORY: return "the program ran out of memory";
+  case ONNXC_HARNESS_THREADS: return "the program could not start its threads";
   default:
     return arena_printf(arena, "the program ended with code %d: %.*s", result->exit_code,
                         (int)strcspn(result->output, "\n"), result->output);
@@ -245,6 +246,7 @@ const char *program_run(const Program *program, const Tensor *const *inputs, con
                               response,
                               arena_printf(a, "%zu", runs->runs),
                               arena_printf(a, "%zu", runs->warm_up),
+                              arena_printf(a, "%zu", runs->threads),
                               NULL};
   Finished result;
   if (!process_run(a, argv, &result)) {

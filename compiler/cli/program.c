@@ -39,7 +39,7 @@ const CliOption cli_build_options[] = {
  */
 
 typedef struct Runtime {
-  const char *include, *library, *harness;
+  const char *include, *library, *threads, *harness;
 } Runtime;
 
 static bool exists(const char *path) {
@@ -54,8 +54,9 @@ static bool runtime_below(Arena *a, const char *root, Runtime *found) {
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
     const char *folder = files_join(a, root, folders[i]);
     found->library = files_join(a, folder, "libonnxc_rt.a");
+    found->threads = files_join(a, folder, "libonnxc_rt_threads.a");
     found->harness = files_join(a, folder, "libonnxc_harness.a");
-    if (exists(found->library) && exists(found->harness)) return true;
+    if (exists(found->library) && exists(found->threads) && exists(found->harness)) return true;
   }
   return false;
 }
@@ -174,7 +175,9 @@ static CliList compile_command(Cli *cli, const BuildOptions *options, const char
                         files_join(a, p->folder, "main.c"),
                         files_join(a, p->folder, source),
                         runtime->harness,
+                        runtime->threads,
                         runtime->library,
+                        "-pthread",
                         "-lm",
                         NULL};
   for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) vec_push(a, &argv, rest[i]);

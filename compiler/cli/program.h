@@ -27,8 +27,8 @@ const char *program_build(Cli *cli, const BuildOptions *options, const char *def
                           Compilation *c, const char *folder, Program *program);
 
 typedef struct Runs {
-  size_t runs, warm_up, threads;
-  double *seconds; /* of each run, set by program_run */
+  size_t runs, warm_up, threads; /* threads 0 is 1 */
+  double *seconds;               /* of each run, set by program_run */
 } Runs;
 
 /* Runs on tensors for the graph's inputs; the results in the order of the graph's outputs. */

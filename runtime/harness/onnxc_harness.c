@@ -1,5 +1,7 @@
 #include "onnxc_harness.h"
 
+#include "onnxc_rt_threads.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +33,9 @@ typedef struct Session {
   Buffer *in, *out, arena;
   const void **in_data;
   void **out_data, *arena_start;
-  int runs, warm_up;
+  int runs, warm_up, threads;
   double *seconds;
+  const onnxc_rt_env *env; /* NULL: one thread */
 } Session;
 
 /* ---- memory ------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ static double now(void) {
 }
 
 static int run_once(Session *s) {
-  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start, NULL);
+  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start, s->env);
 }
 
 /* The code of the last run. */
@@ -229,11 +232,26 @@ static void release(Session *s) {
   free(s->seconds);
 }
 
+/* All runs, with a pool when there are to be several threads; *code is that of the last run. */
+static int run_on_threads(Session *s, int *code) {
+  onnxc_rt_threads pool;
+  if (s->threads <= 1) {
+    *code = run_all(s);
+    return ONNXC_HARNESS_OK;
+  }
+  if (onnxc_rt_threads_start(&pool, s->threads) != 0) return ONNXC_HARNESS_THREADS;
+  onnxc_rt_env env = onnxc_rt_threads_env(&pool);
+  s->env = &env;
+  *code = run_all(s);
+  onnxc_rt_threads_stop(&pool);
+  return ONNXC_HARNESS_OK;
+}
+
 static int session(Session *s) {
-  int code = allocate(s);
+  int result = 0, code = allocate(s);
   if (code == ONNXC_HARNESS_OK) code = read_request(s);
+  if (code == ONNXC_HARNESS_OK) code = run_on_threads(s, &result);
   if (code != ONNXC_HARNESS_OK) return code;
-  int result = run_all(s);
   return all_guards_intact(s) ? write_response(s, result) : ONNXC_HARNESS_OVERRUN;
 }
 
@@ -241,7 +259,8 @@ int onnxc_harness_main(const onnxc_harness_model *model, int argc, char **argv) 
   if (argc < 3) return ONNXC_HARNESS_IO;
   Session s = {.model = model,
                .runs = argc > 3 ? atoi(argv[3]) : 1,
-               .warm_up = argc > 4 ? atoi(argv[4]) : 0};
+               .warm_up = argc > 4 ? atoi(argv[4]) : 0,
+               .threads = argc > 5 ? atoi(argv[5]) : 1};
   s.request = fopen(argv[1], "rb");
   s.response = fopen(argv[2], "wb");
   int code = s.request != NULL && s.response != NULL ? session(&s) : ONNXC_HARNESS_IO;

@@ -28,10 +28,11 @@ enum {
   ONNXC_HARNESS_OK = 0,
   ONNXC_HARNESS_IO = 5,      /* request or response file */
   ONNXC_HARNESS_OVERRUN = 6, /* the model wrote past an output or the arena */
-  ONNXC_HARNESS_MEMORY = 8
+  ONNXC_HARNESS_MEMORY = 8,
+  ONNXC_HARNESS_THREADS = 9 /* they cannot be started */
 };
 
-/* PROGRAM REQUEST RESPONSE [RUNS [WARM_UP]]; RUNS defaults to 1, WARM_UP to 0. */
+/* PROGRAM REQUEST RESPONSE [RUNS [WARM_UP [THREADS]]]; by default one run on one thread. */
 int onnxc_harness_main(const onnxc_harness_model *model, int argc, char **argv);
 
 #ifdef __cplusplus
