@@ -128,6 +128,16 @@ static bool known_pass(Cli *cli, const char *flag) {
   return false;
 }
 
+/* The name begins names of files and functions. */
+static bool check_name(Cli *cli, const char *name) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+  static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  if (name == NULL) return true;
+  if (strspn(name, letters) != 0 && strspn(name, more) == strlen(name)) return true;
+  cli_error(cli, DIAG_USAGE, "--name '%s' is not a C identifier", text_escape(cli->arena, name));
+  return false;
+}
+
 bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) {
   *options = (onnxc_options){.name = given->name,
                              .pass_flags = given->passes.data,
@@ -142,7 +152,7 @@ bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) 
                              .dump = given->dump,
                              .stop_after = given->stop_after};
   options->max_rewrites = given->max_rewrites == SIZE_MAX ? 0 : given->max_rewrites + 1;
-  bool ok = true;
+  bool ok = check_name(cli, given->name);
   VEC_EACH(const char *, flag, &given->passes) ok = known_pass(cli, *flag) && ok;
   return parse_dims(cli, &given->dims, options) && ok;
 }
