@@ -134,7 +134,7 @@ static bool check_name(Cli *cli, const char *name) {
   static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
   if (name == NULL) return true;
   if (strspn(name, letters) != 0 && strspn(name, more) == strlen(name)) return true;
-  cli_error(cli, DIAG_USAGE, "--name '%s' is not a C identifier", text_escape(cli->arena, name));
+  cli_error(cli, DIAG_USAGE, "--name '%s' is not a C identifier", name);
   return false;
 }
 

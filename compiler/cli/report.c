@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -38,11 +40,16 @@ void cli_diagnostic(Cli *cli, const char *line) {
           severity->colour, severity->word, at + strlen(severity->word));
 }
 
+/* Arguments may hold anything; a line stays a line. */
+static void say(Cli *cli, const char *severity, const char *format, va_list args) {
+  const char *message = text_escape(cli->arena, arena_vprintf(cli->arena, format, args));
+  cli_diagnostic(cli, arena_printf(cli->arena, "onnxc: %s: %s", severity, message));
+}
+
 int cli_error(Cli *cli, int code, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  cli_diagnostic(
-      cli, arena_printf(cli->arena, "onnxc: error: %s", arena_vprintf(cli->arena, format, args)));
+  say(cli, "error", format, args);
   va_end(args);
   return code;
 }
@@ -50,7 +57,6 @@ int cli_error(Cli *cli, int code, const char *format, ...) {
 void cli_note(Cli *cli, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  cli_diagnostic(
-      cli, arena_printf(cli->arena, "onnxc: note: %s", arena_vprintf(cli->arena, format, args)));
+  say(cli, "note", format, args);
   va_end(args);
 }
