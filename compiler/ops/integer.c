@@ -1,8 +1,8 @@
 /* Products of quantised operands. The integer forms are contractions of their own; the others
  * are those with a scale behind. */
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 #include "ops/conv.h"
 #include "ops/matmul.h"
 
@@ -93,30 +93,23 @@ static bool check_scales(const Node *node) {
   return check_scale(node, A_SCALE) && check_scale(node, B_SCALE) && check_scale(node, Y_SCALE);
 }
 
-static Value *cast_to(Builder *b, Value *x, DType dtype) {
-  if (x->type.dtype == dtype) return x;
-  Node *cast = build_node(b, "", "Cast", &x, 1, 1);
-  node_set_int(cast, "to", dtype);
-  return build_done(b, cast);
-}
-
 /* A vector with one element for each index of axis `axis` of `rank`, so that it broadcasts. */
 static Value *along(Builder *b, Value *x, int axis, int rank) {
-  if (is_number(&x->type)) return BUILD(b, "Reshape", x, build_dims(b, NULL, 0));
+  if (is_number(&x->type)) return compose_scalar(b, x);
   if (x->type.rank != 1 || axis == rank - 1) return x;
   const Dim *dims[MAX_RANK];
   for (int i = 0; i < rank; i++) {
     dims[i] = i == axis ? x->type.dims[0] : dim_const(b->graph->ctx->dims, 1);
   }
-  return BUILD(b, "Reshape", x, build_dims(b, dims, (uint32_t)rank));
+  return compose_reshape(b, x, dims, rank);
 }
 
 /* sum * (a_scale * b_scale / y_scale), rounded and quantised; both scales broadcast to the sum. */
 static Value *requantize(Builder *b, const Node *node, Value *sum, Value *a_scale, Value *b_scale) {
   Value *scale = BUILD(b, "Mul", a_scale, b_scale);
-  Value *y_scale = cast_to(b, node_in(node, Y_SCALE), ONNXC_RT_F32);
+  Value *y_scale = compose_cast(b, node_in(node, Y_SCALE), ONNXC_RT_F32);
   scale = BUILD(b, "Div", scale, along(b, y_scale, 0, 1));
-  Value *y = BUILD(b, "Mul", cast_to(b, sum, ONNXC_RT_F32), scale);
+  Value *y = BUILD(b, "Mul", compose_cast(b, sum, ONNXC_RT_F32), scale);
   return BUILD(b, "QuantizeLinear", y, build_f32(b, 1), along(b, node_in(node, Y_ZERO), 0, 1));
 }
 
@@ -155,8 +148,8 @@ static bool decompose_qlinear_matmul(Builder *b, Node *node) {
   bool is_float = dtype_is_float(input_type(node, A)->dtype);
   Value *sum = is_float ? float_product(b, node) : integer_product(b, node);
   int rank = input_type(node, A)->rank;
-  Value *a_scale = cast_to(b, node_in(node, A_SCALE), ONNXC_RT_F32);
-  Value *b_scale = cast_to(b, node_in(node, B_SCALE), ONNXC_RT_F32);
+  Value *a_scale = compose_cast(b, node_in(node, A_SCALE), ONNXC_RT_F32);
+  Value *b_scale = compose_cast(b, node_in(node, B_SCALE), ONNXC_RT_F32);
   a_scale = along(b, a_scale, rank - 2, rank);
   b_scale = along(b, b_scale, 0, 1);
   build_replace(b, node, requantize(b, node, sum, a_scale, b_scale));

@@ -10,14 +10,21 @@
 /* ---- the shape of a product, shared with the quantised forms ----------------------------------
  */
 
-static bool check_depth(const Node *node, uint32_t ia, uint32_t ib, const Dim **depth) {
-  const Type *a = input_type(node, ia), *b = input_type(node, ib);
+static bool check_depth(const Node *node, const Type *a, const Type *b) {
   if (a->rank == 0 || b->rank == 0) {
-    return node_error(node, DIAG_INVALID, "input %u is a scalar; a matrix product needs rank 1 up",
-                      a->rank == 0 ? ia : ib);
+    return node_error(node, DIAG_INVALID, "a matrix product takes no scalar; reshape it");
   }
-  *depth = a->dims[a->rank - 1];
-  return check_size(node, ib, b->rank < 2 ? 0 : b->rank - 2, *depth, "the last axis of the first");
+  const Dim *columns = a->dims[a->rank - 1], *rows = b->dims[b->rank < 2 ? 0 : b->rank - 2];
+  Context *ctx = node->graph->ctx;
+  if (columns == rows) return true;
+  if (!dim_never_equal(ctx->dims, columns, rows)) {
+    context_assume_equal(ctx, columns, rows);
+    return true;
+  }
+  return node_error(node, DIAG_INVALID,
+                    "%s columns of the first matrix do not meet %s rows of the "
+                    "second",
+                    dim_text(ctx->arena, columns), dim_text(ctx->arena, rows));
 }
 
 /* The axes in front of the matrix as a type of their own. */
@@ -27,17 +34,21 @@ static Type batch_of(const Type *type) {
   return batch;
 }
 
-bool matmul_infer(Node *node, uint32_t ia, uint32_t ib, DType dtype) {
-  const Type *a = input_type(node, ia), *b = input_type(node, ib);
-  const Dim *depth, *dims[MAX_RANK];
-  if (!check_depth(node, ia, ib, &depth)) return false;
+bool matmul_dims(Node *node, const Type *a, const Type *b, int *rank, const Dim **dims) {
+  if (!check_depth(node, a, b)) return false;
   Type batches[2] = {batch_of(a), batch_of(b)};
-  int rank;
-  if (!infer_broadcast(node, (const Type *[]){&batches[0], &batches[1]}, 2, &rank, dims)) {
+  if (!infer_broadcast(node, (const Type *[]){&batches[0], &batches[1]}, 2, rank, dims)) {
     return false;
   }
-  if (a->rank > 1) dims[rank++] = a->dims[a->rank - 2];
-  if (b->rank > 1) dims[rank++] = b->dims[b->rank - 1];
+  if (a->rank > 1) dims[(*rank)++] = a->dims[a->rank - 2];
+  if (b->rank > 1) dims[(*rank)++] = b->dims[b->rank - 1];
+  return true;
+}
+
+bool matmul_infer(Node *node, uint32_t ia, uint32_t ib, DType dtype) {
+  const Dim *dims[MAX_RANK];
+  int rank;
+  if (!matmul_dims(node, input_type(node, ia), input_type(node, ib), &rank, dims)) return false;
   infer_output(node, 0, dtype, rank, dims);
   return true;
 }

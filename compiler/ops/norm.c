@@ -1,8 +1,8 @@
 /* Normalisation: layer, RMS, batch, instance, group, Lp, mean-variance and local response. */
 #include "lower/row.h"
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 
 /* ---- shared ----------------------------------------------------------------------------------
  */
@@ -231,7 +231,7 @@ static Value *with_ones(Builder *b, const Node *node, uint32_t i, const Dim *con
                         int rank) {
   const Dim *dims[MAX_RANK];
   for (int k = 0; k < rank; k++) dims[k] = k < n ? head[k] : dim_const(infer_dims(node), 1);
-  return BUILD(b, "Reshape", node_in(node, i), build_dims(b, dims, (uint32_t)rank));
+  return compose_reshape(b, node_in(node, i), dims, rank);
 }
 
 static Value *layer_norm(Builder *b, const Node *node, Value *x, Value *scale, Value *bias) {
@@ -279,8 +279,7 @@ static bool decompose_group_norm(Builder *b, Node *node) {
   Value *bias = with_ones(b, node, 2, dims + 1, 2, x->rank);
   Value *groups = BUILD(b, "Reshape", node_in(node, 0), build_dims(b, dims, (uint32_t)x->rank + 1));
   Value *y = layer_norm(b, node, groups, scale, bias);
-  y = BUILD(b, "Reshape", y, build_dims(b, x->dims, (uint32_t)x->rank));
-  build_replace(b, node, y);
+  build_replace(b, node, compose_reshape(b, y, x->dims, x->rank));
   return true;
 }
 
@@ -367,19 +366,13 @@ static bool infer_mean_variance(Node *node) {
   return true;
 }
 
-static Value *mean_over(Builder *b, Value *x, Value *axes) {
-  Node *mean = build_node(b, "", "ReduceMean", (Value *[]){x, axes}, 2, 1);
-  node_set_int(mean, "keepdims", 1);
-  return build_done(b, mean);
-}
-
 /* (x - mean) / (sqrt(variance) + 1e-9), the mean and variance over the axes */
 static bool decompose_mean_variance(Builder *b, Node *node) {
-  const int64_t *list;
-  size_t n = variance_axes(node, &list);
-  Value *x = node_in(node, 0), *axes = build_ints(b, list, n);
-  Value *off = BUILD(b, "Sub", x, mean_over(b, x, axes));
-  Value *variance = mean_over(b, BUILD(b, "Mul", off, off), axes);
+  const int64_t *axes;
+  size_t n = variance_axes(node, &axes);
+  Value *x = node_in(node, 0);
+  Value *off = BUILD(b, "Sub", x, compose_reduce(b, "ReduceMean", x, axes, n));
+  Value *variance = compose_reduce(b, "ReduceMean", BUILD(b, "Mul", off, off), axes, n);
   Value *deviation = BUILD(b, "Add", BUILD(b, "Sqrt", variance), build_like(b, x, 1e-9));
   build_replace(b, node, BUILD(b, "Div", off, deviation));
   return true;

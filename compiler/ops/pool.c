@@ -1,7 +1,7 @@
 /* Pooling: over windows, and over whole planes, which is a reduction. */
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 #include "ops/window.h"
 
 /* ---- windows -----------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ const OpDef op_LpPool = {
  */
 
 static bool infer_global(Node *node) {
-  static const InputRule rules[] = {INPUT("X", 2, MAX_RANK)};
+  static const InputRule rules[] = {INPUT("X", 3, MAX_RANK)};
   if (!CHECK_INPUTS(node, rules)) return false;
   const Type *x = input_type(node, 0);
   const Dim *dims[MAX_RANK] = {x->dims[0], x->dims[1]};
@@ -100,12 +100,8 @@ static bool infer_global(Node *node) {
 static Value *reduce_plane(Builder *b, const char *op, Value *x) {
   int64_t axes[MAX_RANK];
   int n = x->type.rank - 2;
-  if (n == 0) return x;
   for (int i = 0; i < n; i++) axes[i] = i + 2;
-  Value *list = build_ints(b, axes, (size_t)n);
-  Node *reduce = build_node(b, "", op, (Value *[]){x, list}, 2, 1);
-  node_set_int(reduce, "keepdims", 1);
-  return build_done(b, reduce);
+  return compose_reduce(b, op, x, axes, (size_t)n);
 }
 
 static bool decompose_average(Builder *b, Node *node) {

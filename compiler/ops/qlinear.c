@@ -1,7 +1,7 @@
 /* Operators of ONNX Runtime on quantised tensors: the plain operator between a dequantisation and a
  * quantisation, which fuse into it. A tensor is three inputs: data, scale and zero point. */
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 #include "ops/window.h"
 
 #include <string.h>
@@ -26,12 +26,6 @@ static bool check_numbers(const Node *node, uint32_t data) {
   return true;
 }
 
-/* Input `i`, a vector of one element or a scalar, as a scalar. */
-static Value *number(Builder *b, const Node *node, uint32_t i) {
-  Value *x = node_in(node, i);
-  return x->type.rank == 0 ? x : BUILD(b, "Reshape", x, build_dims(b, NULL, 0));
-}
-
 /* The tensor whose data is input `i`, in f32. */
 static Value *dequantized(Builder *b, const Node *node, uint32_t i) {
   Value *inputs[3] = {node_in(node, i), node_in(node, i + 1), node_in(node, i + 2)};
@@ -47,16 +41,10 @@ static bool quantized(Builder *b, Node *node, Value *y, uint32_t i) {
   return true;
 }
 
-static Value *cast_to(Builder *b, Value *x, DType dtype) {
-  Node *cast = build_node(b, "", "Cast", &x, 1, 1);
-  node_set_int(cast, "to", dtype);
-  return build_done(b, cast);
-}
-
 /* The zero point at input `i` in f32; 0 when absent. */
 static Value *zero_point(Builder *b, const Node *node, uint32_t i) {
   if (node_in(node, i) == NULL) return build_f32(b, 0);
-  return cast_to(b, number(b, node, i), ONNXC_RT_F32);
+  return compose_cast(b, compose_scalar(b, node_in(node, i)), ONNXC_RT_F32);
 }
 
 /* The same of `y` in steps of the result: rounded with its zero point, which decides about halves,
@@ -66,7 +54,7 @@ static bool finished(Builder *b, Node *node, Value *y) {
   bool is_signed = dtype == ONNXC_RT_I8;
   y = BUILD(b, "Max", BUILD(b, "Round", y), build_f32(b, is_signed ? -128 : 0));
   y = BUILD(b, "Min", y, build_f32(b, is_signed ? 127 : 255));
-  build_replace(b, node, cast_to(b, y, dtype));
+  build_replace(b, node, compose_cast(b, y, dtype));
   return true;
 }
 
@@ -89,10 +77,11 @@ static bool infer_binary(Node *node) {
 
 /* a * (A_scale / C_scale) + b * (B_scale / C_scale) + rest, the zero points all in the rest */
 static bool decompose_add(Builder *b, Node *node) {
-  Value *a = cast_to(b, node_in(node, 0), ONNXC_RT_F32), *c_scale = number(b, node, 6);
-  Value *x = cast_to(b, node_in(node, 3), ONNXC_RT_F32);
-  Value *a_ratio = BUILD(b, "Div", number(b, node, 1), c_scale);
-  Value *x_ratio = BUILD(b, "Div", number(b, node, 4), c_scale);
+  Value *a = compose_cast(b, node_in(node, 0), ONNXC_RT_F32),
+        *c_scale = compose_scalar(b, node_in(node, 6));
+  Value *x = compose_cast(b, node_in(node, 3), ONNXC_RT_F32);
+  Value *a_ratio = BUILD(b, "Div", compose_scalar(b, node_in(node, 1)), c_scale);
+  Value *x_ratio = BUILD(b, "Div", compose_scalar(b, node_in(node, 4)), c_scale);
   Value *rest = BUILD(b, "Add", BUILD(b, "Mul", a_ratio, zero_point(b, node, 2)),
                       BUILD(b, "Mul", x_ratio, zero_point(b, node, 5)));
   rest = BUILD(b, "Sub", zero_point(b, node, 7), rest);
@@ -102,14 +91,15 @@ static bool decompose_add(Builder *b, Node *node) {
 
 /* Input `i` less its zero point, exactly, in f32. */
 static Value *centred(Builder *b, const Node *node, uint32_t i) {
-  Value *x = cast_to(b, node_in(node, i), ONNXC_RT_F32);
+  Value *x = compose_cast(b, node_in(node, i), ONNXC_RT_F32);
   return BUILD(b, "Sub", x, zero_point(b, node, i + 2));
 }
 
 /* (a - A_zero) * (b - B_zero) * (A_scale * B_scale / C_scale) + C_zero */
 static bool decompose_mul(Builder *b, Node *node) {
-  Value *scale = BUILD(b, "Mul", number(b, node, 1), number(b, node, 4));
-  scale = BUILD(b, "Div", scale, number(b, node, 6));
+  Value *scale =
+      BUILD(b, "Mul", compose_scalar(b, node_in(node, 1)), compose_scalar(b, node_in(node, 4)));
+  scale = BUILD(b, "Div", scale, compose_scalar(b, node_in(node, 6)));
   Value *y = BUILD(b, "Mul", centred(b, node, 0), centred(b, node, 3));
   y = BUILD(b, "Mul", y, scale);
   return finished(b, node, BUILD(b, "Add", y, zero_point(b, node, 7)));
@@ -235,6 +225,11 @@ static bool check_part(const Node *node, uint32_t i, int axis) {
   return true;
 }
 
+static int concat_axis(const Node *node) {
+  int64_t axis = op_param_i(node, "axis");
+  return (int)(axis < 0 ? axis + input_type(node, 2)->rank : axis);
+}
+
 static bool infer_concat(Node *node) {
   int axis;
   if (!check_parts(node)) return false;
@@ -255,9 +250,7 @@ static bool decompose_concat(Builder *b, Node *node) {
   uint32_t n = (node->n_formal - 2) / 3;
   Value **parts = ARENA_ARRAY(node->graph->ctx->arena, n, Value *);
   for (uint32_t k = 0; k < n; k++) parts[k] = dequantized(b, node, 2 + 3 * k);
-  Node *concat = build_node(b, "", "Concat", parts, n, 1);
-  node_set_int(concat, "axis", op_param_i(node, "axis"));
-  return quantized(b, node, build_done(b, concat), 0);
+  return quantized(b, node, compose_concat(b, parts, n, concat_axis(node)), 0);
 }
 
 const OpDef op_microsoft_QLinearConcat = {
@@ -288,9 +281,7 @@ static Value *moved(Builder *b, Value *x, bool back) {
   int64_t axes[MAX_RANK];
   int rank = x->type.rank;
   for (int i = 0; i < rank; i++) axes[i] = channel_axis(i, rank, back);
-  Node *transpose = build_node(b, "", "Transpose", &x, 1, 1);
-  node_set_ints(transpose, "perm", axes, (size_t)rank);
-  return build_done(b, transpose);
+  return compose_transpose(b, x, axes);
 }
 
 static bool channels_last(const Node *node) {
@@ -332,7 +323,7 @@ static bool decompose_average(Builder *b, Node *node) {
   }
   Value *y = build_done(b, pool);
   if (channels_last(node)) y = moved(b, y, true);
-  y = BUILD(b, "Div", y, number(b, node, 3));
+  y = BUILD(b, "Div", y, compose_scalar(b, node_in(node, 3)));
   return finished(b, node, BUILD(b, "Add", y, zero_point(b, node, 4)));
 }
 
@@ -342,17 +333,16 @@ static bool decompose_global(Builder *b, Node *node) {
   int64_t axes[MAX_RANK];
   int n = type->rank - 2, first = channels_last(node) ? 1 : 2;
   for (int i = 0; i < n; i++) axes[i] = first + i;
-  Value *x = cast_to(b, node_in(node, 0), ONNXC_RT_I32);
+  Value *x = compose_cast(b, node_in(node, 0), ONNXC_RT_I32);
   if (node_in(node, 2) != NULL) {
-    x = BUILD(b, "Sub", x, cast_to(b, number(b, node, 2), ONNXC_RT_I32));
+    x = BUILD(b, "Sub", x, compose_cast(b, compose_scalar(b, node_in(node, 2)), ONNXC_RT_I32));
   }
-  Value *inputs[2] = {x, build_ints(b, axes, (size_t)n)};
-  Value *sum =
-      cast_to(b, build_done(b, build_node(b, "", "ReduceSum", inputs, 2, 1)), ONNXC_RT_F32);
+  x = compose_reduce(b, "ReduceSum", x, axes, (size_t)n);
+  Value *sum = compose_cast(b, x, ONNXC_RT_F32);
   const Dim *plane = dim_product(infer_dims(node), type->dims + first, n);
-  Value *count = build_contents(b, ONNXC_RT_I64, &plane, 1, 0, NULL);
-  Value *scale = BUILD(b, "Mul", number(b, node, 3), cast_to(b, count, ONNXC_RT_F32));
-  Value *y = BUILD(b, "Mul", sum, BUILD(b, "Div", number(b, node, 1), scale));
+  Value *count = compose_cast(b, compose_size(b, plane), ONNXC_RT_F32);
+  Value *scale = BUILD(b, "Mul", compose_scalar(b, node_in(node, 3)), count);
+  Value *y = BUILD(b, "Mul", sum, BUILD(b, "Div", compose_scalar(b, node_in(node, 1)), scale));
   return finished(b, node, BUILD(b, "Add", BUILD(b, "Round", y), zero_point(b, node, 4)));
 }
 

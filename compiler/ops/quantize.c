@@ -1,8 +1,8 @@
 /* Quantisation, to and fro. */
 #include "lower/row.h"
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 
 #include <math.h>
 
@@ -200,29 +200,17 @@ static bool infer_dynamic(Node *node) {
   return true;
 }
 
-static Value *reduce_all(Builder *b, const char *op, Value *x) {
-  Node *reduce = build_node(b, "", op, &x, 1, 1);
-  node_set_int(reduce, "keepdims", 0);
-  return build_done(b, reduce);
-}
-
-static Value *cast_to(Builder *b, Value *x, DType dtype) {
-  Node *cast = build_node(b, "", "Cast", &x, 1, 1);
-  node_set_int(cast, "to", dtype);
-  return build_done(b, cast);
-}
-
 /* The range of x, widened to hold 0, is mapped to [0, 255]; a range of nothing has scale 1. */
 static bool decompose_dynamic(Builder *b, Node *node) {
   Value *x = node_in(node, X), *zero = build_f32(b, 0), *most = build_f32(b, 255);
-  Value *low = BUILD(b, "Min", reduce_all(b, "ReduceMin", x), zero);
-  Value *high = BUILD(b, "Max", reduce_all(b, "ReduceMax", x), zero);
+  Value *low = BUILD(b, "Min", compose_reduce_all(b, "ReduceMin", x), zero);
+  Value *high = BUILD(b, "Max", compose_reduce_all(b, "ReduceMax", x), zero);
   Value *range = BUILD(b, "Sub", high, low);
   Value *scale = BUILD(b, "Where", BUILD(b, "Equal", range, zero), build_f32(b, 1),
                        BUILD(b, "Div", range, most));
   Value *point = BUILD(b, "Div", BUILD(b, "Neg", low), scale);
   point = BUILD(b, "Round", BUILD(b, "Min", BUILD(b, "Max", point, zero), most));
-  point = cast_to(b, point, ONNXC_RT_U8);
+  point = compose_cast(b, point, ONNXC_RT_U8);
   build_replace_output(b, node, 0, BUILD(b, "QuantizeLinear", x, scale, point));
   if (node_out(node, 1) != NULL) build_replace_output(b, node, 1, scale);
   if (node_out(node, 2) != NULL) build_replace_output(b, node, 2, point);

@@ -1,7 +1,7 @@
 /* Resize: nearest, linear and cubic interpolation. */
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 
 #include <math.h>
 #include <string.h>
@@ -223,10 +223,9 @@ static bool decompose_resize(Builder *b, Node *node) {
     split[++n] = dim_const(t, 1);
     wide[n] = dim_const(t, ratio);
   }
-  Value *value = BUILD(b, "Reshape", node_in(node, X), build_dims(b, split, n));
+  Value *value = compose_reshape(b, node_in(node, X), split, (int)n);
   value = BUILD(b, "Expand", value, build_dims(b, wide, n));
-  value = BUILD(b, "Reshape", value, build_dims(b, y->dims, (uint32_t)y->rank));
-  build_replace(b, node, value);
+  build_replace(b, node, compose_reshape(b, value, y->dims, y->rank));
   return true;
 }
 

@@ -48,7 +48,7 @@ static void wrong_operands_are_refused(void **state) {
   expect_refused(ctx,
                  "input %a: f32[2, 3]\n input %b: f32[4, 2]\n output %y\n"
                  "%y = MatMul(%a, %b)",
-                 "has size 4 on axis 0");
+                 "3 columns of the first matrix do not meet 4 rows");
   expect_refused(ctx,
                  "input %a: f32[2, 3]\n input %b: f64[3, 2]\n output %y\n"
                  "%y = MatMul(%a, %b)",

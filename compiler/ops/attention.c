@@ -1,0 +1,391 @@
+/* Scaled dot-product attention, as the products and the softmax that it is made of. */
+#include "ops/check.h"
+#include "ops/compose.h"
+
+#include <math.h>
+
+enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, KV_LENGTHS };
+enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
+enum { SCORES_RAW, SCORES_CAPPED, SCORES_BIASED, SCORES_SOFTMAX };
+
+typedef struct Sizes {
+  const Dim *batch, *q_len, *kv_len, *past, *total; /* total: of past and kv_len */
+  const Dim *size, *v_size;                         /* of one head */
+  int64_t q_heads, kv_heads;
+  bool packed; /* the heads lie side by side in the last of three axes */
+} Sizes;
+
+/* ---- sizes -------------------------------------------------------------------------------------
+ */
+
+static bool read_heads(const Node *node, uint32_t input, const char *attr, int64_t *heads) {
+  const Type *type = input_type(node, input);
+  const Attr *given = op_param_list(node, attr);
+  if (type->rank == 4) {
+    if (dim_is_const(type->dims[1], heads) && *heads > 0) return true;
+    return node_error(node, DIAG_UNSUPPORTED,
+                      "the number of heads, axis 1 of input %u, must be a "
+                      "constant above 0",
+                      input);
+  }
+  *heads = given == NULL ? 0 : given->i;
+  if (*heads > 0 && *heads <= INT32_MAX) return true;
+  return node_error(node, DIAG_INVALID, "attribute %s is needed with inputs of rank 3, above 0",
+                    attr);
+}
+
+/* Size of one head of input `input`. */
+static bool head_size(const Node *node, uint32_t input, int64_t heads, const Dim **size) {
+  const Type *type = input_type(node, input);
+  DimTable *t = infer_dims(node);
+  *size =
+      type->rank == 4 ? type->dims[3] : dim_divide_exactly(t, type->dims[2], dim_const(t, heads));
+  if (*size != NULL) return true;
+  return node_error(node, DIAG_INVALID, "%lld heads do not divide the last axis of input %u",
+                    (long long)heads, input);
+}
+
+static bool read_sizes(const Node *node, Sizes *s) {
+  const Type *q = input_type(node, Q), *k = input_type(node, K), *v = input_type(node, V);
+  DimTable *t = infer_dims(node);
+  if (k->rank != q->rank || v->rank != q->rank) {
+    return node_error(node, DIAG_INVALID,
+                      "inputs Q, K and V have ranks %d, %d and %d; they must be "
+                      "equal",
+                      q->rank, k->rank, v->rank);
+  }
+  if (!read_heads(node, Q, "q_num_heads", &s->q_heads)) return false;
+  if (!read_heads(node, K, "kv_num_heads", &s->kv_heads)) return false;
+  if (s->q_heads % s->kv_heads != 0) {
+    return node_error(node, DIAG_INVALID, "%lld heads of Q do not share %lld heads of K evenly",
+                      (long long)s->q_heads, (long long)s->kv_heads);
+  }
+  s->packed = q->rank == 3;
+  int length = s->packed ? 1 : 2;
+  s->batch = q->dims[0];
+  s->q_len = q->dims[length];
+  s->kv_len = k->dims[length];
+  s->past = node_in(node, PAST_KEY) == NULL ? dim_const(t, 0) : input_type(node, PAST_KEY)->dims[2];
+  s->total = dim_add(t, s->past, s->kv_len);
+  const Dim *k_size;
+  return head_size(node, Q, s->q_heads, &s->size) && head_size(node, K, s->kv_heads, &k_size) &&
+         head_size(node, V, s->kv_heads, &s->v_size);
+}
+
+/* Dims of a tensor of `heads` heads with `length` rows of `size`. */
+static void tensor_dims(const Node *node, const Sizes *s, int64_t heads, const Dim *length,
+                        const Dim *size, const Dim **dims) {
+  DimTable *t = infer_dims(node);
+  int n = 0;
+  dims[n++] = s->batch;
+  if (!s->packed) dims[n++] = dim_const(t, heads);
+  dims[n++] = length;
+  dims[n++] = s->packed ? dim_mul_i(t, size, heads) : size;
+}
+
+static bool check_past(const Node *node, const Sizes *s) {
+  bool key = node_in(node, PAST_KEY) != NULL, value = node_in(node, PAST_VALUE) != NULL;
+  if (key != value) {
+    return node_error(node, DIAG_INVALID, "past_key and past_value must be given together");
+  }
+  if (key && node_in(node, KV_LENGTHS) != NULL) {
+    return node_error(node, DIAG_INVALID, "nonpad_kv_seqlen does not go with past_key");
+  }
+  if (!key) return true;
+  Sizes apart = *s;
+  apart.packed = false;
+  const Dim *dims[4];
+  tensor_dims(node, &apart, s->kv_heads, s->past, s->size, dims);
+  if (!check_sizes(node, PAST_KEY, 4, dims, "[batch, heads, past, head size]")) return false;
+  tensor_dims(node, &apart, s->kv_heads, s->past, s->v_size, dims);
+  return check_sizes(node, PAST_VALUE, 4, dims, "[batch, heads, past, head size]");
+}
+
+/* The last axis may be shorter than the keys are; what is missing is masked. */
+static bool check_mask(const Node *node, const Sizes *s) {
+  const Type *mask = input_type(node, MASK);
+  if (mask == NULL) return true;
+  const Dim *last = mask->dims[mask->rank - 1];
+  if (last->lo > s->total->hi) {
+    return node_error(node, DIAG_INVALID, "attn_mask has more columns than there are keys");
+  }
+  DimTable *t = infer_dims(node);
+  const Dim *dims[4] = {s->batch, dim_const(t, s->q_heads), s->q_len, last};
+  return check_broadcasts_to(node, MASK, 4, dims);
+}
+
+static bool check_inputs_fit(const Node *node, const Sizes *s) {
+  const Dim *dims[4];
+  int rank = s->packed ? 3 : 4;
+  tensor_dims(node, s, s->kv_heads, s->kv_len, s->size, dims);
+  if (!check_sizes(node, K, rank, dims, "that of Q")) return false;
+  tensor_dims(node, s, s->kv_heads, s->kv_len, s->v_size, dims);
+  if (!check_sizes(node, V, rank, dims, "that of K")) return false;
+  if (node_in(node, KV_LENGTHS) != NULL &&
+      !check_size(node, KV_LENGTHS, 0, s->batch, "the batch")) {
+    return false;
+  }
+  return check_past(node, s) && check_mask(node, s);
+}
+
+/* ---- inference ---------------------------------------------------------------------------------
+ */
+
+static bool check_attributes(const Node *node, const Sizes *s) {
+  const Attr *precision = op_param_list(node, "softmax_precision");
+  if (precision != NULL && !(DTS_FLOAT >> (precision->i & 31) & 1)) {
+    return node_error(node, DIAG_INVALID,
+                      "attribute softmax_precision is %lld, but must be one of "
+                      "1, 10, 11, 16",
+                      (long long)precision->i);
+  }
+  if (op_param_list(node, "scale") == NULL && !dim_is_const(s->size, NULL)) {
+    return node_error(node, DIAG_UNSUPPORTED, "the head size must be constant; or set scale");
+  }
+  if (!(op_param_f(node, "softcap") >= 0)) {
+    return node_error(node, DIAG_INVALID, "attribute softcap must not be negative");
+  }
+  return check_int(node, "qk_matmul_output_mode", SCORES_RAW, SCORES_SOFTMAX) &&
+         check_int(node, "left_window_size", -1, INT32_MAX) &&
+         check_int(node, "right_window_size", -1, INT32_MAX);
+}
+
+static bool infer_attention(Node *node) {
+  static const InputRule rules[] = {
+      INPUT("Q", 3, 4),
+      INPUT("K", 3, 4),
+      INPUT("V", 3, 4),
+      INPUT_OPTIONAL("attn_mask", 1, 4),
+      INPUT_OPTIONAL("past_key", 4, 4),
+      INPUT_OPTIONAL("past_value", 4, 4),
+      INPUT_OPTIONAL("nonpad_kv_seqlen", 1, 1),
+  };
+  Sizes s;
+  if (!CHECK_INPUTS(node, rules) || !read_sizes(node, &s) || !check_inputs_fit(node, &s)) {
+    return false;
+  }
+  if (!check_attributes(node, &s)) return false;
+  const Type *q = input_type(node, Q), *v = input_type(node, V);
+  const Dim *dims[4];
+  tensor_dims(node, &s, s.q_heads, s.q_len, s.v_size, dims);
+  infer_output(node, Y, q->dtype, q->rank, dims);
+  s.packed = false;
+  tensor_dims(node, &s, s.kv_heads, s.total, s.size, dims);
+  infer_output(node, PRESENT_KEY, q->dtype, 4, dims);
+  tensor_dims(node, &s, s.kv_heads, s.total, s.v_size, dims);
+  infer_output(node, PRESENT_VALUE, v->dtype, 4, dims);
+  tensor_dims(node, &s, s.q_heads, s.q_len, s.total, dims);
+  infer_output(node, SCORES, q->dtype, 4, dims);
+  return true;
+}
+
+static const Dim *attention_macs(const Node *node) {
+  Sizes s;
+  if (!read_sizes(node, &s)) return NULL;
+  DimTable *t = infer_dims(node);
+  const Dim *scores = dim_mul_i(t, dim_mul(t, s.batch, dim_mul(t, s.q_len, s.total)), s.q_heads);
+  return dim_mul(t, scores, dim_add(t, s.size, s.v_size));
+}
+
+/* ---- decomposition: heads ----------------------------------------------------------------------
+ */
+
+static const int64_t swap_middle[] = {0, 2, 1, 3};
+
+/* [batch, length, heads * size] -> [batch, heads, length, size] */
+static Value *heads_apart(Builder *b, Value *x, int64_t heads, const Dim *size) {
+  if (x->type.rank == 4) return x;
+  const Dim *dims[4] = {x->type.dims[0], x->type.dims[1], dim_const(b->graph->ctx->dims, heads),
+                        size};
+  return compose_transpose(b, compose_reshape(b, x, dims, 4), swap_middle);
+}
+
+/* [batch, heads, length, size] -> [batch, length, heads * size] */
+static Value *heads_together(Builder *b, Value *x) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *const *d = x->type.dims;
+  const Dim *dims[3] = {d[0], d[2], dim_mul(t, d[1], d[3])};
+  return compose_reshape(b, compose_transpose(b, x, swap_middle), dims, 3);
+}
+
+/* Heads of `x` as [batch, kv_heads, sharing, ...]: with `sharing` 1 it broadcasts to the others. */
+static Value *grouped(Builder *b, Value *x, int64_t kv_heads, int64_t sharing) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *const *d = x->type.dims;
+  const Dim *dims[5] = {d[0], dim_const(t, kv_heads), dim_const(t, sharing), d[2], d[3]};
+  return compose_reshape(b, x, dims, 5);
+}
+
+/* x @ y for each head of x, several of which may share one of y. */
+static Value *head_product(Builder *b, const Sizes *s, Value *x, Value *y) {
+  if (s->q_heads == s->kv_heads) return BUILD(b, "MatMul", x, y);
+  Value *product = BUILD(b, "MatMul", grouped(b, x, s->kv_heads, s->q_heads / s->kv_heads),
+                         grouped(b, y, s->kv_heads, 1));
+  const Dim *const *d = product->type.dims;
+  const Dim *dims[4] = {d[0], dim_const(b->graph->ctx->dims, s->q_heads), d[3], d[4]};
+  return compose_reshape(b, product, dims, 4);
+}
+
+/* ---- decomposition: bias -----------------------------------------------------------------------
+ */
+
+static Value *zero_or_infinity(Builder *b, Value *allowed, const Value *like) {
+  return BUILD(b, "Where", allowed, build_like(b, like, 0), build_like(b, like, -(double)INFINITY));
+}
+
+/* attn_mask as something to add; NULL without one. Symbolic sizes are taken for equal. */
+static Value *mask_bias(Builder *b, const Node *node, const Sizes *s) {
+  Value *mask = node_in(node, MASK), *q = node_in(node, Q);
+  if (mask == NULL) return NULL;
+  mask = mask->type.dtype == ONNXC_RT_BOOL ? zero_or_infinity(b, mask, q)
+                                           : compose_cast(b, mask, q->type.dtype);
+  DimTable *t = infer_dims(node);
+  const Dim *missing = dim_sub(t, s->total, mask->type.dims[mask->type.rank - 1]);
+  if (!dim_is_const(missing, NULL) || dim_is(missing, 0)) return mask;
+  const Dim *pads[2] = {dim_const(t, 0), missing};
+  return BUILD(b, "Pad", mask, build_dims(b, pads, 2), build_like(b, mask, -(double)INFINITY),
+               build_ints(b, &(int64_t){-1}, 1));
+}
+
+/* 0, 1, ... below `size` */
+static Value *count_to(Builder *b, const Dim *size) {
+  return BUILD(b, "Range", build_i64(b, 0), compose_size(b, size), build_i64(b, 1));
+}
+
+static Value *both(Builder *b, Value *x, Value *y) {
+  return x == NULL ? y : BUILD(b, "And", x, y);
+}
+
+static Value *per_batch(Builder *b, const Node *node, const Sizes *s) {
+  const Dim *one = dim_const(infer_dims(node), 1), *dims[4] = {s->batch, one, one, one};
+  return compose_reshape(b, node_in(node, KV_LENGTHS), dims, 4);
+}
+
+/* Places of the queries among the keys, as a column. */
+static Value *query_places(Builder *b, const Node *node, const Sizes *s) {
+  const Dim *column[2] = {s->q_len, dim_const(infer_dims(node), 1)};
+  Value *i = compose_reshape(b, count_to(b, s->q_len), column, 2);
+  if (node_in(node, KV_LENGTHS) != NULL) {
+    Value *offset = BUILD(b, "Sub", per_batch(b, node, s), compose_size(b, s->q_len));
+    return BUILD(b, "Add", i, offset);
+  }
+  return dim_is(s->past, 0) ? i : BUILD(b, "Add", i, compose_size(b, s->past));
+}
+
+/* Which keys a query may see by their places alone; NULL: all. */
+static Value *visible(Builder *b, const Node *node, const Sizes *s) {
+  int64_t left = op_param_i(node, "left_window_size");
+  int64_t right = op_param_i(node, "right_window_size");
+  if (op_param_i(node, "is_causal") != 0) right = 0;
+  Value *allowed = NULL, *j = count_to(b, s->total);
+  if (left >= 0 || right >= 0) {
+    Value *i = query_places(b, node, s);
+    if (right > 0) i = BUILD(b, "Add", i, build_i64(b, right));
+    if (right >= 0) allowed = BUILD(b, "LessOrEqual", j, i);
+    if (left >= 0) {
+      i = BUILD(b, "Sub", i, build_i64(b, left + (right > 0 ? right : 0)));
+      allowed = both(b, allowed, BUILD(b, "GreaterOrEqual", j, i));
+    }
+  }
+  if (node_in(node, KV_LENGTHS) == NULL) return allowed;
+  return both(b, allowed, BUILD(b, "Less", j, per_batch(b, node, s)));
+}
+
+static Value *total_bias(Builder *b, const Node *node, const Sizes *s) {
+  Value *mask = mask_bias(b, node, s), *seen = visible(b, node, s);
+  if (seen == NULL) return mask;
+  seen = zero_or_infinity(b, seen, node_in(node, Q));
+  return mask == NULL ? seen : BUILD(b, "Add", mask, seen);
+}
+
+/* Whether a query may be left without any key, whose result is 0 then. */
+static bool may_see_nothing(const Node *node, const Sizes *s) {
+  bool window = op_param_i(node, "left_window_size") >= 0;
+  return node_in(node, MASK) != NULL || node_in(node, KV_LENGTHS) != NULL ||
+         (window && s->q_len != s->kv_len);
+}
+
+/* ---- decomposition: probabilities --------------------------------------------------------------
+ */
+
+static Value *scaled_scores(Builder *b, const Node *node, const Sizes *s, Value *key) {
+  Value *q = heads_apart(b, node_in(node, Q), s->q_heads, s->size);
+  Value *columns = compose_transpose(b, key, (const int64_t[]){0, 1, 3, 2});
+  const Attr *given = op_param_list(node, "scale");
+  double scale = given == NULL ? 1 / sqrt((double)s->size->lo) : (double)given->f;
+  Value *scores = head_product(b, s, q, columns);
+  return BUILD(b, "Mul", scores, build_like(b, scores, scale));
+}
+
+/* softcap * tanh(scores / softcap) */
+static Value *capped(Builder *b, const Node *node, Value *scores) {
+  double cap = (double)op_param_f(node, "softcap");
+  if (cap == 0) return scores;
+  Value *limit = build_like(b, scores, cap);
+  return BUILD(b, "Mul", BUILD(b, "Tanh", BUILD(b, "Div", scores, limit)), limit);
+}
+
+static Value *probabilities(Builder *b, const Node *node, const Sizes *s, Value *scores,
+                            Value *bias) {
+  const Attr *precision = op_param_list(node, "softmax_precision");
+  DType dtype = scores->type.dtype;
+  if (precision != NULL) scores = compose_cast(b, scores, (DType)precision->i);
+  Value *softmax = compose_softmax(b, scores, 3);
+  if (bias != NULL && may_see_nothing(node, s)) {
+    Value *most = compose_reduce(b, "ReduceMax", bias, &(int64_t){-1}, 1);
+    Value *none = BUILD(b, "Equal", most, build_like(b, most, -(double)INFINITY));
+    softmax = BUILD(b, "Where", none, build_like(b, softmax, 0), softmax);
+  }
+  return compose_cast(b, softmax, dtype);
+}
+
+static Value *with_past(Builder *b, const Node *node, uint32_t past, Value *x) {
+  if (node_in(node, past) == NULL) return x;
+  return compose_concat(b, (Value *[]){node_in(node, past), x}, 2, 2);
+}
+
+static void give(Builder *b, Node *node, uint32_t i, Value *value) {
+  if (node_out(node, i) != NULL) build_replace_output(b, node, i, value);
+}
+
+static bool decompose_attention(Builder *b, Node *node) {
+  Sizes s;
+  if (!read_sizes(node, &s)) return false;
+  Value *stages[4], *bias = total_bias(b, node, &s);
+  Value *key = heads_apart(b, node_in(node, K), s.kv_heads, s.size);
+  Value *value = heads_apart(b, node_in(node, V), s.kv_heads, s.v_size);
+  key = with_past(b, node, PAST_KEY, key);
+  value = with_past(b, node, PAST_VALUE, value);
+  stages[SCORES_RAW] = scaled_scores(b, node, &s, key);
+  stages[SCORES_CAPPED] = capped(b, node, stages[SCORES_RAW]);
+  stages[SCORES_BIASED] =
+      bias == NULL ? stages[SCORES_CAPPED] : BUILD(b, "Add", stages[SCORES_CAPPED], bias);
+  stages[SCORES_SOFTMAX] = probabilities(b, node, &s, stages[SCORES_BIASED], bias);
+  Value *y = head_product(b, &s, stages[SCORES_SOFTMAX], compose_cast(b, value, key->type.dtype));
+  give(b, node, Y, s.packed ? heads_together(b, y) : y);
+  give(b, node, PRESENT_KEY, key);
+  give(b, node, PRESENT_VALUE, value);
+  give(b, node, SCORES, stages[op_param_i(node, "qk_matmul_output_mode")]);
+  return true;
+}
+
+const OpDef op_Attention = {
+    .name = "Attention",
+    .domain = "",
+    .params =
+        (const OpParam[]){
+            PARAM_INT("is_causal", 0),
+            PARAM_OPTIONAL("kv_num_heads", ATTR_INT),
+            PARAM_INT("left_window_size", -1),
+            PARAM_OPTIONAL("q_num_heads", ATTR_INT),
+            PARAM_INT("qk_matmul_output_mode", SCORES_RAW),
+            PARAM_INT("right_window_size", -1),
+            PARAM_OPTIONAL("scale", ATTR_FLOAT),
+            PARAM_FLOAT("softcap", 0),
+            PARAM_OPTIONAL("softmax_precision", ATTR_INT),
+            {0},
+        },
+    .infer = infer_attention,
+    .decompose = decompose_attention,
+    .macs = attention_macs,
+};
