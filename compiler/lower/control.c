@@ -210,6 +210,9 @@ static bool finish_loop(Lowering *l, const Turning *w, Turns turns) {
     if (reads[i]->buffer != NULL) step_reads(step, l->ctx, reads[i]->buffer);
     if (writes[i]->buffer != NULL) step_writes(step, l->ctx, writes[i]->buffer);
   }
+  for (size_t i = 0; i < w->n; i++) { /* a part of each in every turn: they live all the while */
+    if (w->wanted[i].place.buffer != NULL) step_writes(step, l->ctx, w->wanted[i].place.buffer);
+  }
   step->turns = turns;
   step->turns.turn = w->turn;
   step->turns.body = lower_body(l, w->node, w->body, w->wanted, w->n);

@@ -111,6 +111,7 @@ typedef struct Track {
   uint32_t born, died;    /* first and last access; 0: none yet */
   uint32_t reads, writes; /* time of the last step that declares the access */
   bool written, in_then;  /* on the path at hand */
+  bool passing;           /* made within a turn of a loop that has ended */
 } Track;
 
 /* A pair of buffers that the step at this time lets share memory. */
@@ -148,6 +149,7 @@ static bool see(Checker *c, const Step *step, const Buffer *buffer) {
   if (buffer->scratch && track->born != 0 && track->born != c->time) {
     return fault(c, step, "is not the only one with the scratch", buffer);
   }
+  if (track->passing) return fault(c, step, "uses what only one turn of a loop has, the", buffer);
   if (track->born == 0) track->born = c->time;
   track->died = c->time;
   return true;
@@ -260,7 +262,11 @@ static bool check_turns(Checker *c, const Step *step, const Turns *turns) {
   c->time++;
   for (uint32_t i = 0; i < c->n; i++) {
     Track *track = &c->tracks[i];
-    if (track->born != 0 && track->born <= begin && track->died >= begin) track->died = c->time;
+    if (track->born == 0 || track->died < begin) continue;
+    if (track->born <= begin)
+      track->died = c->time;
+    else
+      track->passing = true;
   }
   return true;
 }
