@@ -7,15 +7,11 @@ void emit_calls(Emitter *e, const Steps *steps) {
   }
 }
 
-static void set_size(Emitter *e, const Dim *symbol, const char *value) {
-  out(e->out, "f->%s = %s;\n", e->sizes[dim_as_symbol(symbol)->symbol], value);
-}
-
 static void emit_branch(Emitter *e, const Branches *branches, bool then) {
   out_indent(e->out, 1);
   emit_calls(e, then ? branches->then_steps : branches->else_steps);
   VEC_EACH(BranchSize, size, &branches->sizes) {
-    set_size(e, size->size, emit_dim(e, then ? size->then_size : size->else_size));
+    emit_size(e, size->size, emit_dim(e, then ? size->then_size : size->else_size));
   }
   out_indent(e->out, -1);
 }
@@ -29,6 +25,7 @@ void emit_if_step(Emitter *e, const Step *step) {
   out(e->out, "} else {\n");
   emit_branch(e, branches, false);
   out(e->out, "}\nif (status != ONNXC_RT_OK) return status;\n");
+  emit_ready_checks(e, "SHAPE");
 }
 
 /* How many turns there are at most, before any condition. */
@@ -58,12 +55,13 @@ void emit_loop_step(Emitter *e, const Step *step) {
   if (turns->most != NULL && turns->trips == NULL) {
     out(e->out, "if (turn >= %lld) return ONNXC_RT_ERROR_SHAPE;\n", (long long)turns->most->hi);
   }
-  set_size(e, turns->turn, "turn");
+  emit_size(e, turns->turn, "turn");
   if (turns->counter.buffer != NULL) {
     out(e->out, "*(%s) = turn;\n", emit_pointer(e, &turns->counter, true));
   }
   emit_calls(e, turns->body);
   out_indent(e->out, -1);
   out(e->out, "}\nif (status != ONNXC_RT_OK) return status;\n");
-  VEC_EACH(const Dim *, count, &turns->counts) set_size(e, *count, "turn");
+  VEC_EACH(const Dim *, count, &turns->counts) emit_size(e, *count, "turn");
+  emit_ready_checks(e, "SHAPE");
 }

@@ -186,8 +186,8 @@ static void emit_found_sizes(Emitter *e, const Call *call) {
   for (uint32_t i = 0; i < call->n_out; i++) {
     for (int k = 0; call->out[i].buffer != NULL && k < call->out[i].rank; k++) {
       if (!node_size_from_data(call->node, i, k)) continue;
-      const DimAtom *symbol = dim_as_symbol(call->out[i].dims[k]);
-      out(e->out, "f->%s = (ptrdiff_t)out_dims%u[%d];\n", e->sizes[symbol->symbol], i, k);
+      const char *found = arena_printf(e->arena, "(ptrdiff_t)out_dims%u[%d]", i, k);
+      emit_size(e, call->out[i].dims[k], found);
     }
   }
 }
@@ -212,4 +212,5 @@ void emit_call_step(Emitter *e, const Step *step) {
   out(e->out, "const int status = %s(&call);\n", call->node->op->kernel);
   out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
   emit_found_sizes(e, call);
+  emit_ready_checks(e, "SHAPE");
 }
