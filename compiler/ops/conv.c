@@ -52,6 +52,58 @@ const Dim *conv_macs(const Node *node, uint32_t iw) {
   return dim_mul(ctx->dims, type_count(ctx, &node_out(node, 0)->type), depth);
 }
 
+/* ---- lowering ----------------------------------------------------------------------------------
+ */
+
+/* What the two kernels differ in. */
+typedef struct Recipe {
+  const char *function;
+  ptrdiff_t (*scratch)(const onnxc_rt_conv *conv);
+} Recipe;
+
+/* The kernels know up to three spatial axes. */
+static bool has_kernel(const Node *node) {
+  const Type *y = &node_out(node, 0)->type;
+  return y->dtype == ONNXC_RT_F32 && y->rank <= 2 + SPATIAL;
+}
+
+/* The scratch of the largest sizes serves all. */
+static const Dim *scratch_bytes(const Node *node, const Geometry *g, const Recipe *recipe) {
+  const Type *x = input_type(node, 0), *y = &node_out(node, 0)->type;
+  onnxc_rt_conv conv = {.batch = (ptrdiff_t)x->dims[0]->hi,
+                        .groups = (ptrdiff_t)op_param_i(node, "group"),
+                        .in_channels = (ptrdiff_t)x->dims[1]->hi,
+                        .out_channels = (ptrdiff_t)y->dims[1]->hi};
+  for (int k = 0; k < SPATIAL; k++) {
+    conv.in[k] = (ptrdiff_t)g->in[k]->hi;
+    conv.out[k] = (ptrdiff_t)g->out[k]->hi;
+    conv.kernel[k] = (ptrdiff_t)g->kernel[k]->hi;
+    conv.stride[k] = (ptrdiff_t)g->stride[k]->hi;
+    conv.dilation[k] = (ptrdiff_t)g->dilation[k]->hi;
+  }
+  return dim_const(infer_dims(node), 4 * (int64_t)recipe->scratch(&conv));
+}
+
+/* A step of a convolution kernel; x and w are dense. */
+static bool lower_to(Lowering *l, Node *node, const Geometry *g, const Recipe *recipe) {
+  Value *y = node_out(node, 0);
+  Operand data = lower_dense(l, node_in(node, 0)), weights = lower_dense(l, node_in(node, 1));
+  Operand bias = {0};
+  if (node_in(node, 2) != NULL) bias = lower_dense(l, node_in(node, 2));
+  Step *step = lower_kernel(l, STEP_CONTRACTION, recipe->function, "onnxc_rt_conv");
+  kernel_dim(l, step, "batch", y->type.dims[0]);
+  kernel_int(l, step, "groups", op_param_i(node, "group"));
+  kernel_dim(l, step, "in_channels", input_type(node, 0)->dims[1]);
+  kernel_dim(l, step, "out_channels", y->type.dims[1]);
+  window_fields(l, step, g);
+  kernel_input(l, step, "x", data);
+  kernel_input(l, step, "w", weights);
+  if (bias.buffer != NULL) kernel_input(l, step, "bias", bias);
+  kernel_scratch(l, step, "scratch", scratch_bytes(node, g, recipe));
+  if (!kernel_epilogue(l, step, y, 2)) kernel_output(l, step, "y", lower_output(l, y));
+  return true;
+}
+
 /* ---- Conv --------------------------------------------------------------------------------------
  */
 
@@ -75,56 +127,10 @@ static const Dim *macs(const Node *node) {
   return conv_macs(node, 1);
 }
 
-/* The scratch of the largest sizes serves all. */
-static const Dim *conv_scratch(const Node *node, const Geometry *g) {
-  const Type *x = input_type(node, 0), *w = input_type(node, 1);
-  onnxc_rt_conv conv = {.batch = (ptrdiff_t)x->dims[0]->hi,
-                        .groups = (ptrdiff_t)op_param_i(node, "group"),
-                        .in_channels = (ptrdiff_t)x->dims[1]->hi,
-                        .out_channels = (ptrdiff_t)w->dims[0]->hi};
-  for (int k = 0; k < SPATIAL; k++) {
-    conv.in[k] = (ptrdiff_t)g->in[k]->hi;
-    conv.out[k] = (ptrdiff_t)g->out[k]->hi;
-    conv.kernel[k] = (ptrdiff_t)g->kernel[k]->hi;
-    conv.stride[k] = (ptrdiff_t)g->stride[k]->hi;
-    conv.dilation[k] = (ptrdiff_t)g->dilation[k]->hi;
-  }
-  return dim_const(infer_dims(node), 4 * (int64_t)onnxc_rt_conv_f32_scratch(&conv));
-}
-
-/* The kernel knows up to three spatial axes. */
-static bool has_kernel(const Node *node) {
-  const Type *y = &node_out(node, 0)->type;
-  return y->dtype == ONNXC_RT_F32 && y->rank <= 2 + SPATIAL;
-}
-
-/* A step of the convolution kernel; x and w are dense. */
 static bool lower_conv(Lowering *l, Node *node) {
-  Value *y = node_out(node, 0);
-  if (!has_kernel(node)) return false;
+  static const Recipe recipe = {"onnxc_rt_conv_f32", onnxc_rt_conv_f32_scratch};
   Geometry g;
-  if (!window_geometry(node, &g)) return false;
-  const Type *x = input_type(node, 0), *w = input_type(node, 1);
-  Operand data = lower_dense(l, node_in(node, 0)), weights = lower_dense(l, node_in(node, 1));
-  Operand bias = {0};
-  if (node_in(node, 2) != NULL) bias = lower_dense(l, node_in(node, 2));
-  Step *step = lower_kernel(l, STEP_CONTRACTION, "onnxc_rt_conv_f32", "onnxc_rt_conv");
-  kernel_dim(l, step, "batch", x->dims[0]);
-  kernel_int(l, step, "groups", op_param_i(node, "group"));
-  kernel_dim(l, step, "in_channels", x->dims[1]);
-  kernel_dim(l, step, "out_channels", w->dims[0]);
-  kernel_dims(l, step, "in", g.in, SPATIAL);
-  kernel_dims(l, step, "out", g.out, SPATIAL);
-  kernel_dims(l, step, "kernel", g.kernel, SPATIAL);
-  kernel_dims(l, step, "stride", g.stride, SPATIAL);
-  kernel_dims(l, step, "dilation", g.dilation, SPATIAL);
-  kernel_dims(l, step, "pad", g.pad, SPATIAL);
-  kernel_input(l, step, "x", data);
-  kernel_input(l, step, "w", weights);
-  if (bias.buffer != NULL) kernel_input(l, step, "bias", bias);
-  kernel_scratch(l, step, "scratch", conv_scratch(node, &g));
-  if (!kernel_epilogue(l, step, y, 2)) kernel_output(l, step, "y", lower_output(l, y));
-  return true;
+  return has_kernel(node) && window_geometry(node, &g) && lower_to(l, node, &g, &recipe);
 }
 
 const OpDef op_Conv = {
@@ -201,6 +207,12 @@ static const Dim *transpose_macs(const Node *node) {
   return dim_mul(ctx->dims, type_count(ctx, input_type(node, 0)), filter);
 }
 
+static bool lower_conv_transpose(Lowering *l, Node *node) {
+  static const Recipe recipe = {"onnxc_rt_conv_transpose_f32", onnxc_rt_conv_transpose_f32_scratch};
+  Geometry g;
+  return has_kernel(node) && window_geometry_transposed(node, &g) && lower_to(l, node, &g, &recipe);
+}
+
 const OpDef op_ConvTranspose = {
     .name = "ConvTranspose",
     .domain = "",
@@ -214,5 +226,7 @@ const OpDef op_ConvTranspose = {
         },
     .infer = infer_conv_transpose,
     OP_KERNEL(onnxc_rt_ref_conv_transpose),
+    .lower = lower_conv_transpose,
+    .takes_epilogue = has_kernel,
     .macs = transpose_macs,
 };

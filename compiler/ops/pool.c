@@ -1,4 +1,5 @@
 /* Pooling: over windows, and over whole planes, which is a reduction. */
+#include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
@@ -37,6 +38,45 @@ static bool infer_max_pool(Node *node) {
   return true;
 }
 
+/* The kernel knows up to three spatial axes, and no indices. */
+static bool has_kernel(const Node *node) {
+  const Value *y = node_out(node, 0);
+  return y != NULL && node_out(node, 1) == NULL && y->type.dtype == ONNXC_RT_F32 &&
+         y->type.rank <= 2 + SPATIAL;
+}
+
+static const Dim *scratch_bytes(const Node *node, const Geometry *g) {
+  onnxc_rt_pool pool = {.rows = 1};
+  for (int k = 0; k < SPATIAL; k++) pool.out[k] = (ptrdiff_t)g->out[k]->hi;
+  return dim_const(infer_dims(node), 4 * (int64_t)onnxc_rt_pool_f32_scratch(&pool));
+}
+
+/* A row is the plane of one channel. */
+static bool lower_pool(Lowering *l, Node *node, bool average, bool count_include_pad) {
+  Value *y = node_out(node, 0);
+  Geometry g;
+  if (!has_kernel(node) || !window_geometry(node, &g)) return false;
+  Operand x = lower_dense(l, node_in(node, 0));
+  Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_pool_f32", "onnxc_rt_pool");
+  kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims, 2));
+  window_fields(l, step, &g);
+  kernel_dims(l, step, "pad_end", g.pad_end, SPATIAL);
+  kernel_int(l, step, "average", average);
+  kernel_int(l, step, "count_include_pad", count_include_pad);
+  kernel_input(l, step, "x", x);
+  kernel_scratch(l, step, "scratch", scratch_bytes(node, &g));
+  if (!kernel_epilogue(l, step, y, 2)) kernel_output(l, step, "y", lower_output(l, y));
+  return true;
+}
+
+static bool lower_max_pool(Lowering *l, Node *node) {
+  return lower_pool(l, node, false, false);
+}
+
+static bool lower_average_pool(Lowering *l, Node *node) {
+  return lower_pool(l, node, true, op_param_i(node, "count_include_pad") != 0);
+}
+
 const OpDef op_MaxPool = {
     .name = "MaxPool",
     .domain = "",
@@ -49,6 +89,8 @@ const OpDef op_MaxPool = {
         },
     .infer = infer_max_pool,
     OP_KERNEL(onnxc_rt_ref_max_pool),
+    .lower = lower_max_pool,
+    .takes_epilogue = has_kernel,
 };
 
 const OpDef op_AveragePool = {
@@ -63,6 +105,8 @@ const OpDef op_AveragePool = {
         },
     .infer = infer_float_pool,
     OP_KERNEL(onnxc_rt_ref_average_pool),
+    .lower = lower_average_pool,
+    .takes_epilogue = has_kernel,
 };
 
 static bool infer_lp_pool(Node *node) {

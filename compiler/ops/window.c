@@ -96,31 +96,85 @@ const Dim *window_taps(const Node *node, const Window *window) {
   return dim_product(infer_dims(node), window->kernel, window->rank);
 }
 
-/* Elements of padding in front: what SAME needs is split evenly, the odd one behind for UPPER. */
-static const Dim *pad_before(const Node *node, const Window *w, int k, const Dim *in,
-                             const Dim *out) {
-  DimTable *t = infer_dims(node);
-  if (w->pad != WINDOW_SAME) return dim_const(t, w->pads[k]);
-  const Dim *reach = dim_add(t, dim_mul_i(t, dim_add_i(t, out, -1), w->stride[k]), extent(t, w, k));
-  const Dim *total = dim_max(t, dim_sub(t, reach, in), dim_const(t, 0));
-  bool lower = strcmp(op_param_s(node, "auto_pad"), "SAME_LOWER") == 0;
-  return dim_floordiv(t, dim_add_i(t, total, lower), dim_const(t, 2));
+/* ---- for the fast kernels ----------------------------------------------------------------------
+ */
+
+/* From the first element of the first window to the last one of the last of `places`. */
+static const Dim *reach(DimTable *t, const Window *w, int k, const Dim *places) {
+  return dim_add(t, dim_mul_i(t, dim_add_i(t, places, -1), w->stride[k]), extent(t, w, k));
 }
 
-bool window_geometry(const Node *node, Geometry *g) {
+/* `total` split evenly; the odd one goes behind for SAME_UPPER, in front otherwise. */
+static void split_pad(const Node *node, Geometry *g, int i, const Dim *total) {
+  DimTable *t = infer_dims(node);
+  bool front = strcmp(op_param_s(node, "auto_pad"), "SAME_UPPER") != 0;
+  total = dim_max(t, total, dim_const(t, 0));
+  g->pad[i] = dim_floordiv(t, dim_add_i(t, total, front), dim_const(t, 2));
+  g->pad_end[i] = dim_sub(t, total, g->pad[i]);
+}
+
+static void given_pad(const Node *node, const Window *w, Geometry *g, int i, int k) {
+  g->pad[i] = dim_const(infer_dims(node), w->pads[k]);
+  g->pad_end[i] = dim_const(infer_dims(node), w->pads[w->rank + k]);
+}
+
+/* What SAME needs follows from the sizes. */
+static void pad_axis(const Node *node, const Window *w, Geometry *g, int i, int k) {
+  DimTable *t = infer_dims(node);
+  if (w->pad != WINDOW_SAME) {
+    given_pad(node, w, g, i, k);
+  } else {
+    split_pad(node, g, i, dim_sub(t, reach(t, w, k, g->out[i]), g->in[i]));
+  }
+}
+
+/* So does what a given size of the output needs. */
+static void pad_axis_transposed(const Node *node, const Window *w, Geometry *g, int i, int k) {
+  DimTable *t = infer_dims(node);
+  const Attr *more = op_param_list(node, "output_padding");
+  if (w->pad != WINDOW_SAME && op_param_list(node, "output_shape") == NULL) {
+    given_pad(node, w, g, i, k);
+  } else {
+    const Dim *total = dim_sub(t, reach(t, w, k, g->in[i]), g->out[i]);
+    split_pad(node, g, i, more == NULL ? total : dim_add_i(t, total, more->ints[k]));
+  }
+}
+
+static bool fill_geometry(const Node *node, Geometry *g,
+                          void (*pad)(const Node *, const Window *, Geometry *, int, int)) {
   DimTable *t = infer_dims(node);
   const Type *x = input_type(node, 0), *y = &node_out(node, 0)->type;
+  const Dim *one = dim_const(t, 1), *none = dim_const(t, 0);
   Window w;
   if (!window_read(node, x->rank - 2, input_type(node, 1), &w)) return false;
   for (int i = 0; i < SPATIAL; i++) {
     int k = i - (SPATIAL - w.rank);
-    bool there = k >= 0;
-    g->in[i] = there ? x->dims[k + 2] : dim_const(t, 1);
-    g->out[i] = there ? y->dims[k + 2] : dim_const(t, 1);
-    g->kernel[i] = there ? w.kernel[k] : dim_const(t, 1);
-    g->stride[i] = dim_const(t, there ? w.stride[k] : 1);
-    g->dilation[i] = dim_const(t, there ? w.dilation[k] : 1);
-    g->pad[i] = there ? pad_before(node, &w, k, g->in[i], g->out[i]) : dim_const(t, 0);
+    g->in[i] = g->out[i] = g->kernel[i] = g->stride[i] = g->dilation[i] = one;
+    g->pad[i] = g->pad_end[i] = none;
+    if (k < 0) continue;
+    g->in[i] = x->dims[k + 2];
+    g->out[i] = y->dims[k + 2];
+    g->kernel[i] = w.kernel[k];
+    g->stride[i] = dim_const(t, w.stride[k]);
+    g->dilation[i] = dim_const(t, w.dilation[k]);
+    pad(node, &w, g, i, k);
   }
   return true;
+}
+
+bool window_geometry(const Node *node, Geometry *g) {
+  return fill_geometry(node, g, pad_axis);
+}
+
+bool window_geometry_transposed(const Node *node, Geometry *g) {
+  return fill_geometry(node, g, pad_axis_transposed);
+}
+
+void window_fields(Lowering *l, Step *step, const Geometry *g) {
+  kernel_dims(l, step, "in", g->in, SPATIAL);
+  kernel_dims(l, step, "out", g->out, SPATIAL);
+  kernel_dims(l, step, "kernel", g->kernel, SPATIAL);
+  kernel_dims(l, step, "stride", g->stride, SPATIAL);
+  kernel_dims(l, step, "dilation", g->dilation, SPATIAL);
+  kernel_dims(l, step, "pad", g->pad, SPATIAL);
 }

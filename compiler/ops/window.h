@@ -3,6 +3,7 @@
 #ifndef ONNXC_OPS_WINDOW_H
 #define ONNXC_OPS_WINDOW_H
 
+#include "lower/lower.h"
 #include "ops/op.h"
 
 /* What the kernels of all windowed operators read first, in this order. */
@@ -32,15 +33,20 @@ bool window_slide(const Node *node, const Window *window, const Type *x, const D
 const Dim *window_transposed(const Node *node, const Window *window, int axis, const Dim *in);
 
 /* The window as the fast kernels take it: [depth, height, width], where axes that the node lacks
- * have size, kernel, stride and dilation 1 and pad 0. `pad` is before the first element. */
+ * have size, kernel, stride and dilation 1 and no padding. */
 enum { SPATIAL = 3 };
 typedef struct Geometry {
   const Dim *in[SPATIAL], *out[SPATIAL], *kernel[SPATIAL];
-  const Dim *stride[SPATIAL], *dilation[SPATIAL], *pad[SPATIAL];
+  const Dim *stride[SPATIAL], *dilation[SPATIAL];
+  const Dim *pad[SPATIAL], *pad_end[SPATIAL]; /* before the first element, behind the last */
 } Geometry;
 
-/* Of a node with data X as input 0, weights as input 1 and an inferred output 0. */
+/* Of a node with data X as input 0, weights as input 1 or none, and an inferred output 0. */
 bool window_geometry(const Node *node, Geometry *g);
+/* The same of a transposed convolution. */
+bool window_geometry_transposed(const Node *node, Geometry *g);
+/* The members of a kernel's parameters that are named like those of Geometry, but for pad_end. */
+void window_fields(Lowering *l, Step *step, const Geometry *g);
 
 /* Taps of one window. */
 const Dim *window_taps(const Node *node, const Window *window);
