@@ -301,7 +301,8 @@ static bool dropout_infer(Node *node) {
 static bool dropout_decompose(Builder *b, Node *node) {
   const Value *mode = node_in(node, 2);
   bool trains = mode != NULL && (mode->constant == NULL || tensor_i64(mode->constant, 0) != 0);
-  if (trains || node_out(node, 1) != NULL) return false;
+  const Value *mask = node_out(node, 1);
+  if (trains || (mask != NULL && value_uses(mask) != 0)) return false;
   build_replace(b, node, BUILD(b, "Identity", node_in(node, 0)));
   return true;
 }

@@ -83,6 +83,20 @@ int64_t static_dim(const Value *value, int axis) {
   return dim_is_const(value->type.dims[axis], &size) ? size : -1;
 }
 
+/* ---- operators ---------------------------------------------------------------------------------
+ */
+
+bool is_elementwise(const Node *node) {
+  bool any_row = node->op->row != NULL && node->op->row->axes == NULL;
+  return any_row && *node->op->domain == '\0' && strcmp(node->op->name, "BatchNormalization") != 0;
+}
+
+void transpose_perm(const Node *node, int64_t *perm) {
+  int rank = node->in[0].value->type.rank;
+  const Attr *attr = op_param_list(node, "perm");
+  for (int i = 0; i < rank; i++) perm[i] = attr == NULL ? rank - 1 - i : attr->ints[i];
+}
+
 /* ---- reductions --------------------------------------------------------------------------------
  */
 

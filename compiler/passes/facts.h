@@ -20,6 +20,11 @@ bool is_float(const Value *value);
 /* Size of an axis if it is constant, else -1. */
 int64_t static_dim(const Value *value, int axis);
 
+/* Each element of the output depends on the elements of the inputs that broadcast to it only. */
+bool is_elementwise(const Node *node);
+/* The permutation of a Transpose; reversed axes when it is not given. */
+void transpose_perm(const Node *node, int64_t *perm);
+
 /* The axes that a Reduce operator reduces, as flags, and whether it keeps them; false when they
  * are not known. */
 bool reduce_axes(const Node *node, bool *flags, bool *keepdims);

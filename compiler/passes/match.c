@@ -89,6 +89,7 @@ static bool solve_op(Match *m, const Goal *goal) {
 }
 
 static bool solve_or(Match *m, const Goal *goal) {
+  if (!bind(m, goal->pattern->bind, goal->value)) return false;
   for (uint32_t i = 0; i < MAX_CHILDREN && goal->pattern->children[i] != NULL; i++) {
     if (solve(m, &(Goal){goal->pattern->children[i], goal->value, goal->next})) return true;
   }

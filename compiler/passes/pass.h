@@ -42,6 +42,8 @@ struct Pattern {
   (&(const Pattern){                                                                               \
       .kind = PATTERN_OP, .op = op_, .single_use = true, .optional = true, .children = {child_}})
 #define OR(...) (&(const Pattern){.kind = PATTERN_OR, .children = {__VA_ARGS__}})
+#define ORB(bind_, ...)                                                                            \
+  (&(const Pattern){.kind = PATTERN_OR, .bind = bind_, .children = {__VA_ARGS__}})
 #define ANY(bind_) (&(const Pattern){.kind = PATTERN_ANY, .bind = bind_})
 #define OPT(bind_) (&(const Pattern){.kind = PATTERN_ANY, .bind = bind_, .optional = true})
 #define CONST(bind_) (&(const Pattern){.kind = PATTERN_CONST, .bind = bind_})

@@ -14,14 +14,14 @@
  */
 
 #define SQUARE(x_) OR(P("Pow", x_, SCALAR(2)), P("Mul", x_, x_))
-/* The mean of `x_` over the axes of the bound reduction; `count` is there where it is divided by.
- */
-#define MEAN(name_, x_)                                                                            \
-  OR(PB("ReduceMean", name_, x_), P("Div", PB("ReduceSum", name_, x_), CONST("count")),            \
-     P("Mul", PB("ReduceSum", name_, x_), CONST("inverse_count")))
+/* The mean of `x_` over the axes of the bound reduction. A sum is one that is divided by "count" or
+ * multiplied by "inverse", the same for all means of a pattern. */
+#define MEAN(reduce_, x_)                                                                          \
+  PB("ReduceMean", reduce_, x_), P("Div", PB("ReduceSum", reduce_, x_), CONST("count")),           \
+      P("Mul", PB("ReduceSum", reduce_, x_), CONST("inverse"))
 #define MEAN_SQUARE(x_)                                                                            \
   OR(MEAN("reduce", SQUARE(x_)), P("Div", PB("ReduceSumSquare", "reduce", x_), CONST("count")),    \
-     P("Mul", PB("ReduceSumSquare", "reduce", x_), CONST("inverse_count")))
+     P("Mul", PB("ReduceSumSquare", "reduce", x_), CONST("inverse")))
 #define PLUS_EPS(x_) OR(P("Add", x_, CONST("eps")), x_)
 #define ROOT(x_) OR(P("Sqrt", x_), P("Pow", x_, SCALAR(0.5)))
 #define INVERSE_ROOT(x_)                                                                           \
@@ -34,26 +34,38 @@
 
 /* The norm is taken of what is left when the mean is subtracted. */
 #define LAYER_NORM                                                                                 \
-  P("RMSNormalization", PM("Sub", "centred", ANY("x"), MEAN("reduce", ANY("x"))), ANY("scale"))
+  P("RMSNormalization", PM("Sub", "centred", ANY("x"), OR(MEAN("reduce", ANY("x")))), ANY("scale"))
 
-/* E[x^2] - E[x]^2 */
+/* E[x^2] - E[x]^2, which rounding may make negative */
+#define DIFFERENCE P("Sub", MEAN_SQUARE(ANY("x")), SQUARE(ANY("mean")))
 #define LAYER_NORM_BY_SQUARES                                                                      \
-  OVER_ROOT(PM("Sub", "centred", ANY("x"), PM("ReduceMean", "mean", ANY("x"))),                    \
-            PLUS_EPS(P("Sub", MEAN("reduce", SQUARE(ANY("x"))), SQUARE(ANY("mean")))))
+  OVER_ROOT(PM("Sub", "centred", ANY("x"), ORB("mean", MEAN("mean_reduce", ANY("x")))),            \
+            PLUS_EPS(OR(DIFFERENCE, P("Max", DIFFERENCE, SCALAR(0)))))
 
 /* x * k + (bias - mean * k), k = scale / sqrt(variance + eps): TensorFlow's order. */
 #define CENTRED PM("Sub", "centred", ANY("x"), ANY("mean"))
 #define LAYER_NORM_AS_AFFINE                                                                       \
   P("Add",                                                                                         \
     P("Mul", ANY("x"),                                                                             \
-      PB("Mul", "k", INVERSE_ROOT(PLUS_EPS(MEAN("reduce", SQUARE(CENTRED)))), CONST("scale"))),    \
-    P("Sub", CONST("bias"), P("Mul", PM("ReduceMean", "mean", ANY("x")), ANY("k"))))
+      PB("Mul", "k", INVERSE_ROOT(PLUS_EPS(MEAN_SQUARE(CENTRED))), CONST("scale"))),               \
+    P("Sub", CONST("bias"), P("Mul", ORB("mean", MEAN("mean_reduce", ANY("x"))), ANY("k"))))
+
+/* x * (inverse root * scale): the scale goes behind. */
+#define SCALE_INSIDE                                                                               \
+  P("Mul", ANY("x"), P("Mul", PB("Reciprocal", "k", ROOT(ANY("v"))), CONST("scale")))
 
 /* ---- axes and constants -----------------------------------------------------------------------
  */
 
-/* The first of the trailing axes that a mean is taken over; -1 when they are others, or when it
- * divides by something else than their size. */
+/* A bound divisor, or factor, is what makes a mean of a sum of `size` elements. */
+static bool divides_by(const Match *m, const char *name, double size) {
+  double number;
+  const Value *bound = match_value(m, name);
+  return bound == NULL || (value_splat(bound, &number) && splat_near(bound, number, size));
+}
+
+/* The first of the trailing axes that a mean is taken over; -1 when it is over others, or a sum
+ * that is divided by something else than its size. */
 static int mean_axis(const Match *m, const char *reduction) {
   const Node *reduce = match_node(m, reduction);
   const Value *x = reduce->in[0].value;
@@ -61,12 +73,12 @@ static int mean_axis(const Match *m, const char *reduction) {
   if (!reduce_axes(reduce, flags, &keepdims) || !keepdims) return -1;
   int first = trailing_axes(flags, x->type.rank);
   if (first < 0 || strcmp(reduce->op->name, "ReduceMean") == 0) return first;
-  double count, size = 1;
-  const char *divisor = match_value(m, "count") != NULL ? "count" : "inverse_count";
-  for (int i = first; i < x->type.rank; i++) size *= (double)static_dim(x, i);
-  if (!match_scalar(m, divisor, &count)) return -1;
-  if (*divisor == 'i') size = 1 / size;
-  return splat_near(match_value(m, divisor), count, size) ? first : -1;
+  double size = 1;
+  for (int i = first; i < x->type.rank; i++) {
+    if (static_dim(x, i) < 1) return -1;
+    size *= (double)static_dim(x, i);
+  }
+  return divides_by(m, "count", size) && divides_by(m, "inverse", 1 / size) ? first : -1;
 }
 
 static bool epsilon_of(const Match *m, float *epsilon) {
@@ -124,8 +136,8 @@ static Value *build_layer_norm(Match *m) {
 static bool check_variance(const Match *m, int *axis, float *epsilon) {
   const Value *x = match_value(m, "x"), *out = m->root->out[0];
   *axis = mean_axis(m, "reduce");
-  return *axis >= 0 && mean_axis(m, "mean") == *axis && epsilon_of(m, epsilon) && is_float(x) &&
-         same_type(x, out);
+  return *axis >= 0 && mean_axis(m, "mean_reduce") == *axis && epsilon_of(m, epsilon) &&
+         is_float(x) && same_type(x, out);
 }
 
 static Value *build_by_squares(Match *m) {
@@ -150,6 +162,12 @@ static Value *build_as_affine(Match *m) {
     return NULL;
   }
   return build_norm(m, "LayerNormalization", x, scale, bias, axis, epsilon);
+}
+
+static Value *move_scale_behind(Match *m) {
+  Builder *b = &m->builder;
+  Value *normal = BUILD(b, "Mul", match_value(m, "x"), match_value(m, "k"));
+  return BUILD(b, "Mul", normal, match_value(m, "scale"));
 }
 
 /* ---- scale and bias ----------------------------------------------------------------------------
@@ -302,6 +320,7 @@ static const Rule rules[] = {
     RULE("rms-norm", RMS_NORM, build_rms_norm),
     RULE("layer-norm", LAYER_NORM, build_layer_norm),
     RULE("layer-norm-as-affine", LAYER_NORM_AS_AFFINE, build_as_affine),
+    RULE("scale-inside", SCALE_INSIDE, move_scale_behind),
     RULE("norm-scale", P("Mul", NORM("LayerNormalization|RMSNormalization"), CONST("k")),
          merge_scale),
     RULE("norm-bias", P("Add", NORM("LayerNormalization"), CONST("k")), merge_bias),

@@ -99,13 +99,6 @@ static Value *merge_casts(Match *m) {
 /* ---- layout ------------------------------------------------------------------------------------
  */
 
-/* The permutation of a Transpose; reversed axes when it is not given. */
-static void read_perm(const Node *node, int64_t *perm) {
-  int rank = node->in[0].value->type.rank;
-  const Attr *attr = op_param_list(node, "perm");
-  for (int i = 0; i < rank; i++) perm[i] = attr == NULL ? rank - 1 - i : attr->ints[i];
-}
-
 /* Axes whose size is 1 may stand anywhere: only the order of the others moves elements. */
 static bool moves_nothing(const Type *type, const int64_t *perm) {
   int64_t last = -1;
@@ -119,7 +112,7 @@ static bool moves_nothing(const Type *type, const int64_t *perm) {
 
 static Value *drop_transpose(Match *m) {
   int64_t perm[MAX_RANK];
-  read_perm(m->root, perm);
+  transpose_perm(m->root, perm);
   return input_if(m, moves_nothing(&x_of(m)->type, perm));
 }
 
@@ -127,8 +120,8 @@ static Value *merge_transposes(Match *m) {
   Value *x = x_of(m);
   int64_t first[MAX_RANK], second[MAX_RANK], both[MAX_RANK];
   int rank = x->type.rank;
-  read_perm(match_node(m, "middle"), first);
-  read_perm(m->root, second);
+  transpose_perm(match_node(m, "middle"), first);
+  transpose_perm(m->root, second);
   for (int i = 0; i < rank; i++) both[i] = first[second[i]];
   Node *node = build_node(&m->builder, "", "Transpose", &x, 1, 1);
   node_set_ints(node, "perm", both, (size_t)rank);
@@ -195,6 +188,12 @@ static Value *drop_factor(Match *m) {
   return drop_operand(m, 1.0);
 }
 
+/* Nothing is less than -infinity, nor more than infinity. */
+static Value *drop_bound(Match *m) {
+  double bound = strcmp(m->root->op->name, "Max") == 0 ? -(double)INFINITY : (double)INFINITY, k;
+  return input_if(m, m->root->n_in == 2 && match_scalar(m, "k", &k) && k == bound);
+}
+
 /* Where(constant, a, b) -> the side it always takes. */
 static Value *take_side(Match *m) {
   double condition;
@@ -253,6 +252,7 @@ static const Rule rules[] = {
     RULE("sub-0", P("Sub", ANY("x"), CONST("k")), drop_sub),
     RULE("mul-1", P("Mul", ANY("x"), CONST("k")), drop_factor),
     RULE("div-1", P("Div|Pow", ANY("x"), CONST("k")), drop_factor),
+    RULE("bound", P("Max|Min", ANY("x"), CONST("k")), drop_bound),
     RULE("where", P("Where", CONST("k"), ANY("a"), ANY("b")), take_side),
     RULE("neg-neg", P("Neg", P("Neg", ANY("x"))), keep_input),
     RULE("not-not", P("Not", P("Not", ANY("x"))), keep_input),

@@ -1,0 +1,224 @@
+/* cancel-movement: move'(f(move(a), move(b), ...)) -> f(a, b, ...) where move' undoes move and f is
+ * any tree of elementwise operators. Moves are transposes; views (Reshape and its like); and views
+ * that merge leading axes into one, through which products with a constant matrix go as well.
+ *
+ * Right because elementwise operators do not care where an element is, and a product with a matrix
+ * only about the last axis. Done only when every operand of the tree is such a move or a constant
+ * and nothing but the tree and further such moves reads it, so that movement vanishes altogether
+ * and nothing is computed twice. */
+#include "passes/facts.h"
+#include "passes/pass.h"
+
+#include <string.h>
+
+enum { MAX_TREE = 48, MAX_SWEEPS = 8 };
+
+typedef enum MoveKind { MOVE_TRANSPOSE, MOVE_VIEW, MOVE_LEADING } MoveKind;
+
+static const char *const rule_names[] = {"transposes", "views", "leading-axes"};
+
+/* An attempt to undo the movement of one node. */
+typedef struct Move {
+  MoveKind kind;
+  Node *root;
+  int64_t perm[MAX_RANK]; /* of the root, for transposes */
+  uint32_t n_nodes;
+  Node *nodes[MAX_TREE]; /* the tree, operands behind what reads them */
+  bool moves;            /* it has an operand that moves */
+  Map copies;            /* value -> what stands for it without movement */
+} Move;
+
+/* ---- movement ---------------------------------------------------------------------------------
+ */
+
+static bool is_named(const Node *node, const char *names) {
+  size_t length = strlen(node->op->name);
+  if (*node->op->domain != '\0') return false;
+  for (const char *at = names; *at != '\0'; at += *at == ' ') {
+    size_t word = strcspn(at, " ");
+    if (word == length && memcmp(at, node->op->name, length) == 0) return true;
+    at += word;
+  }
+  return false;
+}
+
+static bool is_view(const Node *node) {
+  return is_named(node, "Reshape Squeeze Unsqueeze Flatten");
+}
+
+static bool undoes(const Move *m, const Node *transpose) {
+  int64_t perm[MAX_RANK];
+  transpose_perm(transpose, perm);
+  for (int i = 0; i < transpose->out[0]->type.rank; i++) {
+    if (perm[m->perm[i]] != i) return false;
+  }
+  return true;
+}
+
+/* The last axis stays, and the others are those of the root's output. */
+static bool merges_leading(const Move *m, const Type *from, const Type *to) {
+  const Type *out = &m->root->out[0]->type;
+  if (to->rank != 2 || out->rank < 2 || from->rank != out->rank) return false;
+  size_t leading = (size_t)out->rank - 1;
+  return memcmp(from->dims, out->dims, leading * sizeof *from->dims) == 0 &&
+         from->dims[leading] == to->dims[1];
+}
+
+/* What the root's movement gives back of `value`; NULL when that is not a move it undoes. */
+static Value *source_of(const Move *m, const Value *value) {
+  const Node *node = value->producer;
+  if (node == NULL || (m->kind == MOVE_TRANSPOSE ? !is_named(node, "Transpose") : !is_view(node))) {
+    return NULL;
+  }
+  Value *from = node->in[0].value;
+  switch (m->kind) {
+  case MOVE_TRANSPOSE: return undoes(m, node) ? from : NULL;
+  case MOVE_VIEW: return same_dims(&from->type, &m->root->out[0]->type) ? from : NULL;
+  default: return merges_leading(m, &from->type, &value->type) ? from : NULL;
+  }
+}
+
+/* ---- the tree ---------------------------------------------------------------------------------
+ */
+
+static bool is_product(const Node *node) {
+  if (!is_named(node, "MatMul") || node->in[1].value->constant == NULL) return false;
+  return node->in[0].value->type.rank == 2 && node->in[1].value->type.rank == 2;
+}
+
+static bool in_tree(const Move *m, const Node *node) {
+  for (uint32_t i = 0; i < m->n_nodes; i++) {
+    if (m->nodes[i] == node) return true;
+  }
+  return false;
+}
+
+/* A constant that fits the tree with and without the movement. */
+static bool constant_fits(const Move *m, const Value *value) {
+  const Type *type = &value->type;
+  if (value->constant->count == 1 && type->rank <= m->root->out[0]->type.rank) return true;
+  return m->kind == MOVE_TRANSPOSE ? type->rank == m->root->out[0]->type.rank
+                                   : m->kind == MOVE_LEADING && type->rank <= 1;
+}
+
+static bool add_node(Move *m, Node *node) {
+  bool takes = is_elementwise(node) || (m->kind == MOVE_LEADING && is_product(node));
+  if (!takes || node->n_out != 1 || m->n_nodes == MAX_TREE) return false;
+  if (!in_tree(m, node)) m->nodes[m->n_nodes++] = node;
+  return true;
+}
+
+/* The operand moves, or is a constant that fits, or belongs to the tree. */
+static bool take_operand(Move *m, const Node *node, uint32_t i) {
+  const Value *value = node->in[i].value;
+  if (value == NULL) return true;
+  if (i == 1 && m->kind == MOVE_LEADING && is_product(node)) return true;
+  if (value->constant != NULL) return constant_fits(m, value);
+  if (source_of(m, value) != NULL) return m->moves = true;
+  return value->producer != NULL && value->output_index == 0 && add_node(m, value->producer);
+}
+
+/* The tree with all its operands, from the root down. */
+static bool collect(Move *m) {
+  Node *top = m->root->in[0].value->producer;
+  if (top == NULL || m->root->in[0].value->output_index != 0 || !add_node(m, top)) return false;
+  for (uint32_t n = 0; n < m->n_nodes; n++) {
+    for (uint32_t i = 0; i < m->nodes[n]->n_in; i++) {
+      if (!take_operand(m, m->nodes[n], i)) return false;
+    }
+  }
+  return m->moves;
+}
+
+/* Moves that read the tree besides the root, and will vanish in their turn. */
+static bool moves_alike(const Move *m, const Node *node) {
+  int64_t perm[MAX_RANK];
+  if (m->kind != MOVE_TRANSPOSE) {
+    return is_view(node) && same_dims(&node->out[0]->type, &m->root->out[0]->type);
+  }
+  if (!is_named(node, "Transpose")) return false;
+  transpose_perm(node, perm);
+  return memcmp(perm, m->perm, (size_t)node->out[0]->type.rank * sizeof *perm) == 0;
+}
+
+static bool is_closed(const Move *m) {
+  for (uint32_t n = 0; n < m->n_nodes; n++) {
+    const Value *value = m->nodes[n]->out[0];
+    if (value_is_output(value)) return false;
+    for (const Use *use = value->uses; use != NULL; use = use->next) {
+      if (!in_tree(m, use->user) && !moves_alike(m, use->user)) return false;
+    }
+  }
+  return true;
+}
+
+/* ---- rewriting --------------------------------------------------------------------------------
+ */
+
+static Value *unmoved_constant(const Move *m, Builder *b, Value *value) {
+  if (m->kind != MOVE_TRANSPOSE || value->constant->count == 1) return value;
+  Node *node = build_node(b, "", "Transpose", &value, 1, 1);
+  node_set_ints(node, "perm", m->perm, (size_t)value->type.rank);
+  return build_done(b, node);
+}
+
+static Value *copy_of(Move *m, const Node *node);
+
+static Value *unmoved(Move *m, Builder *b, const Node *node, uint32_t i) {
+  Value *value = node->in[i].value;
+  if (value == NULL) return NULL;
+  if (m->kind == MOVE_LEADING && i == 1 && is_product(node)) return value;
+  if (value->constant != NULL) return unmoved_constant(m, b, value);
+  Value *source = source_of(m, value);
+  return source != NULL ? source : copy_of(m, value->producer);
+}
+
+/* The result of the node without the movement; recursion is no deeper than the tree is large. */
+static Value *copy_of(Move *m, const Node *node) {
+  Value *known = map_get(&m->copies, map_key(node));
+  if (known != NULL) return known;
+  Builder b = {.graph = node->graph, .before = m->root, .origin = node};
+  Value **inputs = ARENA_ARRAY(m->copies.arena, node->n_in, Value *);
+  for (uint32_t i = 0; i < node->n_in; i++) inputs[i] = unmoved(m, &b, node, i);
+  Node *copy = build_node(&b, "", node->op->name, inputs, node->n_in, 1);
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(copy, node->attrs[i]);
+  map_set(&m->copies, map_key(node), build_done(&b, copy));
+  return copy->out[0];
+}
+
+static bool try_move(PassRun *run, MoveKind kind, Node *root) {
+  Move m = {.kind = kind, .root = root, .copies = map_on(pass_scratch(run))};
+  const Type *in = &root->in[0].value->type;
+  if (kind == MOVE_TRANSPOSE) transpose_perm(root, m.perm);
+  if (kind == MOVE_LEADING && !merges_leading(&m, &root->out[0]->type, in)) return false;
+  if (!collect(&m) || !is_closed(&m) || !pass_hit(run, rule_names[kind])) return false;
+  Builder builder = builder_at(root);
+  build_replace(&builder, root, copy_of(&m, root->in[0].value->producer));
+  pass_prune(run, root);
+  return true;
+}
+
+static bool sweep(PassRun *run, Graph *graph) {
+  bool changed = false;
+  for (Node *node = graph->first, *next; node != NULL; node = next) {
+    next = node->next;
+    if (is_named(node, "Transpose")) {
+      changed |= try_move(run, MOVE_TRANSPOSE, node);
+    } else if (is_view(node)) {
+      changed |= try_move(run, MOVE_VIEW, node) || try_move(run, MOVE_LEADING, node);
+    }
+  }
+  return changed;
+}
+
+/* A tree that vanished may have been what kept another one from it. */
+static bool run_cancel_movement(PassRun *run, Graph *graph) {
+  for (int i = 0; i < MAX_SWEEPS && sweep(run, graph); i++) continue;
+  return true;
+}
+
+const PassDef pass_cancel_movement = {
+    .name = "cancel-movement",
+    .what = "Transposes and views around elementwise operators and products that cancel",
+    .run = run_cancel_movement,
+};
