@@ -427,8 +427,9 @@ class Recurrent(nn.Module):
 Input = namedtuple("Input", "name dims values")
 Input.__new__.__defaults__ = ("normal",)
 
-# A model: how to build it, its inputs and outputs, how many LayerNormalizations it has, how many
-# of those norm a sum, and which primitives of a norm it also uses for something else.
+# A model: how to build it, its inputs and outputs, how many LayerNormalizations onnxc finds in it
+# (a GroupNorm or an InstanceNorm is one on a reshaped tensor), how many of those norm a sum, and
+# which primitives of a norm it also uses for something else.
 Model = namedtuple("Model", "build inputs outputs norms sums keeps")
 Model.__new__.__defaults__ = (("y",), 0, 0, ())
 
@@ -460,7 +461,7 @@ MODELS = OrderedDict(
     resnet50=Model(ResNet50, image(32), outputs=("logits",), keeps=("ReduceMean",)),
     densenet=Model(DenseNet, image(16), outputs=("logits",), keeps=("ReduceMean",)),
     mobilenet_v2=Model(MobileNetV2, image(32), outputs=("logits",), keeps=("ReduceMean",)),
-    norms=Model(Norms, image(4), norms=1),
+    norms=Model(Norms, image(4), norms=4),
     # The dynamo exporter fixes the length of a recurrent layer's sequence: only batch has a name.
     lstm=Model(lambda: Recurrent(nn.LSTM), (Input("x", ("batch", 6, DIM)),), keeps=("Tanh",)),
     gru=Model(lambda: Recurrent(nn.GRU), (Input("x", ("batch", 6, DIM)),), keeps=("Tanh",)),
