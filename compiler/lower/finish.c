@@ -55,6 +55,24 @@ static bool drop_unread(Steps *steps, bool *read) {
   return steps->steps.len != 0;
 }
 
+/* A weight goes when all its readers have a rearranged copy. Weights follow one another in the
+ * order of their buffers. */
+static void drop_unread_weights(Steps *steps, const bool *read) {
+  uint32_t kept = 0, weights = 0;
+  for (uint32_t i = 0; i < steps->buffers.len; i++) {
+    Buffer *buffer = steps->buffers.data[i];
+    if (buffer->place == BUFFER_WEIGHT) {
+      if (!read[i]) continue;
+      steps->weights.data[weights] = steps->weights.data[buffer->index];
+      buffer->index = weights++;
+    }
+    buffer->id = kept;
+    steps->buffers.data[kept++] = buffer;
+  }
+  steps->buffers.len = kept;
+  steps->weights.len = weights;
+}
+
 static const Dim *traffic(DimTable *t, Buffer *const *buffers, size_t n) {
   const Dim *sum = dim_const(t, 0);
   for (size_t i = 0; i < n; i++) {
@@ -81,6 +99,8 @@ static void number(Steps *steps, uint32_t *next) {
 
 void finish_steps(Steps *steps, Arena *scratch) {
   uint32_t next = 0;
-  drop_unread(steps, ARENA_ARRAY(scratch, steps->buffers.len, bool));
+  bool *read = ARENA_ARRAY(scratch, steps->buffers.len, bool);
+  drop_unread(steps, read);
+  drop_unread_weights(steps, read);
   number(steps, &next);
 }
