@@ -157,6 +157,70 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_pool_f32_scratch(const onnxc_rt_pool *pool) {
 
 int onnxc_rt_pool_f32(const onnxc_rt_pool *call);
 
+/* ---- recurrence ---- */
+
+/* ONNX's LSTM and GRU in layout 0 with the default activations. The gates are those of the operator
+ * in its order: four (i, o, f, c) of an LSTM, three (z, r, h) of a GRU. */
+typedef struct onnxc_rt_recurrent {
+  ptrdiff_t steps, batch, input, hidden;
+  ptrdiff_t directions;             /* 1 or 2 */
+  ptrdiff_t reverse;                /* a single direction runs from the last step to the first */
+  float clip;                       /* bound of what goes into an activation; 0: none */
+  const float *x;                   /* [steps][batch][input] */
+  const float *w;                   /* [directions][gates hidden][input]; ignored when packed */
+  const float *r;                   /* [directions][gates hidden][hidden]; ignored when packed */
+  const float *packed_w, *packed_r; /* as onnxc_rt_recurrent_pack gives them, or NULL */
+  const float *bias;                /* [directions][2 gates hidden], of w then of r; or NULL */
+  const int32_t *lengths;           /* [batch], steps of each sequence; NULL: all */
+  const float *initial_h;           /* [directions][batch][hidden]; NULL: 0 */
+  float *y;                         /* [steps][directions][batch][hidden], or NULL */
+  float *y_h;                       /* [directions][batch][hidden], or NULL */
+  const float *initial_c;           /* LSTM: as initial_h */
+  const float *peephole;            /* LSTM: [directions][3 hidden] (i, o, f), or NULL */
+  float *y_c;                       /* LSTM: as y_h */
+  ptrdiff_t input_forget;           /* LSTM: the forget gate is 1 - the input gate */
+  ptrdiff_t linear_before_reset;    /* GRU */
+  float *scratch;                   /* onnxc_rt_lstm_f32_scratch or onnxc_rt_gru_f32_scratch */
+} onnxc_rt_recurrent;
+
+/* The products with the input are made for this many steps at a time. */
+#define ONNXC_RT_RECURRENT_STEPS 64
+
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_recurrent_scratch(const onnxc_rt_recurrent *call,
+                                                     ptrdiff_t gates) {
+  const ptrdiff_t steps = onnxc_rt_min_size(call->steps, ONNXC_RT_RECURRENT_STEPS);
+  const ptrdiff_t row = gates * call->hidden, state = call->batch * call->hidden;
+  return onnxc_rt_gemm_f32_scratch(steps * call->batch, row, call->input) +
+         onnxc_rt_gemm_f32_scratch(call->batch, row, call->hidden) +
+         (steps + 1) * call->batch * row + 3 * state + row + call->hidden;
+}
+
+/* Read the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_lstm_f32_scratch(const onnxc_rt_recurrent *call) {
+  return onnxc_rt_recurrent_scratch(call, 4);
+}
+
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gru_f32_scratch(const onnxc_rt_recurrent *call) {
+  return onnxc_rt_recurrent_scratch(call, 3);
+}
+
+/* The floats that one direction's w or r, of `k` columns, takes in panels. */
+ONNXC_RT_INLINE size_t onnxc_rt_recurrent_packed_count(size_t gates, size_t hidden, size_t k) {
+  return onnxc_rt_packed_count((gates - 1) * hidden, k) + onnxc_rt_packed_count(hidden, k);
+}
+
+/* Packs one direction's w or r: the panels of the transpose, those of the last gate apart. */
+ONNXC_RT_INLINE void onnxc_rt_recurrent_pack(const float *weights, ptrdiff_t gates,
+                                             ptrdiff_t hidden, ptrdiff_t k, float *panels) {
+  const ptrdiff_t first = (gates - 1) * hidden;
+  onnxc_rt_pack_b(weights, k, first, 1, k, panels);
+  panels += onnxc_rt_packed_count((size_t)first, (size_t)k);
+  onnxc_rt_pack_b(weights + first * k, k, hidden, 1, k, panels);
+}
+
+int onnxc_rt_lstm_f32(const onnxc_rt_recurrent *call);
+int onnxc_rt_gru_f32(const onnxc_rt_recurrent *call);
+
 #ifdef __cplusplus
 }
 #endif

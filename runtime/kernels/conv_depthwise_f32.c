@@ -16,7 +16,7 @@ typedef struct depthwise {
 } depthwise;
 
 /* Outputs [x, x + vectors) of the row whose first input rows are in `slot` of the rings. */
-ONNXC_RT_V_INLINE void depthwise_outputs(const depthwise *d, const float *weights, float bias,
+ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const float *weights, float bias,
                                          ptrdiff_t slot, ptrdiff_t x, const ptrdiff_t vectors) {
   const onnxc_rt_conv *c = d->conv;
   onnxc_rt_v sums[DEPTHWISE_VECTORS];
@@ -50,9 +50,9 @@ static ONNXC_RT_V_FUNCTION void depthwise_row(const depthwise *d, const float *w
   const ptrdiff_t width = d->conv->out[2], wide = DEPTHWISE_VECTORS * ONNXC_RT_V_WIDTH;
   ptrdiff_t x = 0;
   for (; x + wide <= width; x += wide) {
-    depthwise_outputs(d, weights, bias, slot, x, DEPTHWISE_VECTORS);
+    depthwise_sum(d, weights, bias, slot, x, DEPTHWISE_VECTORS);
   }
-  for (; x < width; x += ONNXC_RT_V_WIDTH) depthwise_outputs(d, weights, bias, slot, x, 1);
+  for (; x < width; x += ONNXC_RT_V_WIDTH) depthwise_sum(d, weights, bias, slot, x, 1);
 }
 
 static void depthwise_finish(const onnxc_rt_conv *c, ptrdiff_t row, ptrdiff_t column,
