@@ -93,7 +93,7 @@ static void declare(Single *s, const Declaration *d, Names *local, Names *extern
 }
 
 static void note(Declaration *d, Token token) {
-  if (token_is(token, "static")) d->is_static = true;
+  if (token_is(token, "static")) *d = (Declaration){.is_static = true}; /* begins one */
   if (token_is(token, "typedef")) d->is_typedef = true;
   if (token_is(token, "enum")) d->is_enum = true;
   bool ends_name = token_is(token, "(") || token_is(token, "=") || token_is(token, "[");
@@ -109,7 +109,8 @@ static void note(Declaration *d, Token token) {
 static void find_names(Single *s, const char *text, Names *local, Names *external) {
   Declaration d = {0};
   int depth = 0;
-  for (Token t = next_token(text); t.size != 0; t = next_token(t.at + t.size)) {
+  Token before = {text, 0};
+  for (Token t = next_token(text); t.size != 0; before = t, t = next_token(t.at + t.size)) {
     if (token_is(t, "{")) {
       bool function = depth == 0 && d.named && !d.is_typedef && !d.is_enum;
       if (function) declare(s, &d, local, external);
@@ -124,7 +125,7 @@ static void find_names(Single *s, const char *text, Names *local, Names *externa
       d = (Declaration){0};
     } else if (depth == 0) {
       note(&d, t);
-    } else if (depth == 1 && d.is_enum && is_word(*t.at) && !isdigit((unsigned char)*t.at)) {
+    } else if (depth == 1 && d.is_enum && (token_is(before, "{") || token_is(before, ","))) {
       add_once(s, local, t);
     }
   }

@@ -17,7 +17,7 @@ typedef struct depthwise {
 
 /* Outputs [x, x + vectors) of the row whose first input rows are in `slot` of the rings. */
 ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const float *weights, float bias,
-                                         ptrdiff_t slot, ptrdiff_t x, const ptrdiff_t vectors) {
+                                     ptrdiff_t slot, ptrdiff_t x, const ptrdiff_t vectors) {
   const onnxc_rt_conv *c = d->conv;
   onnxc_rt_v sums[DEPTHWISE_VECTORS];
   ONNXC_RT_UNROLL(4)
@@ -90,7 +90,7 @@ static void depthwise_channel(const depthwise *d, ptrdiff_t image, ptrdiff_t cha
   }
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_f32)(const onnxc_rt_conv *call) {
+int onnxc_rt_conv_depthwise_f32(const onnxc_rt_conv *call) {
   depthwise d = {.conv = call};
   d.input = (conv_rows){call, conv_input_end(call), onnxc_rt_conv_phase(call, call->out[2])};
   d.row = d.input.phase * call->stride[2] + ONNXC_RT_PANEL;

@@ -4,8 +4,7 @@
 #define ONNXC_RT_CONV_DEPTHWISE_F32_H
 
 #include "onnxc_rt_kernels.h"
-#include "simd/isa.h"
 
-int ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_f32)(const onnxc_rt_conv *call);
+int onnxc_rt_conv_depthwise_f32(const onnxc_rt_conv *call);
 
 #endif

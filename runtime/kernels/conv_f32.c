@@ -159,17 +159,15 @@ static void conv_run_group(const onnxc_rt_conv *c, ptrdiff_t image_index, ptrdif
   core.bias = c->bias == NULL ? NULL : c->bias + channel;
   core.pack = conv_is_pointwise(c) ? NULL : conv_pack;
   core.source = &image;
-  ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(&core);
+  onnxc_rt_gemm_core_f32(&core);
 }
 
-ONNXC_RT_KERNEL(onnxc_rt_conv_f32, onnxc_rt_conv) {
+int onnxc_rt_conv_f32(const onnxc_rt_conv *call) {
   if (call->in_channels == call->groups) {
-    return ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_f32)(call);
+    return onnxc_rt_conv_depthwise_f32(call);
   }
   for (ptrdiff_t image = 0; image < call->batch; image++) {
     for (ptrdiff_t group = 0; group < call->groups; group++) conv_run_group(call, image, group);
   }
   return ONNXC_RT_OK;
 }
-
-ONNXC_RT_DEFINE_DISPATCH(onnxc_rt_conv_f32, onnxc_rt_conv)

@@ -74,17 +74,15 @@ static void transpose_group(const onnxc_rt_conv *c, ptrdiff_t image, ptrdiff_t g
   core.gemm.context = &sums;
   core.gemm.scratch = c->scratch;
   memset(sums.sums, 0, (size_t)(channels * out) * sizeof *sums.sums);
-  ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(&core);
+  onnxc_rt_gemm_core_f32(&core);
   for (ptrdiff_t channel = 0; channel < channels; channel++) {
     transpose_finish(c, image, group * channels + channel, sums.sums + channel * out);
   }
 }
 
-ONNXC_RT_KERNEL(onnxc_rt_conv_transpose_f32, onnxc_rt_conv) {
+int onnxc_rt_conv_transpose_f32(const onnxc_rt_conv *call) {
   for (ptrdiff_t image = 0; image < call->batch; image++) {
     for (ptrdiff_t group = 0; group < call->groups; group++) transpose_group(call, image, group);
   }
   return ONNXC_RT_OK;
 }
-
-ONNXC_RT_DEFINE_DISPATCH(onnxc_rt_conv_transpose_f32, onnxc_rt_conv)

@@ -250,11 +250,11 @@ static void gemm_plan_blocks(const onnxc_rt_gemm *g, gemm_block *block) {
   block->waiting_row = one_block ? ONNXC_RT_GEMM_TILE_COLUMNS : block->columns;
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *core) {
+int onnxc_rt_gemm_core_f32(const onnxc_rt_gemm_core *core) {
   const onnxc_rt_gemm *g = &core->gemm;
   if (g->m == 0 || g->n == 0) return ONNXC_RT_OK;
-  if (core->pack == NULL && ONNXC_RT_VARIANT(onnxc_rt_gemv_fits)(g)) {
-    return ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(core);
+  if (core->pack == NULL && onnxc_rt_gemv_fits(g)) {
+    return onnxc_rt_gemv_f32(core);
   }
   gemm_block whole = {.panels = g->scratch};
   gemm_plan_blocks(g, &whole);

@@ -4,7 +4,6 @@
 #define ONNXC_RT_GEMM_CORE_F32_H
 
 #include "onnxc_rt_kernels.h"
-#include "simd/isa.h"
 
 /* Writes rows [p, p + depth) of columns [j, j + columns) of B, at most TILE_COLUMNS of them, as
  * panels [depth][16] at a `distance` of (depth + 1) 16; what is in the last row of a panel, or
@@ -19,6 +18,6 @@ typedef struct onnxc_rt_gemm_core {
   const void *source;
 } onnxc_rt_gemm_core;
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(const onnxc_rt_gemm_core *call);
+int onnxc_rt_gemm_core_f32(const onnxc_rt_gemm_core *call);
 
 #endif

@@ -28,7 +28,7 @@ static int gemv_along(const onnxc_rt_gemm *g) {
   return g->packed == NULL && matrix_is_dense && vector_is_dense;
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemv_fits)(const onnxc_rt_gemm *g) {
+int onnxc_rt_gemv_fits(const onnxc_rt_gemm *g) {
   return gemv_down(g) || gemv_along(g);
 }
 
@@ -149,7 +149,7 @@ static ONNXC_RT_V_FUNCTION void gemv_run_along(const onnxc_rt_gemm_core *core) {
   }
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(const onnxc_rt_gemm_core *core) {
+int onnxc_rt_gemv_f32(const onnxc_rt_gemm_core *core) {
   if (gemv_down(&core->gemm)) {
     gemv_run_down(core);
   } else {

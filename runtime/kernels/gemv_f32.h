@@ -6,9 +6,9 @@
 #include "kernels/gemm_core_f32.h"
 
 /* Whether the product is one of those; else it takes the blocked route. */
-int ONNXC_RT_VARIANT(onnxc_rt_gemv_fits)(const onnxc_rt_gemm *call);
+int onnxc_rt_gemv_fits(const onnxc_rt_gemm *call);
 
 /* Such a product; `pack` of the core is ignored. */
-int ONNXC_RT_VARIANT(onnxc_rt_gemv_f32)(const onnxc_rt_gemm_core *call);
+int onnxc_rt_gemv_f32(const onnxc_rt_gemm_core *call);
 
 #endif

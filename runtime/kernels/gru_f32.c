@@ -45,16 +45,15 @@ static void gru_multiply_reset(const recurrent *d, const float *gates) {
     gru_reset(d, gates + i * d->row, d->products + i * d->row, d->h + i * call->hidden,
               d->reset + i * call->hidden);
   }
-  ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)
-  (d, d->reset, call->batch, call->hidden, d->r, d->packed_r, RECURRENT_LAST, d->products);
+  onnxc_rt_recurrent_multiply(d, d->reset, call->batch, call->hidden, d->r, d->packed_r,
+                              RECURRENT_LAST, d->products);
 }
 
 static void gru_step(const recurrent *d, ptrdiff_t t, const float *gates) {
   const onnxc_rt_recurrent *call = d->call;
   const int linear = call->linear_before_reset != 0;
-  ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)
-  (d, d->h, call->batch, call->hidden, d->r, d->packed_r, linear ? RECURRENT_ALL : RECURRENT_FIRST,
-   d->products);
+  onnxc_rt_recurrent_multiply(d, d->h, call->batch, call->hidden, d->r, d->packed_r,
+                              linear ? RECURRENT_ALL : RECURRENT_FIRST, d->products);
   if (!linear) gru_multiply_reset(d, gates);
   for (ptrdiff_t i = 0; i < call->batch; i++) {
     const float *of_input = gates + i * d->row, *of_state = d->products + i * d->row;
@@ -67,8 +66,6 @@ static void gru_step(const recurrent *d, ptrdiff_t t, const float *gates) {
   }
 }
 
-ONNXC_RT_KERNEL(onnxc_rt_gru_f32, onnxc_rt_recurrent) {
-  return ONNXC_RT_VARIANT(onnxc_rt_recurrent_f32)(call, 3, gru_step);
+int onnxc_rt_gru_f32(const onnxc_rt_recurrent *call) {
+  return onnxc_rt_recurrent_f32(call, 3, gru_step);
 }
-
-ONNXC_RT_DEFINE_DISPATCH(onnxc_rt_gru_f32, onnxc_rt_recurrent)

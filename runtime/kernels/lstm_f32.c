@@ -49,8 +49,8 @@ static void lstm_cell(const recurrent *d, const float *gates, const float *produ
 
 static void lstm_step(const recurrent *d, ptrdiff_t t, const float *gates) {
   const onnxc_rt_recurrent *call = d->call;
-  ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)
-  (d, d->h, call->batch, call->hidden, d->r, d->packed_r, RECURRENT_ALL, d->products);
+  onnxc_rt_recurrent_multiply(d, d->h, call->batch, call->hidden, d->r, d->packed_r, RECURRENT_ALL,
+                              d->products);
   for (ptrdiff_t i = 0; i < call->batch; i++) {
     if (recurrent_is_over(d, t, i)) continue;
     lstm_cell(d, gates + i * d->row, d->products + i * d->row, d->h + i * call->hidden,
@@ -58,8 +58,6 @@ static void lstm_step(const recurrent *d, ptrdiff_t t, const float *gates) {
   }
 }
 
-ONNXC_RT_KERNEL(onnxc_rt_lstm_f32, onnxc_rt_recurrent) {
-  return ONNXC_RT_VARIANT(onnxc_rt_recurrent_f32)(call, 4, lstm_step);
+int onnxc_rt_lstm_f32(const onnxc_rt_recurrent *call) {
+  return onnxc_rt_recurrent_f32(call, 4, lstm_step);
 }
-
-ONNXC_RT_DEFINE_DISPATCH(onnxc_rt_lstm_f32, onnxc_rt_recurrent)

@@ -1,7 +1,6 @@
 /* Pooling, one output row at a time: each tap of the kernel is taken into all outputs whose input
  * it meets; see onnxc_rt_pool. */
 #include "onnxc_rt_kernels.h"
-#include "simd/isa.h"
 
 /* results[i] gets from[i stride], for i below count. Instantiated for constant strides. */
 ONNXC_RT_INLINE void pool_take_maximum(float *results, const float *from, ptrdiff_t count,
@@ -88,7 +87,7 @@ static void pool_row(const onnxc_rt_pool *p, const float *from, ptrdiff_t z, ptr
   if (p->average != 0) pool_divide(p, z, y, results);
 }
 
-ONNXC_RT_KERNEL(onnxc_rt_pool_f32, onnxc_rt_pool) {
+int onnxc_rt_pool_f32(const onnxc_rt_pool *call) {
   const ptrdiff_t in = call->in[0] * call->in[1] * call->in[2];
   const ptrdiff_t out = call->out[0] * call->out[1] * call->out[2];
   if (out == 0) return ONNXC_RT_OK;
@@ -104,5 +103,3 @@ ONNXC_RT_KERNEL(onnxc_rt_pool_f32, onnxc_rt_pool) {
   }
   return ONNXC_RT_OK;
 }
-
-ONNXC_RT_DEFINE_DISPATCH(onnxc_rt_pool_f32, onnxc_rt_pool)

@@ -20,13 +20,11 @@ static void recurrent_multiply_part(const recurrent *d, const float *from, ptrdi
   core.gemm.c = to + first;
   core.gemm.c_row = d->row;
   core.gemm.scratch = d->gemm;
-  ONNXC_RT_VARIANT(onnxc_rt_gemm_core_f32)(&core);
+  onnxc_rt_gemm_core_f32(&core);
 }
 
-void ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)(const recurrent *d, const float *from,
-                                                   ptrdiff_t rows, ptrdiff_t k,
-                                                   const float *weights, const float *packed,
-                                                   int which, float *to) {
+void onnxc_rt_recurrent_multiply(const recurrent *d, const float *from, ptrdiff_t rows, ptrdiff_t k,
+                                 const float *weights, const float *packed, int which, float *to) {
   const ptrdiff_t hidden = d->call->hidden, first = d->row - hidden;
   if (which != RECURRENT_LAST) {
     recurrent_multiply_part(d, from, rows, k, weights, packed, 0, first, to);
@@ -100,9 +98,8 @@ static void recurrent_walk(const recurrent *d, ptrdiff_t index, int reverse) {
   for (ptrdiff_t done = 0, steps; done < call->steps; done += steps) {
     steps = onnxc_rt_min_size(ONNXC_RT_RECURRENT_STEPS, call->steps - done);
     const ptrdiff_t first = reverse ? call->steps - done - steps : done;
-    ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)
-    (d, call->x + first * call->batch * call->input, steps * call->batch, call->input, d->w,
-     d->packed_w, RECURRENT_ALL, d->all_gates);
+    onnxc_rt_recurrent_multiply(d, call->x + first * call->batch * call->input, steps * call->batch,
+                                call->input, d->w, d->packed_w, RECURRENT_ALL, d->all_gates);
     for (ptrdiff_t i = 0; i < steps; i++) {
       const ptrdiff_t at = reverse ? steps - 1 - i : i;
       d->step(d, first + at, d->all_gates + at * call->batch * d->row);
@@ -118,8 +115,7 @@ static void recurrent_finish(const recurrent *d, ptrdiff_t index) {
   if (d->call->y_c != NULL) memcpy(d->call->y_c + index * state, d->c, bytes);
 }
 
-int ONNXC_RT_VARIANT(onnxc_rt_recurrent_f32)(const onnxc_rt_recurrent *call, ptrdiff_t gates,
-                                             recurrent_step *step) {
+int onnxc_rt_recurrent_f32(const onnxc_rt_recurrent *call, ptrdiff_t gates, recurrent_step *step) {
   const ptrdiff_t steps = onnxc_rt_min_size(call->steps, ONNXC_RT_RECURRENT_STEPS);
   const ptrdiff_t state = call->batch * call->hidden;
   recurrent d = {.call = call, .gates = gates, .row = gates * call->hidden, .step = step};

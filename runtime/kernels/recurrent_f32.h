@@ -4,7 +4,6 @@
 #define ONNXC_RT_RECURRENT_F32_H
 
 #include "onnxc_rt_kernels.h"
-#include "simd/isa.h"
 
 typedef struct recurrent recurrent;
 
@@ -39,12 +38,9 @@ ONNXC_RT_INLINE float recurrent_clip(const recurrent *d) {
 /* to[rows][d->row] = from[rows][k] times the weights' gates, all of them, but the last, or the last
  * alone; `weights` are w or r, `packed` their panels. */
 enum { RECURRENT_ALL, RECURRENT_FIRST, RECURRENT_LAST };
-void ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)(const recurrent *d, const float *from,
-                                                   ptrdiff_t rows, ptrdiff_t k,
-                                                   const float *weights, const float *packed,
-                                                   int which, float *to);
+void onnxc_rt_recurrent_multiply(const recurrent *d, const float *from, ptrdiff_t rows, ptrdiff_t k,
+                                 const float *weights, const float *packed, int which, float *to);
 
-int ONNXC_RT_VARIANT(onnxc_rt_recurrent_f32)(const onnxc_rt_recurrent *call, ptrdiff_t gates,
-                                             recurrent_step *step);
+int onnxc_rt_recurrent_f32(const onnxc_rt_recurrent *call, ptrdiff_t gates, recurrent_step *step);
 
 #endif

@@ -2,7 +2,7 @@
  * ONNXC_RT_V_WIDTH floats, on GCC's vector extensions (GCC, clang), as wide as the target that the
  * compiler's flags name. Without such a target, or with ONNXC_RT_SCALAR, vectors are floats.
  *
- * A kernel's source is compiled once for each ISA (see simd/isa.h). */
+ * A kernel's source is compiled once for each ISA (simd/isa.h). */
 #ifndef ONNXC_RT_SIMD_H
 #define ONNXC_RT_SIMD_H
 

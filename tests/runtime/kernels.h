@@ -14,8 +14,7 @@
 
 #include <cmocka.h>
 
-#include "onnxc_rt_kernels.h"
-#include "simd/isa.h"
+#include "simd/dispatch.h"
 
 /* ---- variants ---- */
 
