@@ -1,7 +1,7 @@
 /* Operators that pick or place elements by index or by value. */
 #include "lower/lower.h"
 #include "onnxc_rt_reference.h"
-#include "ops/op.h"
+#include "ops/check.h"
 
 #include <string.h>
 
@@ -144,15 +144,6 @@ static bool plain_scatter(const Node *node) {
   return strcmp(op_param_s(node, "reduction"), "none") == 0;
 }
 
-static bool check_reduction(const Node *node) {
-  static const char *const known[] = {"none", "add", "mul", "max", "min"};
-  const char *reduction = op_param_s(node, "reduction");
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (strcmp(reduction, known[i]) == 0) return true;
-  }
-  return node_error(node, DIAG_INVALID, "unknown reduction '%s'", reduction);
-}
-
 static bool equal_sizes(const Node *node, const Type *a, int a_at, const Type *b, int b_at, int n) {
   for (int i = 0; i < n; i++) {
     const Dim *p = a->dims[a_at + i], *q = b->dims[b_at + i];
@@ -165,7 +156,9 @@ static bool scatter_elements_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
   const Type *updates = infer_tensor(node, 2);
   int axis;
-  if (x == NULL || indices == NULL || updates == NULL || !check_reduction(node)) return false;
+  if (x == NULL || indices == NULL || updates == NULL ||
+      !check_choice(node, "reduction", "none add mul max min"))
+    return false;
   if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
   if (!check_within(node, indices, x, axis)) return false;
   if (updates->rank != indices->rank) {
@@ -189,7 +182,9 @@ const OpDef op_ScatterElements = {
 static bool scatter_nd_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
   const Type *updates = infer_tensor(node, 2);
-  if (x == NULL || indices == NULL || updates == NULL || !check_reduction(node)) return false;
+  if (x == NULL || indices == NULL || updates == NULL ||
+      !check_choice(node, "reduction", "none add mul max min"))
+    return false;
   int depth = tuple_length(node, indices, x->rank);
   if (depth < 0) return false;
   int places = indices->rank - 1, slice = x->rank - depth;
@@ -373,10 +368,7 @@ static bool tensor_scatter_infer(Node *node) {
   int axis;
   if (past == NULL || update == NULL) return false;
   if (!infer_axis(node, op_param_i(node, "axis"), past->rank, &axis)) return false;
-  const char *mode = op_param_s(node, "mode");
-  if (strcmp(mode, "linear") != 0 && strcmp(mode, "circular") != 0) {
-    return node_error(node, DIAG_INVALID, "unknown mode '%s'", mode);
-  }
+  if (!check_choice(node, "mode", "linear circular")) return false;
   if (axis == 0 || update->rank != past->rank) {
     return node_error(node, DIAG_INVALID, "the axis is the batch, or the ranks differ");
   }

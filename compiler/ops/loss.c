@@ -1,25 +1,18 @@
 /* Losses, as far as an inference program may ask for them. */
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
+#include "ops/check.h"
 
 #include <string.h>
 
 /* ---- NegativeLogLikelihoodLoss -----------------------------------------------------------------
  */
 
-static bool check_reduction(const Node *node) {
-  static const char *const known[] = {"none", "sum", "mean"};
-  const char *reduction = op_param_s(node, "reduction");
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (strcmp(reduction, known[i]) == 0) return true;
-  }
-  return node_error(node, DIAG_INVALID, "unknown reduction '%s'", reduction);
-}
-
 /* Scores [n, classes, ...], target [n, ...], weight [classes]; output 0 is the loss. */
 static bool loss_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *target = infer_tensor(node, 1);
-  if (x == NULL || target == NULL || !check_reduction(node)) return false;
+  if (x == NULL || target == NULL || !check_choice(node, "reduction", "none sum mean"))
+    return false;
   if (x->rank < 2 || target->rank != x->rank - 1) {
     return node_error(node, DIAG_INVALID, "scores have rank %d, the target %d", x->rank,
                       target->rank);

@@ -2,6 +2,7 @@
 #include "lower/lower.h"
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
+#include "ops/check.h"
 
 #include <string.h>
 
@@ -304,15 +305,6 @@ const OpDef op_Tile = {
 /* ---- Pad ---------------------------------------------------------------------------------------
  */
 
-static bool pad_mode(const Node *node) {
-  static const char *const modes[] = {"constant", "reflect", "edge", "wrap"};
-  const char *mode = op_param_s(node, "mode");
-  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-    if (strcmp(mode, modes[i]) == 0) return true;
-  }
-  return node_error(node, DIAG_INVALID, "unknown mode '%s'", mode);
-}
-
 static bool pad_axes(const Node *node, const int64_t *axes, uint32_t n_axes, bool *flags,
                      int rank) {
   for (uint32_t i = 0; i < n_axes; i++) {
@@ -341,7 +333,8 @@ static bool pad_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *pads_type = infer_tensor(node, 1);
   const Dim *dims[MAX_RANK];
   int64_t axes[MAX_RANK];
-  if (x == NULL || pads_type == NULL || !pad_mode(node)) return false;
+  if (x == NULL || pads_type == NULL || !check_choice(node, "mode", "constant reflect edge wrap"))
+    return false;
   uint32_t n_axes = (uint32_t)x->rank, n;
   for (int i = 0; i < x->rank; i++) axes[i] = i;
   bool axes_known =
@@ -439,10 +432,7 @@ static bool depth_to_space_infer(Node *node) {
   const Dim *b;
   const Type *x = blocks_input(node, &b);
   if (x == NULL) return false;
-  const char *mode = op_param_s(node, "mode");
-  if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0) {
-    return node_error(node, DIAG_INVALID, "unknown mode '%s'", mode);
-  }
+  if (!check_choice(node, "mode", "DCR CRD")) return false;
   DimTable *t = infer_dims(node);
   const Dim *depth = divide(node, x->dims[1], dim_mul(t, b, b));
   if (depth == NULL) return false;
@@ -545,17 +535,6 @@ const OpDef op_CenterCropPad = {
     OP_KERNEL(onnxc_rt_ref_center_crop_pad),
 };
 
-static bool check_list(const Node *node, const char *name, size_t n, int64_t least) {
-  const Attr *list = op_param_list(node, name);
-  if (list == NULL) return true;
-  bool fits = list->count == n;
-  for (size_t i = 0; i < list->count; i++) {
-    fits = fits && list->ints[i] >= least && list->ints[i] <= INT32_MAX;
-  }
-  return fits || node_error(node, DIAG_INVALID, "attribute '%s' must have %zu elements from %lld",
-                            name, n, (long long)least);
-}
-
 /* input [n, c * block, blocks] -> [n, c, image...]. */
 static bool col2im_infer(Node *node) {
   const Type *x = infer_tensor(node, 0);
@@ -566,9 +545,10 @@ static bool col2im_infer(Node *node) {
   if (x->rank != 3 || axes != taps || axes + 2 > MAX_RANK) {
     return node_error(node, DIAG_INVALID, "the input must have rank 3, and the shapes one length");
   }
-  size_t count = (size_t)axes;
-  bool lists = check_list(node, "dilations", count, 1) && check_list(node, "pads", 2 * count, 0) &&
-               check_list(node, "strides", count, 1);
+  int64_t values[2 * MAX_RANK];
+  bool lists = check_ints(node, "dilations", axes, 1, 1, values) &&
+               check_ints(node, "pads", 2 * axes, 0, 0, values) &&
+               check_ints(node, "strides", axes, 1, 1, values);
   if (!lists) return false;
   DimTable *t = infer_dims(node);
   const Dim *const *block = infer_contents(node, 2, &n);

@@ -1,19 +1,6 @@
 /* Sampling of images and selection of boxes. */
 #include "onnxc_rt_reference.h"
-#include "ops/op.h"
-
-#include <string.h>
-
-/* The value of a string attribute is one of these, up to the NULL. */
-static bool check_word(const Node *node, const char *attr, const char *const *words) {
-  const char *value = op_param_s(node, attr);
-  for (; *words != NULL; words++) {
-    if (strcmp(value, *words) == 0) return true;
-  }
-  return node_error(node, DIAG_INVALID, "attribute '%s' is '%s'", attr, value);
-}
-
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#include "ops/check.h"
 
 /* ---- GridSample, AffineGrid --------------------------------------------------------------------
  */
@@ -22,8 +9,8 @@ static bool grid_sample_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *grid = infer_tensor(node, 1);
   const Dim *dims[MAX_RANK];
   if (x == NULL || grid == NULL) return false;
-  if (!check_word(node, "mode", WORDS("linear", "nearest", "cubic"))) return false;
-  if (!check_word(node, "padding_mode", WORDS("zeros", "border", "reflection"))) return false;
+  if (!check_choice(node, "mode", "linear nearest cubic")) return false;
+  if (!check_choice(node, "padding_mode", "zeros border reflection")) return false;
   if (x->rank < 3 || grid->rank != x->rank) {
     return node_error(node, DIAG_INVALID, "the input has rank %d, the grid %d", x->rank,
                       grid->rank);
@@ -130,9 +117,9 @@ static bool roi_align_infer(Node *node) {
   if (x->rank != 4 || rois->rank != 2 || images->rank != 1) {
     return node_error(node, DIAG_INVALID, "ranks must be 4, 2 and 1");
   }
-  bool words = check_word(node, "coordinate_transformation_mode",
-                          WORDS("half_pixel", "output_half_pixel")) &&
-               check_word(node, "mode", WORDS("avg", "max"));
+  bool words =
+      check_choice(node, "coordinate_transformation_mode", "half_pixel output_half_pixel") &&
+      check_choice(node, "mode", "avg max");
   int64_t height = op_param_i(node, "output_height"), width = op_param_i(node, "output_width");
   if (!words) return false;
   if (height < 1 || width < 1 || op_param_i(node, "sampling_ratio") < 0) {

@@ -1,5 +1,6 @@
 /* Elementwise functions of one input. */
 #include "onnxc_rt_reference.h"
+#include "ops/check.h"
 #include "ops/elementwise.h"
 
 #include <math.h>
@@ -236,11 +237,7 @@ static bool gelu_emit(RowBuilder *b, const Node *node) {
 }
 
 static bool gelu_infer(Node *node) {
-  const char *how = op_param_s(node, "approximate");
-  if (strcmp(how, "none") != 0 && strcmp(how, "tanh") != 0) {
-    return node_error(node, DIAG_INVALID, "unknown approximation '%s'", how);
-  }
-  return infer_like_first(node);
+  return check_choice(node, "approximate", "none tanh") && infer_like_first(node);
 }
 
 ROW_OP(Gelu, gelu_infer, onnxc_rt_ref_gelu, gelu_emit,
