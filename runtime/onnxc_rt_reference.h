@@ -251,7 +251,7 @@ int onnxc_rt_ref_arg_max(const onnxc_rt_call *call);
 int onnxc_rt_ref_arg_min(const onnxc_rt_call *call);
 /* X, [roi], [scales], [sizes] -> Y. Attributes: mode, coordinate_transformation_mode, nearest_mode,
  * cubic_coeff_a, exclude_outside, extrapolation_value, antialias, axes, keep_aspect_ratio_policy.
- * ONNXC_RT_ERROR_SHAPE: nothing to take the elements from. */
+ * ONNXC_RT_ERROR_SHAPE: a size out of range, or nothing to take the elements from. */
 int onnxc_rt_ref_resize(const onnxc_rt_call *call);
 
 /* ---- quantisation -------------------------------------------------------------------------- */

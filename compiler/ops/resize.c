@@ -58,34 +58,33 @@ static bool as_fraction(float scale, int64_t *numerator, int64_t *denominator) {
   return false;
 }
 
-static const Dim *scaled(const Node *node, const Dim *size, float scale) {
+/* The size of axis `axis` of Y; known only at run time where no small fraction tells it. */
+static const Dim *scaled(Node *node, int axis, const Dim *size, float scale) {
   DimTable *t = infer_dims(node);
   int64_t value, numerator, denominator;
   if (dim_is_const(size, &value)) return dim_const(t, (int64_t)floorf((float)value * scale));
   if (as_fraction(scale, &numerator, &denominator)) {
     return dim_floordiv(t, dim_mul_i(t, size, numerator), dim_const(t, denominator));
   }
-  node_error(node, DIAG_UNSUPPORTED, "a scale of %.9g for the symbolic size %s; pin it with --dim",
-             (double)scale, dim_text(node->graph->ctx->arena, size));
-  return NULL;
+  return infer_fresh(node, 0, axis, NULL);
 }
 
-static bool sizes_from_scales(const Node *node, const int *axes, int n, const Dim **dims) {
+static bool sizes_from_scales(Node *node, const int *axes, int n, const Dim **dims) {
   const Tensor *scales = node_in(node, SCALES)->constant;
-  if (scales == NULL) {
-    return node_error(node, DIAG_UNSUPPORTED, "scales must be known at compile time");
-  }
   if (!check_length(node, SCALES, n, "scales")) return false;
   for (int k = 0; k < n; k++) {
-    float scale = (float)tensor_f64(scales, (size_t)k);
     const Dim *size = dims[axes[k]];
+    if (scales == NULL) {
+      dims[axes[k]] = infer_fresh(node, 0, axes[k], NULL);
+      continue;
+    }
+    float scale = (float)tensor_f64(scales, (size_t)k);
     bool fits = scale > 0 && (double)scale * (double)size->lo < 0x1p31;
     if (!fits) {
       return node_error(node, DIAG_INVALID, "scales has %g for axis %d, which is out of range",
                         (double)scale, axes[k]);
     }
-    dims[axes[k]] = scaled(node, size, scale);
-    if (dims[axes[k]] == NULL) return false;
+    dims[axes[k]] = scaled(node, axes[k], size, scale);
   }
   return true;
 }
@@ -93,44 +92,47 @@ static bool sizes_from_scales(const Node *node, const int *axes, int n, const Di
 /* ---- sizes as given ----------------------------------------------------------------------------
  */
 
-/* All axes by the ratio of one of them, whichever is the least (not_larger) or the greatest. */
-static bool keep_aspect(const Node *node, const int *axes, int n, const Dim *const *sizes,
-                        const Dim **dims) {
+/* All axes by the ratio of one of them, whichever is the least (not_larger) or the greatest; false
+ * when that is not known. */
+static bool common_ratio(const Node *node, const int *axes, int n, const Dim *const *sizes,
+                         const Dim *const *dims, float *ratio) {
   bool least = strcmp(op_param_s(node, "keep_aspect_ratio_policy"), "not_larger") == 0;
-  int64_t in[MAX_RANK], out[MAX_RANK];
-  float ratio = 0;
   for (int k = 0; k < n; k++) {
-    if (!dim_is_const(dims[axes[k]], &in[k]) || !dim_is_const(sizes[k], &out[k]) || in[k] == 0) {
-      return node_error(node, DIAG_UNSUPPORTED,
-                        "keep_aspect_ratio_policy needs constant sizes; pin them with --dim");
-    }
-    float own = (float)out[k] / (float)in[k];
-    if (k == 0 || (least ? own < ratio : own > ratio)) ratio = own;
-  }
-  for (int k = 0; k < n; k++) {
-    double size = floor((double)(ratio * (float)in[k]) + 0.5);
-    if (size >= 0x1p31) return node_error(node, DIAG_INVALID, "the result of sizes is too large");
-    dims[axes[k]] = dim_const(infer_dims(node), (int64_t)size);
+    int64_t in, out;
+    if (!dim_is_const(dims[axes[k]], &in) || !dim_is_const(sizes[k], &out)) return false;
+    float own = (float)out / (float)in;
+    if (k == 0 || (least ? own < *ratio : own > *ratio)) *ratio = own;
   }
   return true;
 }
 
-static bool sizes_as_given(const Node *node, const int *axes, int n, const Dim **dims) {
+static bool keep_aspect(Node *node, const int *axes, int n, const Dim *const *sizes,
+                        const Dim **dims) {
+  float ratio = 0;
+  bool known = common_ratio(node, axes, n, sizes, dims, &ratio);
+  for (int k = 0; k < n; k++) {
+    double size = known ? floor((double)(ratio * (float)dims[axes[k]]->lo) + 0.5) : 0;
+    if (!(size < 0x1p31)) return node_error(node, DIAG_INVALID, "sizes makes Y too large");
+    dims[axes[k]] =
+        known ? dim_const(infer_dims(node), (int64_t)size) : infer_fresh(node, 0, axes[k], NULL);
+  }
+  return true;
+}
+
+static bool sizes_as_given(Node *node, const int *axes, int n, const Dim **dims) {
   uint32_t count;
+  bool stretch = strcmp(op_param_s(node, "keep_aspect_ratio_policy"), "stretch") == 0;
   const Dim *const *sizes = infer_contents(node, SIZES, &count);
   if (!check_length(node, SIZES, n, "sizes")) return false;
-  if (sizes == NULL || count != (uint32_t)n) {
-    return node_error(node, DIAG_UNSUPPORTED, "sizes must be known at compile time");
-  }
-  for (int k = 0; k < n; k++) {
+  for (int k = 0; sizes != NULL && k < n; k++) {
     if (sizes[k]->hi >= 0) continue;
     return node_error(node, DIAG_INVALID, "sizes has %lld for axis %d", (long long)sizes[k]->hi,
                       axes[k]);
   }
-  if (strcmp(op_param_s(node, "keep_aspect_ratio_policy"), "stretch") != 0) {
-    return keep_aspect(node, axes, n, sizes, dims);
+  if (sizes != NULL && !stretch) return keep_aspect(node, axes, n, sizes, dims);
+  for (int k = 0; k < n; k++) {
+    dims[axes[k]] = sizes != NULL ? sizes[k] : infer_fresh(node, 0, axes[k], NULL);
   }
-  for (int k = 0; k < n; k++) dims[axes[k]] = sizes[k];
   return true;
 }
 

@@ -65,34 +65,59 @@ static float common_scale(const Resize *r) {
   return best;
 }
 
-static void init_scale(Resize *r, Axis *axis, int32_t k) {
+/* The scale of an axis and the size it gives, not yet a whole number. */
+static void init_scale(const Resize *r, Axis *axis, int32_t k) {
   const onnxc_rt_call *call = r->call;
-  const int stretch = strcmp(call->attr[POLICY].s, "stretch") == 0;
+  const float in = (float)axis->in;
   if (given(call, SCALES)) {
     axis->scale = (float)onnxc_rt_load_f64(&call->in[SCALES], k);
-    axis->length = axis->scale * (float)axis->in;
+    axis->length = axis->scale * in;
+  } else if (strcmp(call->attr[POLICY].s, "stretch") == 0) {
+    axis->length = (float)onnxc_rt_load_i64(&call->in[SIZES], k);
+    axis->scale = axis->length / in;
   } else {
-    axis->scale = stretch ? (float)axis->out / (float)axis->in : common_scale(r);
-    axis->length = stretch ? (float)axis->out : axis->scale * (float)axis->in;
+    axis->scale = common_scale(r);
+    axis->length = axis->scale * in;
   }
 }
 
-static void init_axes(Resize *r) {
-  const onnxc_rt_tensor *x = &r->call->in[X], *y = &r->call->out[0];
-  int64_t steps[ONNXC_RT_MAX_RANK];
-  onnxc_rt_strides(x->dims, x->rank, steps);
-  for (int32_t i = 0; i < r->rank; i++) {
-    r->axes[i] = (Axis){.in = x->dims[i], .out = y->dims[i], .step = steps[i], .roi_end = 1};
-  }
-  const int32_t n = n_axes(r);
-  for (int32_t k = 0; k < n; k++) {
-    Axis *axis = &r->axes[nth_axis(r, k)];
-    axis->resized = 1;
-    init_scale(r, axis, k);
-    if (!given(r->call, ROI)) continue;
+/* The size of Y along an axis; -1 when it is out of range. */
+static int64_t size_of(const Resize *r, const Axis *axis, int32_t k) {
+  const onnxc_rt_call *call = r->call;
+  const int stretch = strcmp(call->attr[POLICY].s, "stretch") == 0;
+  if (!given(call, SCALES) && stretch) return onnxc_rt_load_i64(&call->in[SIZES], k);
+  const double size = (double)axis->length + (given(call, SCALES) ? 0 : 0.5);
+  return size >= 0 && size < 0x1p31 ? (int64_t)size : -1;
+}
+
+static int init_axis(Resize *r, int32_t k, int32_t n) {
+  const int32_t at = nth_axis(r, k);
+  Axis *axis = &r->axes[at];
+  axis->resized = 1;
+  init_scale(r, axis, k);
+  if (!onnxc_rt_set_dim(&r->call->out[0], at, size_of(r, axis, k))) return 0;
+  axis->out = r->call->out[0].dims[at];
+  if (given(r->call, ROI)) {
     axis->roi_begin = onnxc_rt_load_f64(&r->call->in[ROI], k);
     axis->roi_end = onnxc_rt_load_f64(&r->call->in[ROI], n + k);
   }
+  return 1;
+}
+
+/* Sets the sizes of Y, too; false when they do not fit. */
+static int init_axes(Resize *r) {
+  const onnxc_rt_tensor *x = &r->call->in[X];
+  const int32_t n = n_axes(r);
+  int64_t steps[ONNXC_RT_MAX_RANK];
+  onnxc_rt_strides(x->dims, x->rank, steps);
+  for (int32_t i = 0; i < r->rank; i++) {
+    const int64_t size = x->dims[i];
+    r->axes[i] = (Axis){.in = size, .out = size, .step = steps[i], .roi_end = 1};
+  }
+  for (int32_t k = 0; k < n; k++) {
+    if (!init_axis(r, k, n)) return 0;
+  }
+  return 1;
 }
 
 /* ---- coordinates -------------------------------------------------------------------------------
@@ -251,7 +276,7 @@ int onnxc_rt_ref_resize(const onnxc_rt_call *call) {
   r.antialias = call->attr[ANTIALIAS].i != 0;
   r.exclude_outside = call->attr[EXCLUDE_OUTSIDE].i != 0;
   r.cubic_a = call->attr[CUBIC_A].f;
-  init_axes(&r);
+  if (!init_axes(&r)) return ONNXC_RT_ERROR_SHAPE;
   onnxc_rt_walk walk;
   onnxc_rt_walk_init(&walk, y->dims, y->rank);
   if (any_empty(&r) && walk.count > 0) return ONNXC_RT_ERROR_SHAPE;
