@@ -290,6 +290,12 @@ static bool weights_in_file(const Compilation *c) {
   return c->options.weights != ONNXC_WEIGHTS_INLINE;
 }
 
+void compilation_open_files(Compilation *c) {
+  c->files = files_new(c->arena, c->ctx.diag);
+  files_protect(c->files, c->model);
+  VEC_EACH(const char *, source, &c->ctx.sources) files_protect(c->files, *source);
+}
+
 static Out *open_output(Compilation *c, const char *directory, const char *suffix) {
   const char *file = arena_printf(c->arena, "%s.%s", c->interface->name, suffix);
   return files_open(c->files, files_join(c->arena, directory, file));
@@ -305,15 +311,16 @@ static void emit_single(Compilation *c, const EmitFiles *to) {
 
 static bool write_all(Compilation *c, void *directory) {
   bool single = c->options.single_file, separate = !single && weights_in_file(c);
-  c->files = files_new(c->arena, c->ctx.diag);
-  files_protect(c->files, c->model);
+  compilation_open_files(c);
   EmitFiles out = {.header = open_output(c, directory, "h"),
                    .source = open_output(c, directory, "c"),
                    .weights = separate ? open_output(c, directory, "weights.bin") : NULL,
                    .incbin = c->options.weights == ONNXC_WEIGHTS_INCBIN};
   if (out.header == NULL || out.source == NULL || (separate && out.weights == NULL)) return false;
-  if (single) emit_single(c, &out);
-  else emit_files(c->steps, c->plan, c->interface, &out);
+  if (single)
+    emit_single(c, &out);
+  else
+    emit_files(c->steps, c->plan, c->interface, &out);
   return files_commit(c->files);
 }
 

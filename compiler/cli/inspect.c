@@ -43,8 +43,7 @@ typedef struct Request {
 static bool write_view(Compilation *c, void *argument) {
   const Request *r = argument;
   if (r->options->output == NULL) return r->view->write(c, out_file(c->arena, r->cli->out));
-  c->files = files_new(c->arena, c->ctx.diag);
-  files_protect(c->files, c->model);
+  compilation_open_files(c);
   Out *w = files_open(c->files, r->options->output);
   return w != NULL && r->view->write(c, w) && files_commit(c->files);
 }

@@ -70,8 +70,7 @@ static void print_tensor(Cli *cli, const char *name, const Tensor *tensor) {
 
 /* Files are named after the members of the generated struct: unique, and safe as names. */
 static bool write_outputs(Compilation *c, const char *folder, const Tensor *const *outputs) {
-  c->files = files_new(c->arena, c->ctx.diag);
-  files_protect(c->files, c->model);
+  compilation_open_files(c);
   for (size_t i = 0; i < c->graph->outputs.len; i++) {
     const char *file = arena_printf(c->arena, "%s.npy", c->interface->outputs.data[i].name);
     Out *w = files_open(c->files, files_join(c->arena, folder, file));

@@ -136,11 +136,22 @@ static const char *read_file(const External *e, int file, uint8_t *to) {
   return NULL;
 }
 
+/* Tensors of one file mostly follow one another. */
+static void remember(Context *ctx, const char *model, const char *location) {
+  const char *slash = strrchr(model, '/');
+  int length = slash == NULL ? 0 : (int)(slash + 1 - model);
+  const char *path = arena_printf(ctx->arena, "%.*s%s", length, model, location);
+  size_t n = ctx->sources.len;
+  if (n != 0 && strcmp(ctx->sources.data[n - 1], path) == 0) return;
+  vec_push(ctx->arena, &ctx->sources, path);
+}
+
 /* The file is opened twice: memory is taken between, once its size is known to be there, and with
  * nothing open that running out of memory would leave behind. */
-const void *external_load(Arena *arena, Diag *diag, DiagSite site, const char *model,
+const void *external_load(Context *ctx, DiagSite site, const char *model,
                           const Onnx__TensorProto *tensor, size_t bytes) {
-  External e = {.arena = arena, .diag = diag, .site = site, .model = model};
+  Arena *arena = ctx->arena;
+  External e = {.arena = arena, .diag = ctx->diag, .site = site, .model = model};
   e.tensor = tensor->name == NULL ? "" : tensor->name;
   if (!read_entries(&e, tensor) || !read_range(&e, bytes)) return NULL;
   const char *location = e.entries[LOCATION];
@@ -157,6 +168,7 @@ const void *external_load(Arena *arena, Diag *diag, DiagSite site, const char *m
   if (file < 0) return NULL;
   const char *fault = read_file(&e, file, data);
   close(file);
+  remember(ctx, model, location);
   if (fault != NULL) refuse(&e, fault, "");
   return fault == NULL ? data : NULL;
 }

@@ -6,12 +6,12 @@
 #ifndef ONNXC_IMPORT_EXTERNAL_H
 #define ONNXC_IMPORT_EXTERNAL_H
 
-#include "base/diag.h"
+#include "ir/graph.h"
 #include "onnx.pb-c.h"
 
-/* The `bytes` bytes that external_data of `tensor` names, read into `arena`. `model` is the path of
- * the model's file. NULL: reported. */
-const void *external_load(Arena *arena, Diag *diag, DiagSite site, const char *model,
+/* The `bytes` bytes that external_data of `tensor` names, read into the arena of the context, which
+ * remembers the file. `model` is the path of the model's file. NULL: reported. */
+const void *external_load(Context *ctx, DiagSite site, const char *model,
                           const Onnx__TensorProto *tensor, size_t bytes);
 
 #endif

@@ -199,8 +199,8 @@ static bool take_external(const Reader *r) {
   Context *ctx = r->source->ctx;
   if (r->source->model == NULL) return fault(r, "external data is only for models");
   if (r->storage->field == FIELD_STRING) return fault(r, "strings cannot be external");
-  r->tensor->data = external_load(ctx->arena, ctx->diag, r->source->site, r->source->model,
-                                  r->proto, r->tensor->bytes);
+  r->tensor->data =
+      external_load(ctx, r->source->site, r->source->model, r->proto, r->tensor->bytes);
   return r->tensor->data != NULL;
 }
 

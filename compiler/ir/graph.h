@@ -33,6 +33,7 @@ typedef struct Context {
   const Options *options;     /* see onnxc.h */
   uint32_t n_values, n_nodes; /* ids given so far */
   Vec(SizeCheck) checks;
+  Vec(const char *) sources; /* files beside the model that were read: no output replaces them */
 } Context;
 
 /* Records that a equals b, once. */

@@ -62,8 +62,28 @@ static void missing_file(void **state) {
   onnxc_free(result);
 }
 
+/* Weights of the output may have the name of the model's own. */
+static void sources_are_kept(void **state) {
+  (void)state;
+  const float bias[] = {1, 2, 3};
+  Onnx__ModelProto *m = unary_model(20);
+  Onnx__TensorProto *b = tensor("b", ONNXC_RT_F32, 1, (int64_t[]){3});
+  external(b, "location", "model.weights.bin");
+  PUSH(m->graph, initializer, b);
+  PUSH(m->graph, node, node("Add", "x b", "y"));
+  write_file("model.weights.bin", bias, sizeof bias);
+  assert_int_equal(import_code(m), 0);
+  onnxc_result *result =
+      onnxc_compile(fixture.path, &(onnxc_options){.weights = ONNXC_WEIGHTS_FILE});
+  assert_int_equal(onnxc_exit_code(result), 0);
+  assert_int_equal(onnxc_write(result, fixture.folder), DIAG_IO);
+  assert_non_null(strstr(onnxc_diagnostic(result, 0), "would replace an input"));
+  onnxc_free(result);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(all_stages), TEST(stops_where_told), TEST(unbounded_size),
-                                     TEST(wrong_options), TEST(missing_file)};
+  const struct CMUnitTest tests[] = {TEST(all_stages),     TEST(stops_where_told),
+                                     TEST(unbounded_size), TEST(wrong_options),
+                                     TEST(missing_file),   TEST(sources_are_kept)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
