@@ -107,7 +107,7 @@ static bool check_given(Trial *t, const Compilation *c) {
   for (size_t i = 0; i < c->graph->inputs.len; i++) {
     if (t->inputs[i] != NULL) continue;
     const char *name = text_escape(c->arena, c->graph->inputs.data[i]->name);
-    cli_error(t->cli, DIAG_INVALID, "input '%s' is missing; add --input %s=FILE", name, name);
+    cli_error(t->cli, DIAG_USAGE, "input '%s' is missing; add --input %s=FILE", name, name);
     all = false;
   }
   return all;
@@ -152,7 +152,7 @@ static int job(Cli *cli, const void *argument, const char *folder) {
   if (c == NULL) return cli_error(cli, DIAG_LIMIT, "out of memory");
   if (compilation_run(c, "import")) compilation_guard(c, read_inputs, &trial);
   int code = report(&trial, c);
-  if (code == 0 && !trial.complete) code = DIAG_INVALID;
+  if (code == 0 && !trial.complete) code = DIAG_USAGE;
   if (code == 0) code = run_sized(&trial, model);
   onnxc_free(c);
   return code;
