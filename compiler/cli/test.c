@@ -139,7 +139,7 @@ static const char *read_tensors(Compilation *c, const char *folder, const char *
     const char *path = arena_printf(c->arena, "%s/%s_%zu.pb", folder, prefix, tensors->len);
     if (access(path, F_OK) != 0) return NULL;
     const Tensor *tensor = import_tensor_file(&c->ctx, path);
-    if (tensor == NULL) return onnxc_diagnostic(c, 0);
+    if (tensor == NULL) return arena_printf(c->arena, "%s: not a tensor", path);
     vec_push(c->arena, tensors, tensor);
   }
 }
@@ -253,6 +253,15 @@ static void try_sized(Trial *t, const char *model) {
   onnxc_free(c);
 }
 
+/* When data cannot be used, that the model is not supported may be the better reason. */
+static void blame_model(Trial *t, const char *model) {
+  Compilation *c = compilation_new(model, &t->options);
+  if (c == NULL) return;
+  compilation_run(c, NULL);
+  if (onnxc_exit_code(c) == DIAG_UNSUPPORTED) t->wrong = compile_error(t, c);
+  onnxc_free(c);
+}
+
 static bool learn_data(Compilation *c, void *argument) {
   Trial *t = argument;
   t->wrong = read_data(c, t->test->folder, &t->data);
@@ -280,7 +289,10 @@ static int run_case(Cli *cli, const void *argument, const char *folder) {
   if (c == NULL) return cli_error(cli, DIAG_LIMIT, "out of memory");
   bool ok = compilation_run(c, "import") && compilation_guard(c, learn_data, &trial);
   if (!ok) trial.wrong = compile_error(&trial, c);
-  if (trial.wrong == NULL) try_sized(&trial, model);
+  if (trial.wrong == NULL)
+    try_sized(&trial, model);
+  else if (ok)
+    blame_model(&trial, model);
   int code = verdict(&trial);
   onnxc_free(c);
   return code;
