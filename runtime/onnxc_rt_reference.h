@@ -294,6 +294,16 @@ int onnxc_rt_ref_hann_window(const onnxc_rt_call *call);
 int onnxc_rt_ref_dft(const onnxc_rt_call *call);
 /* signal, frame_step, [window], [frame_length] -> spectra. onesided. Errors: VALUE, SHAPE. */
 int onnxc_rt_ref_stft(const onnxc_rt_call *call);
+/* bands, dft_length, sample_rate, low, high -> matrix. Errors: VALUE, SHAPE. */
+int onnxc_rt_ref_mel_weight_matrix(const onnxc_rt_call *call);
+/* X, W, offset, [B], [mask] -> Y, two spatial axes. group, offset_group, dilations, pads, strides
+ */
+int onnxc_rt_ref_deform_conv(const onnxc_rt_call *call);
+/* X, indices, [output shape] -> Y. kernel_shape, pads, strides. Errors: INDEX, SHAPE. */
+int onnxc_rt_ref_max_unpool(const onnxc_rt_call *call);
+/* query, key, value, [past state], [decay], [beta] -> output, [state]. kv_num_heads, q_num_heads,
+ * scale, update_rule. Scratch: 8 bytes for each element of one head's state and of a value. */
+int onnxc_rt_ref_linear_attention(const onnxc_rt_call *call);
 /* scores, target, [weight] -> loss. reduction, ignore_index. Errors: INDEX (a class). */
 int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 

@@ -149,3 +149,127 @@ const OpDef op_RoiAlign = {
     .infer = roi_align_infer,
     OP_KERNEL(onnxc_rt_ref_roi_align),
 };
+
+/* ---- DeformConv, MaxUnpool ---------------------------------------------------------------------
+ */
+
+static const InputRule deform_conv_inputs[] = {
+    INPUT("X", 4, 4),
+    INPUT("W", 4, 4),
+    INPUT("offset", 4, 4),
+    INPUT_OPTIONAL("B", 1, 1),
+    INPUT_OPTIONAL("mask", 4, 4),
+};
+
+/* The sizes of the output are those of the offsets, which must fit the window. */
+static bool check_window(const Node *node, const int64_t *dilations, const int64_t *pads,
+                         const int64_t *strides) {
+  DimTable *t = infer_dims(node);
+  const Type *x = input_type(node, 0), *w = input_type(node, 1), *offset = input_type(node, 2);
+  for (int i = 0; i < 2; i++) {
+    const Dim *reach = dim_mul_i(t, dim_add_i(t, w->dims[2 + i], -1), dilations[i]);
+    const Dim *room = dim_add_i(t, dim_sub(t, x->dims[2 + i], reach), pads[i] + pads[2 + i] - 1);
+    const Dim *size = dim_add_i(t, dim_floordiv(t, room, dim_const(t, strides[i])), 1);
+    if (infer_equal(node, "sizes of the output and of offset", size, offset->dims[2 + i]) == NULL) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Channels divide into groups, and offset and mask have what each group needs. */
+static bool check_groups(const Node *node, int64_t groups, int64_t offset_groups) {
+  DimTable *t = infer_dims(node);
+  const Type *x = input_type(node, 0), *w = input_type(node, 1);
+  int64_t in, out;
+  bool known = dim_is_const(x->dims[1], &in) && dim_is_const(w->dims[0], &out);
+  if (!known || in % groups != 0 || out % groups != 0 || in % offset_groups != 0) {
+    return node_error(node, DIAG_INVALID, "the channels do not divide into groups");
+  }
+  const Dim *taps = dim_mul_i(t, dim_mul(t, w->dims[2], w->dims[3]), offset_groups);
+  return check_size(node, 1, 1, dim_const(t, in / groups), "the channels of a group") &&
+         check_size(node, 2, 1, dim_mul_i(t, taps, 2), "two offsets a kernel element") &&
+         check_size(node, 2, 0, x->dims[0], "the batch") &&
+         (node_in(node, 3) == NULL || check_size(node, 3, 0, w->dims[0], "the output channels")) &&
+         (node_in(node, 4) == NULL ||
+          check_sizes(node, 4, 4,
+                      (const Dim *const[]){x->dims[0], taps, input_type(node, 2)->dims[2],
+                                           input_type(node, 2)->dims[3]},
+                      "one number a kernel element"));
+}
+
+static bool deform_conv_infer(Node *node) {
+  int64_t dilations[2], pads[4], strides[2];
+  if (!CHECK_INPUTS(node, deform_conv_inputs)) return false;
+  bool lists =
+      check_ints(node, "dilations", 2, 1, 1, dilations) &&
+      check_ints(node, "pads", 4, 0, 0, pads) && check_ints(node, "strides", 2, 1, 1, strides) &&
+      check_int(node, "group", 1, INT32_MAX) && check_int(node, "offset_group", 1, INT32_MAX);
+  if (!lists || !check_window(node, dilations, pads, strides)) return false;
+  if (!check_groups(node, op_param_i(node, "group"), op_param_i(node, "offset_group")))
+    return false;
+  const Type *x = input_type(node, 0), *w = input_type(node, 1), *offset = input_type(node, 2);
+  const Dim *dims[4] = {x->dims[0], w->dims[0], offset->dims[2], offset->dims[3]};
+  infer_output(node, 0, x->dtype, 4, dims);
+  return true;
+}
+
+const OpDef op_DeformConv = {
+    .name = "DeformConv",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("group", 1),
+                                PARAM_INT("offset_group", 1),
+                                PARAM_OPTIONAL("dilations", ATTR_INTS),
+                                PARAM_OPTIONAL("pads", ATTR_INTS),
+                                PARAM_OPTIONAL("strides", ATTR_INTS),
+                                PARAM_OPTIONAL("kernel_shape", ATTR_INTS),
+                                {0}},
+    .infer = deform_conv_infer,
+    OP_KERNEL(onnxc_rt_ref_deform_conv),
+};
+
+static const InputRule max_unpool_inputs[] = {
+    INPUT("X", 3, MAX_RANK),
+    INPUT("I", 3, MAX_RANK),
+    INPUT_OPTIONAL("output_shape", 1, 1),
+};
+
+static bool max_unpool_infer(Node *node) {
+  int64_t kernel[MAX_RANK], pads[2 * MAX_RANK], strides[MAX_RANK];
+  const Dim *dims[MAX_RANK];
+  if (!CHECK_INPUTS(node, max_unpool_inputs)) return false;
+  const Type *x = input_type(node, 0);
+  int axes = x->rank - 2;
+  bool fits = check_ints(node, "kernel_shape", axes, 1, 1, kernel) &&
+              check_ints(node, "pads", 2 * axes, 0, 0, pads) &&
+              check_ints(node, "strides", axes, 1, 1, strides) &&
+              check_sizes(node, 1, x->rank, x->dims, "the sizes of X");
+  if (!fits) return false;
+  DimTable *t = infer_dims(node);
+  for (int i = 0; i < x->rank; i++) {
+    dims[i] = x->dims[i];
+    if (node_in(node, 2) != NULL) {
+      dims[i] = infer_size(node, 2, (uint32_t)i, i, NULL);
+    } else if (i >= 2) {
+      int k = i - 2;
+      const Dim *steps = dim_mul_i(t, dim_add_i(t, x->dims[i], -1), strides[k]);
+      dims[i] = dim_add_i(t, steps, kernel[k] - pads[k] - pads[axes + k]);
+    }
+    if (dims[i] == NULL) return false;
+    if (dims[i]->hi < 0) return node_error(node, DIAG_INVALID, "pads exceed what is unpooled");
+  }
+  infer_output(node, 0, x->dtype, x->rank, dims);
+  return true;
+}
+
+const OpDef op_MaxUnpool = {
+    .name = "MaxUnpool",
+    .domain = "",
+    .shape_inputs = 1 << 2,
+    .params = (const OpParam[]){PARAM_REQUIRED("kernel_shape", ATTR_INTS),
+                                PARAM_OPTIONAL("pads", ATTR_INTS),
+                                PARAM_OPTIONAL("strides", ATTR_INTS),
+                                {0}},
+    .infer = max_unpool_infer,
+    OP_KERNEL(onnxc_rt_ref_max_unpool),
+};

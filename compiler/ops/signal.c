@@ -146,3 +146,31 @@ const OpDef op_STFT = {
     .infer = stft_infer,
     OP_KERNEL(onnxc_rt_ref_stft),
 };
+
+/* ---- MelWeightMatrix ---------------------------------------------------------------------------
+ */
+
+static bool mel_weight_matrix_infer(Node *node) {
+  DimTable *t = infer_dims(node);
+  for (uint32_t i = 0; i < 5; i++) {
+    const Type *x = infer_tensor(node, i);
+    if (x == NULL) return false;
+    if (!dim_is(type_count(node->graph->ctx, x), 1)) {
+      return node_error(node, DIAG_INVALID, "input %u must be one number", i);
+    }
+  }
+  const Dim *length = known_number(node, 1);
+  const Dim *dims[2] = {length != NULL ? half_spectrum(t, length) : infer_fresh(node, 0, 0, NULL),
+                        infer_size(node, 0, 0, 1, NULL)};
+  if (dims[1] == NULL) return false;
+  infer_output(node, 0, (DType)op_param_i(node, "output_datatype"), 2, dims);
+  return true;
+}
+
+const OpDef op_MelWeightMatrix = {
+    .name = "MelWeightMatrix",
+    .domain = "",
+    .params = (const OpParam[]){PARAM_INT("output_datatype", ONNXC_RT_F32), {0}},
+    .infer = mel_weight_matrix_infer,
+    OP_KERNEL(onnxc_rt_ref_mel_weight_matrix),
+};

@@ -28,8 +28,9 @@ static double pool(const onnxc_rt_tensor *x, int64_t plane, const Bin *bin, int 
   const int64_t samples = bin->grid_y * bin->grid_x;
   double sum = average || samples <= 0 ? 0 : -HUGE_VAL, parts[4];
   for (int64_t i = 0; i < samples; i++) {
-    const double py = bin->y + ((double)(i / bin->grid_x) + 0.5) * bin->step_y;
-    const double px = bin->x + ((double)(i % bin->grid_x) + 0.5) * bin->step_x;
+    const int64_t row = i / bin->grid_x, column = i % bin->grid_x;
+    const double py = bin->y + ((double)row + 0.5) * bin->step_y;
+    const double px = bin->x + ((double)column + 0.5) * bin->step_x;
     sample(x, plane, py, px, parts);
     for (int k = 0; k < 4; k++) sum = average ? sum + parts[k] : parts[k] > sum ? parts[k] : sum;
   }
@@ -73,9 +74,10 @@ int onnxc_rt_ref_roi_align(const onnxc_rt_call *call) {
     if (image < 0 || image >= x->dims[0]) return ONNXC_RT_ERROR_INDEX;
     const Bin first = first_bin(call, r, &bin_y, &bin_x);
     for (int64_t i = 0; i < channels * bins; i++) {
+      const int64_t row = i % bins / y->dims[3], column = i % y->dims[3];
       Bin bin = first;
-      bin.y += bin_y * (double)(i % bins / y->dims[3]);
-      bin.x += bin_x * (double)(i % y->dims[3]);
+      bin.y += bin_y * (double)row;
+      bin.x += bin_x * (double)column;
       const double value = pool(x, image * channels + i / bins, &bin, average);
       onnxc_rt_store_f64(y, r * channels * bins + i, value);
     }
