@@ -165,7 +165,7 @@ typedef struct onnxc_rt_recurrent {
   ptrdiff_t steps, batch, input, hidden;
   ptrdiff_t directions;             /* 1 or 2 */
   ptrdiff_t reverse;                /* a single direction runs from the last step to the first */
-  float clip;                       /* bound of what goes into an activation; 0: none */
+  float clip;                       /* bound of the gates before their activation; 0: none */
   const float *x;                   /* [steps][batch][input] */
   const float *w;                   /* [directions][gates hidden][input]; ignored when packed */
   const float *r;                   /* [directions][gates hidden][hidden]; ignored when packed */

@@ -219,9 +219,9 @@ int onnxc_rt_ref_lp_pool(const onnxc_rt_call *call);
 
 /* ---- recurrence ---------------------------------------------------------------------------- */
 
-/* X, W, R, [B], [sequence_lens], [initial_h], [initial_c], [P] -> [Y], [Y_h], [Y_c]. Attributes:
- * direction, layout, clip, activations, activation_alpha, activation_beta, input_forget. Scratch:
- * 56 bytes for each hidden element. ONNXC_RT_ERROR_VALUE: a length outside [0, steps]. */
+/* X, W, R, [B], [sequence_lens], [initial_h], [initial_c], [P] -> [Y], [Y_h], [Y_c], in layout 0.
+ * Attributes: direction, clip, activations, activation_alpha, activation_beta, input_forget.
+ * Scratch: 56 bytes for each hidden element. ONNXC_RT_ERROR_VALUE: a length outside [0, steps]. */
 int onnxc_rt_ref_lstm(const onnxc_rt_call *call);
 /* The same without initial_c, P and Y_c, and with linear_before_reset instead of input_forget.
  * Scratch: 48 bytes for each hidden element. */

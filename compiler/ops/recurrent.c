@@ -1,6 +1,9 @@
-/* LSTM, GRU and RNN. */
+/* LSTM, GRU and RNN. The kernels know layout 0, which the other is decomposed into. */
+#include "lower/lower.h"
+#include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 
 #include <string.h>
 
@@ -160,12 +163,135 @@ static const Dim *macs(const Node *node) {
   return dim_mul(t, dim_mul(t, s.steps, s.batch), cell);
 }
 
+/* ---- layout 1 ----------------------------------------------------------------------------------
+ */
+
+static Value *swapped(Builder *b, Value *x) {
+  return x == NULL ? NULL : compose_transpose(b, x, (const int64_t[]){1, 0, 2});
+}
+
+/* The same node in layout 0, between transpositions. */
+static bool decompose_recurrent(Builder *b, Node *node) {
+  if (op_param_i(node, "layout") == 0) return false;
+  Value *inputs[PEEPHOLES + 1];
+  for (uint32_t i = 0; i < node->n_formal; i++) {
+    bool moves = i == X || i == INITIAL_H || i == INITIAL_C;
+    inputs[i] = moves ? swapped(b, node_in(node, i)) : node_in(node, i);
+  }
+  Node *same = build_node(b, "", node->op->name, inputs, node->n_formal, node->n_out);
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(same, node->attrs[i]);
+  node_set_int(same, "layout", 0);
+  build_done(b, same);
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node_out(node, i) == NULL) continue;
+    Value *y = node_out(same, i);
+    build_replace_output(b, node, i,
+                         i == 0 ? compose_transpose(b, y, (const int64_t[]){2, 0, 1, 3})
+                                : swapped(b, y));
+  }
+  return true;
+}
+
+/* ---- lowering ----------------------------------------------------------------------------------
+ */
+
+/* The kernels' activations are the operators' defaults, on an input that may be clipped. */
+static bool has_kernel(const Node *node) {
+  static const char *const defaults[] = {"Sigmoid", "Tanh", "Tanh"};
+  Kind kind = kind_of(node);
+  const Attr *names = op_param_list(node, "activations"), *clip = op_param_list(node, "clip");
+  if (input_type(node, X)->dtype != ONNXC_RT_F32 || (clip != NULL && clip->f == 0)) return false;
+  int n = names == NULL ? 0 : kind.activations * directions_of(node);
+  for (int i = 0; i < n && (size_t)i < names->count; i++) {
+    if (strcmp(names->strings[i], defaults[i % kind.activations]) != 0) return false;
+  }
+  return true;
+}
+
+static const Dim *kernel_scratch_bytes(const Node *node, const Sizes *s) {
+  onnxc_rt_recurrent call = {.steps = (ptrdiff_t)s->steps->hi,
+                             .batch = (ptrdiff_t)s->batch->hi,
+                             .input = (ptrdiff_t)s->input->hi,
+                             .hidden = (ptrdiff_t)s->hidden->hi};
+  ptrdiff_t floats =
+      kind_of(node).has_cell ? onnxc_rt_lstm_f32_scratch(&call) : onnxc_rt_gru_f32_scratch(&call);
+  return dim_const(infer_dims(node), 4 * (int64_t)floats);
+}
+
+/* Whether input `i` goes to the kernel in panels. */
+static bool is_packed(const Node *node, uint32_t i) {
+  return (i == W || i == R) && node_in(node, i)->constant != NULL;
+}
+
+static Operand packed_weights(Lowering *l, const Node *node, uint32_t i) {
+  const Tensor *tensor = node_in(node, i)->constant;
+  const int64_t *dims = tensor->dims;
+  size_t gates = (size_t)kind_of(node).gates, hidden = (size_t)dims[1] / gates;
+  size_t part = onnxc_rt_recurrent_packed_count(gates, hidden, (size_t)dims[2]);
+  size_t count = part * (size_t)dims[0];
+  float *panels = ARENA_ARRAY(lower_context(l)->arena, count, float);
+  const float *data = tensor->data;
+  for (int64_t d = 0; d < dims[0]; d++) {
+    onnxc_rt_recurrent_pack(data + d * dims[1] * dims[2], (ptrdiff_t)gates, (ptrdiff_t)hidden,
+                            (ptrdiff_t)dims[2], panels + (size_t)d * part);
+  }
+  return lower_weight(l, node_in(node, i)->name, ONNXC_RT_F32, count, panels);
+}
+
+/* The inputs as the kernel takes them; done before its step is, for they may need steps too. */
+static void kernel_operands(Lowering *l, const Node *node, Operand *operands) {
+  for (uint32_t i = 0; i < node->n_formal; i++) {
+    Value *value = node_in(node, i);
+    if (value == NULL) continue;
+    operands[i] = is_packed(node, i) ? packed_weights(l, node, i) : lower_dense(l, value);
+  }
+}
+
+static void kernel_sizes(Lowering *l, Step *step, const Node *node, const Sizes *s) {
+  const Attr *clip = op_param_list(node, "clip");
+  kernel_dim(l, step, "steps", s->steps);
+  kernel_dim(l, step, "batch", s->batch);
+  kernel_dim(l, step, "input", s->input);
+  kernel_dim(l, step, "hidden", s->hidden);
+  kernel_dim(l, step, "directions", s->directions);
+  kernel_int(l, step, "reverse", *op_param_s(node, "direction") == 'r');
+  if (clip != NULL) kernel_float(l, step, "clip", clip->f);
+}
+
+static bool lower_recurrent(Lowering *l, Node *node) {
+  static const char *const inputs[] = {"x",       "w",         "r",         "bias",
+                                       "lengths", "initial_h", "initial_c", "peephole"};
+  static const char *const outputs[] = {"y", "y_h", "y_c"};
+  if (!has_kernel(node)) return false;
+  Kind kind = kind_of(node);
+  Sizes s = sizes_of(node);
+  Operand operands[PEEPHOLES + 1] = {0};
+  kernel_operands(l, node, operands);
+  Step *step =
+      lower_kernel(l, STEP_CONTRACTION, kind.has_cell ? "onnxc_rt_lstm_f32" : "onnxc_rt_gru_f32",
+                   "onnxc_rt_recurrent");
+  kernel_sizes(l, step, node, &s);
+  for (uint32_t i = 0; i <= PEEPHOLES; i++) {
+    if (operands[i].buffer == NULL) continue;
+    const char *packed = i == W ? "packed_w" : "packed_r";
+    kernel_input(l, step, is_packed(node, i) ? packed : inputs[i], operands[i]);
+  }
+  const char *option = kind.has_cell ? "input_forget" : "linear_before_reset";
+  kernel_int(l, step, option, op_param_i(node, option) != 0);
+  kernel_scratch(l, step, "scratch", kernel_scratch_bytes(node, &s));
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    Value *y = node_out(node, i);
+    if (y != NULL) kernel_output(l, step, outputs[i], lower_output(l, y));
+  }
+  return true;
+}
+
 /* ---- operators ---------------------------------------------------------------------------------
  */
 
 #define RECURRENT_PARAMS                                                                           \
-  PARAM_STRING("direction", "forward"), PARAM_INT("layout", 0),                                    \
-      PARAM_OPTIONAL("clip", ATTR_FLOAT), PARAM_OPTIONAL("activations", ATTR_STRINGS),             \
+  PARAM_STRING("direction", "forward"), PARAM_OPTIONAL("clip", ATTR_FLOAT),                        \
+      PARAM_OPTIONAL("activations", ATTR_STRINGS),                                                 \
       PARAM_OPTIONAL("activation_alpha", ATTR_FLOATS),                                             \
       PARAM_OPTIONAL("activation_beta", ATTR_FLOATS)
 
@@ -177,11 +303,14 @@ const OpDef op_LSTM = {
             RECURRENT_PARAMS,
             PARAM_INT("input_forget", 0),
             PARAM_OPTIONAL("hidden_size", ATTR_INT),
+            PARAM_INT("layout", 0),
             {0},
         },
     .infer = infer_recurrent,
     OP_KERNEL(onnxc_rt_ref_lstm),
     .scratch = scratch,
+    .decompose = decompose_recurrent,
+    .lower = lower_recurrent,
     .macs = macs,
 };
 
@@ -193,20 +322,30 @@ const OpDef op_GRU = {
             RECURRENT_PARAMS,
             PARAM_INT("linear_before_reset", 0),
             PARAM_OPTIONAL("hidden_size", ATTR_INT),
+            PARAM_INT("layout", 0),
             {0},
         },
     .infer = infer_recurrent,
     OP_KERNEL(onnxc_rt_ref_gru),
     .scratch = scratch,
+    .decompose = decompose_recurrent,
+    .lower = lower_recurrent,
     .macs = macs,
 };
 
 const OpDef op_RNN = {
     .name = "RNN",
     .domain = "",
-    .params = (const OpParam[]){RECURRENT_PARAMS, PARAM_OPTIONAL("hidden_size", ATTR_INT), {0}},
+    .params =
+        (const OpParam[]){
+            RECURRENT_PARAMS,
+            PARAM_OPTIONAL("hidden_size", ATTR_INT),
+            PARAM_INT("layout", 0),
+            {0},
+        },
     .infer = infer_recurrent,
     OP_KERNEL(onnxc_rt_ref_rnn),
     .scratch = scratch,
+    .decompose = decompose_recurrent,
     .macs = macs,
 };

@@ -27,7 +27,7 @@ ONNXC_RT_V_INLINE void lstm_cell_body(const recurrent *d, const float *restrict 
     if (peephole) out += peep[n + j] * after;
     out = onnxc_rt_sigmoid_f32(onnxc_rt_clamp_f32(out, -clip, clip));
     c[j] = after;
-    h[j] = out * onnxc_rt_tanh_f32(onnxc_rt_clamp_f32(after, -clip, clip));
+    h[j] = out * onnxc_rt_tanh_f32(after);
   }
 }
 

@@ -1,7 +1,7 @@
 #include "reference/recurrent.h"
 
 enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C };
-enum { DIRECTION, LAYOUT, CLIP, ACTIVATIONS, ALPHA, BETA };
+enum { DIRECTION, CLIP, ACTIVATIONS, ALPHA, BETA };
 
 /* ---- the cell's arithmetic ---------------------------------------------------------------------
  */
@@ -12,8 +12,7 @@ static double bias(const onnxc_rt_recurrent *r, int64_t part, int64_t row) {
 }
 
 double onnxc_rt_recurrent_x(const onnxc_rt_recurrent *r, int64_t row) {
-  const int by_batch = r->call->attr[LAYOUT].i != 0;
-  const int64_t at = by_batch ? r->b * r->steps + r->t : r->t * r->batch + r->b;
+  const int64_t at = r->t * r->batch + r->b;
   const int64_t w_at = (r->d * r->gates * r->hidden + row) * r->input;
   const onnxc_rt_line x = {&r->call->in[X], at * r->input, 1, 0}, w = {&r->call->in[W], w_at, 1, 0};
   return bias(r, 0, row) + onnxc_rt_dot_f64(x, w, r->input);
@@ -37,8 +36,7 @@ double onnxc_rt_recurrent_activate(const onnxc_rt_recurrent *r, int i, double x)
 
 /* Where the state of the current sequence and direction lies in initial_h, Y_h and their like. */
 static int64_t state_at(const onnxc_rt_recurrent *r) {
-  const int by_batch = r->call->attr[LAYOUT].i != 0;
-  return (by_batch ? r->b * r->directions + r->d : r->d * r->batch + r->b) * r->hidden;
+  return (r->d * r->batch + r->b) * r->hidden;
 }
 
 static void load_states(onnxc_rt_recurrent *r, int has_c) {
@@ -63,9 +61,7 @@ static void store_states(const onnxc_rt_recurrent *r, int has_c) {
 
 static void store_y(const onnxc_rt_recurrent *r) {
   if (!onnxc_rt_has_out(r->call, 0)) return;
-  const int by_batch = r->call->attr[LAYOUT].i != 0;
-  const int64_t row = by_batch ? (r->b * r->steps + r->t) * r->directions + r->d
-                               : (r->t * r->directions + r->d) * r->batch + r->b;
+  const int64_t row = (r->t * r->directions + r->d) * r->batch + r->b;
   onnxc_rt_copy(&r->call->out[0], row * r->hidden, &r->h, 0, r->hidden);
 }
 
@@ -97,12 +93,11 @@ static int run_direction(onnxc_rt_recurrent *r, int reverse, int has_c, onnxc_rt
 
 static void init(onnxc_rt_recurrent *r, const onnxc_rt_call *call, int64_t gates) {
   const onnxc_rt_tensor *x = &call->in[X];
-  const int by_batch = call->attr[LAYOUT].i != 0;
   double *scratch = (double *)call->scratch;
   r->call = call;
   r->gates = gates;
-  r->steps = x->dims[by_batch];
-  r->batch = x->dims[!by_batch];
+  r->steps = x->dims[0];
+  r->batch = x->dims[1];
   r->input = x->dims[2];
   r->directions = call->in[R].dims[0];
   r->hidden = call->in[R].dims[2];

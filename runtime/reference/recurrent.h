@@ -1,7 +1,7 @@
-/* What LSTM, GRU and RNN share: the way through sequences, and the products of a cell.
+/* What LSTM, GRU and RNN (in layout 0) share: the way through sequences, and a cell's products.
  *
  * Inputs X, W, R, [B], [sequence_lens], [initial_h], ... and outputs [Y], [Y_h], ...; attributes
- * direction, layout, clip, activations, activation_alpha, activation_beta, ... */
+ * direction, clip, activations, activation_alpha, activation_beta, ... */
 #ifndef ONNXC_RT_REFERENCE_RECURRENT_H
 #define ONNXC_RT_REFERENCE_RECURRENT_H
 
@@ -9,7 +9,7 @@
 #include "reference/element.h"
 #include "reference/recurrent_activation.h"
 
-enum { ONNXC_RT_RECURRENT_PARAMS = 6 };
+enum { ONNXC_RT_RECURRENT_PARAMS = 5 };
 
 typedef struct onnxc_rt_recurrent onnxc_rt_recurrent;
 

@@ -59,7 +59,7 @@ static void lstm_step(const Sequence *s, ptrdiff_t t, double *next_h) {
     const double forget =
         call->input_forget ? 1 - in : sigmoid(call, sums[2] + peephole(s, 2, j, s->c[j]));
     s->c[j] = forget * s->c[j] + in * tanh(clipped(call, sums[3]));
-    next_h[j] = sigmoid(call, sums[1] + peephole(s, 1, j, s->c[j])) * tanh(clipped(call, s->c[j]));
+    next_h[j] = sigmoid(call, sums[1] + peephole(s, 1, j, s->c[j])) * tanh(s->c[j]);
   }
 }
 
