@@ -31,14 +31,15 @@
 #endif
 
 #define GEMM_COLUMNS (GEMM_VECTORS * ONNXC_RT_V_WIDTH)
+#define GEMM_AHEAD (32 * ONNXC_RT_PANEL) /* panels are fetched this far ahead */
 
 /* One tile: c[rows][vectors] = init[rows] + a b, or c + a b. */
 typedef struct gemm_tile {
   ptrdiff_t k;
   const float *a;
   ptrdiff_t a_row, a_col;
-  const float *b; /* vector j of row p at b + 16 p + j b_vector */
-  ptrdiff_t b_vector;
+  const float *b; /* vector j of row p at b + p b_row + j b_vector */
+  ptrdiff_t b_row, b_vector;
   const float *init; /* NULL: the tile goes on from c */
   float *c;
   ptrdiff_t c_row;
@@ -50,7 +51,8 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
                                       const ptrdiff_t vectors) {
   onnxc_rt_v sums[GEMM_ROWS][GEMM_VECTORS];
   const float *a[(GEMM_ROWS + 2) / 3];
-  const ptrdiff_t a_row = t->a_row, a_col = t->a_col, b_vector = t->b_vector;
+  const ptrdiff_t a_row = t->a_row, a_col = t->a_col;
+  const ptrdiff_t b_row = t->b_row, b_vector = t->b_vector;
   const float *b = t->b;
   ONNXC_RT_UNROLL(12)
   for (ptrdiff_t i = 0; i < rows; i++) {
@@ -64,8 +66,13 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
   for (ptrdiff_t p = t->k; p > 0; p--) {
     onnxc_rt_v row[GEMM_VECTORS];
     ONNXC_RT_UNROLL(4)
-    for (ptrdiff_t j = 0; j < vectors; j++) row[j] = onnxc_rt_v_load(b + j * b_vector);
-    b += ONNXC_RT_PANEL;
+    for (ptrdiff_t j = 0; j < vectors; j++) {
+      row[j] = onnxc_rt_v_load(b + j * b_vector);
+      if (j * ONNXC_RT_V_WIDTH % ONNXC_RT_PANEL == 0) {
+        ONNXC_RT_PREFETCH(b + j * b_vector + GEMM_AHEAD);
+      }
+    }
+    b += b_row;
     ONNXC_RT_UNROLL(12)
     for (ptrdiff_t i = 0; i < rows; i++) {
       const onnxc_rt_v factor = onnxc_rt_v_splat(a[i / 3][i % 3 * a_row]);
@@ -181,15 +188,22 @@ static float *gemm_waiting(const gemm_block *block, ptrdiff_t i, ptrdiff_t j) {
   return block->waiting + (i - block->i) * block->waiting_row + (j - block->j);
 }
 
-/* All tiles of the block's rows by the columns [j, j + columns) of one tile; `b` is their panels,
- * at a distance of `b_panel`. */
+/* Panels of B, or columns of B itself. */
+typedef struct gemm_panels {
+  const float *b;
+  ptrdiff_t row, distance; /* from row to row, and from panel to panel */
+} gemm_panels;
+
+/* All tiles of the block's rows by the columns [j, j + columns) of one tile, which begin `part`
+ * columns into the panels. */
 static void gemm_column(const onnxc_rt_gemm_core *core, const gemm_block *block, ptrdiff_t j,
-                        ptrdiff_t columns, const float *b, ptrdiff_t b_panel) {
+                        ptrdiff_t columns, const gemm_panels *panels, ptrdiff_t part) {
   const onnxc_rt_gemm *g = &core->gemm;
   const int direct = g->epilogue == NULL && columns == GEMM_COLUMNS;
   gemm_tile t = {.k = block->depth, .a_row = g->a_row, .a_col = g->a_col};
-  t.b = b;
-  t.b_vector = ONNXC_RT_V_WIDTH == ONNXC_RT_PANEL ? b_panel : ONNXC_RT_V_WIDTH;
+  t.b = panels->b + part / ONNXC_RT_PANEL * panels->distance + part % ONNXC_RT_PANEL;
+  t.b_row = panels->row;
+  t.b_vector = ONNXC_RT_V_WIDTH == ONNXC_RT_PANEL ? panels->distance : ONNXC_RT_V_WIDTH;
   t.c_row = direct ? g->c_row : block->waiting_row;
   for (ptrdiff_t i = block->i, rows; i < block->i + block->rows; i += rows) {
     rows = onnxc_rt_min_size(GEMM_ROWS, block->i + block->rows - i);
@@ -201,34 +215,39 @@ static void gemm_column(const onnxc_rt_gemm_core *core, const gemm_block *block,
   }
 }
 
-/* The panels of columns [j, j + columns) in the block's part of k, and the distance of the second.
- */
-static const float *gemm_panels(const onnxc_rt_gemm_core *core, const gemm_block *block,
-                                ptrdiff_t j, ptrdiff_t columns, ptrdiff_t *distance) {
+/* Whether to read B in place: its rows are dense, whole panels are there, and too few rows of A use
+ * them to pay for packing. */
+static int gemm_reads_in_place(const onnxc_rt_gemm *g, ptrdiff_t columns) {
+  return g->b_col == 1 && columns % ONNXC_RT_PANEL == 0 && g->m <= 2 * GEMM_ROWS;
+}
+
+/* The panels of columns [j, j + columns) in the block's part of k. */
+static gemm_panels gemm_find_panels(const onnxc_rt_gemm_core *core, const gemm_block *block,
+                                    ptrdiff_t j, ptrdiff_t columns) {
   const onnxc_rt_gemm *g = &core->gemm;
+  const ptrdiff_t p = block->p, distance = (block->depth + 1) * ONNXC_RT_PANEL;
   if (g->packed != NULL) {
-    *distance = g->k * ONNXC_RT_PANEL;
-    return g->packed + j * g->k + block->p * ONNXC_RT_PANEL;
+    const float *panels = g->packed + j * g->k + p * ONNXC_RT_PANEL;
+    return (gemm_panels){panels, ONNXC_RT_PANEL, g->k * ONNXC_RT_PANEL};
   }
-  *distance = (block->depth + 1) * ONNXC_RT_PANEL;
   if (core->pack != NULL) {
-    core->pack(core->source, block->p, block->depth, j, columns, block->panels, *distance);
+    core->pack(core->source, p, block->depth, j, columns, block->panels, distance);
+  } else if (gemm_reads_in_place(g, columns)) {
+    return (gemm_panels){g->b + p * g->b_row + j, g->b_row, ONNXC_RT_PANEL};
   } else {
-    gemm_pack(g, block->p, block->depth, j, columns, block->panels, *distance);
+    gemm_pack(g, p, block->depth, j, columns, block->panels, distance);
   }
-  return block->panels;
+  return (gemm_panels){block->panels, ONNXC_RT_PANEL, distance};
 }
 
 static void gemm_run_block(const onnxc_rt_gemm_core *core, const gemm_block *block) {
   const ptrdiff_t end = block->j + block->columns;
   for (ptrdiff_t j = block->j; j < end; j += ONNXC_RT_GEMM_TILE_COLUMNS) {
     const ptrdiff_t columns = onnxc_rt_min_size(ONNXC_RT_GEMM_TILE_COLUMNS, end - j);
-    ptrdiff_t distance;
-    const float *b = gemm_panels(core, block, j, columns, &distance);
+    const gemm_panels panels = gemm_find_panels(core, block, j, columns);
     for (ptrdiff_t part = 0; part < columns; part += GEMM_COLUMNS) {
-      const float *at = b + part / ONNXC_RT_PANEL * distance + part % ONNXC_RT_PANEL;
       const ptrdiff_t width = onnxc_rt_min_size(GEMM_COLUMNS, columns - part);
-      gemm_column(core, block, j + part, width, at, distance);
+      gemm_column(core, block, j + part, width, &panels, part);
     }
   }
 }

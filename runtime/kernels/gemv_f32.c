@@ -8,12 +8,6 @@ enum {
   GEMV_SPAN = GEMV_SUMS * ONNXC_RT_V_WIDTH
 };
 
-#if defined(__GNUC__)
-#define GEMV_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define GEMV_PREFETCH(address) ((void)0)
-#endif
-
 static int gemv_is_row(const onnxc_rt_gemm *g) {
   return g->m == 1;
 }
@@ -69,7 +63,7 @@ ONNXC_RT_V_INLINE void gemv_down_body(const onnxc_rt_gemm *g, ptrdiff_t j, float
     const onnxc_rt_v factor = onnxc_rt_v_splat(g->a[p * g->a_col]);
     ONNXC_RT_UNROLL(8)
     for (ptrdiff_t i = 0; i < vectors; i++) {
-      GEMV_PREFETCH(b[i] + p * step + GEMV_AHEAD);
+      ONNXC_RT_PREFETCH(b[i] + p * step + GEMV_AHEAD);
       sums[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(b[i] + p * step), sums[i]);
     }
   }
@@ -121,7 +115,7 @@ ONNXC_RT_V_INLINE void gemv_along_body(const float *vector, const float *matrix,
     const onnxc_rt_v factor = onnxc_rt_v_load(vector + p);
     ONNXC_RT_UNROLL(8)
     for (ptrdiff_t i = 0; i < lines; i++) {
-      GEMV_PREFETCH(matrix + i * line + p + GEMV_AHEAD);
+      ONNXC_RT_PREFETCH(matrix + i * line + p + GEMV_AHEAD);
       sums[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(matrix + i * line + p), sums[i]);
     }
   }

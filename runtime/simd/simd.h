@@ -52,6 +52,13 @@
 #define ONNXC_RT_UNROLL(n)
 #endif
 
+/* Asks for a cache line that will be read soon; the address need not be valid. */
+#if ONNXC_RT_V_WIDTH > 1
+#define ONNXC_RT_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define ONNXC_RT_PREFETCH(address) ((void)0)
+#endif
+
 /* ---- what depends on the representation ---- */
 
 #if ONNXC_RT_V_WIDTH == 1
