@@ -99,13 +99,18 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_phase(const onnxc_rt_conv *conv, ptrdiff
   return outputs + (conv->kernel[2] - 1) * conv->dilation[2] / conv->stride[2] + 1;
 }
 
-/* A depthwise convolution keeps the rows under its kernel and one row of results; others keep those
- * under a strip of at most 32 outputs, in up to 33 runs. Reads the sizes only. */
+/* Input rows that a depthwise convolution keeps: those under four output rows. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_ring(const onnxc_rt_conv *conv) {
+  return (conv->kernel[1] - 1) * conv->dilation[1] + 1 + 3 * conv->stride[1];
+}
+
+/* A depthwise convolution keeps those and four rows of results; others keep the input under a strip
+ * of at most 32 outputs, in up to 33 runs. Reads the sizes only. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
   const ptrdiff_t *kernel = conv->kernel, stride = conv->stride[2], slack = ONNXC_RT_PANEL;
   if (conv->in_channels == conv->groups) {
     const ptrdiff_t row = stride * onnxc_rt_conv_phase(conv, conv->out[2]) + slack;
-    return kernel[0] * ((kernel[1] - 1) * conv->dilation[1] + 1) * row + conv->out[2] + slack;
+    return kernel[0] * onnxc_rt_conv_ring(conv) * row + 4 * conv->out[2] + slack;
   }
   const ptrdiff_t strip = ONNXC_RT_GEMM_TILE_COLUMNS;
   const ptrdiff_t runs = 3 * strip + (strip + 1) * onnxc_rt_conv_phase(conv, 0);

@@ -1,107 +1,163 @@
-/* Convolution with a single input channel in each group, one output row at a time; the input rows
- * under the kernel wait in a ring, as conv_rows_f32.h has them. */
+/* Convolution with a single input channel in each group, a few output rows at a time; the input
+ * rows under the kernel wait in a ring, as conv_rows_f32.h has them. */
 #include "kernels/conv_depthwise_f32.h"
 #include "kernels/conv_rows_f32.h"
 
 #include <string.h>
 
-enum { DEPTHWISE_VECTORS = 4 }; /* of outputs at a time */
+enum { DEPTHWISE_SUMS = 4 }; /* vectors of outputs at a time, in a row or in several */
 
 typedef struct depthwise {
   const onnxc_rt_conv *conv;
   conv_rows input;
-  ptrdiff_t row, span; /* size of a padded row; rows of the ring */
+  ptrdiff_t row, span; /* size of a padded row; rows of a ring */
   float *rings;        /* [kernel[0]][span][row] */
-  float *results;      /* one output row, rounded up to vectors */
+  float *results;      /* output rows, and room for a vector beyond */
 } depthwise;
 
-/* Outputs [x, x + vectors) of the row whose first input rows are in `slot` of the rings. */
-ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const float *weights, float bias,
-                                     ptrdiff_t slot, ptrdiff_t x, const ptrdiff_t vectors) {
+/* Consecutive output rows of one channel. */
+typedef struct depthwise_block {
+  const float *weights;
+  float bias;
+  ptrdiff_t slot; /* of the first input row under them */
+  float *to;
+} depthwise_block;
+
+/* Vectors [x, x + vectors W) of `rows` output rows; writes up to a vector beyond each row. */
+ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const depthwise_block *b, ptrdiff_t x,
+                                     const ptrdiff_t rows, const ptrdiff_t vectors) {
   const onnxc_rt_conv *c = d->conv;
-  onnxc_rt_v sums[DEPTHWISE_VECTORS];
+  const float *weights = b->weights, *from[DEPTHWISE_SUMS];
+  onnxc_rt_v sums[DEPTHWISE_SUMS];
   ONNXC_RT_UNROLL(4)
-  for (ptrdiff_t i = 0; i < vectors; i++) sums[i] = onnxc_rt_v_splat(bias);
+  for (ptrdiff_t i = 0; i < rows * vectors; i++) sums[i] = onnxc_rt_v_splat(b->bias);
   for (ptrdiff_t z = 0; z < c->kernel[0]; z++) {
-    ptrdiff_t at = slot;
-    for (ptrdiff_t y = 0; y < c->kernel[1]; y++, at += c->dilation[1]) {
-      if (at >= d->span) at -= d->span;
-      const float *from = d->rings + (z * d->span + at) * d->row + x;
-      ptrdiff_t phase = 0;
+    for (ptrdiff_t y = 0; y < c->kernel[1]; y++) {
+      ONNXC_RT_UNROLL(4)
+      for (ptrdiff_t i = 0; i < rows; i++) {
+        ptrdiff_t slot = b->slot + i * c->stride[1] + y * c->dilation[1];
+        slot -= slot >= d->span ? d->span : 0;
+        from[i] = d->rings + (z * d->span + slot) * d->row + x;
+      }
+      ptrdiff_t at = 0, phase = 0;
       for (ptrdiff_t tap = 0; tap < c->kernel[2]; tap++) {
         const onnxc_rt_v weight = onnxc_rt_v_splat(*weights++);
         ONNXC_RT_UNROLL(4)
-        for (ptrdiff_t i = 0; i < vectors; i++) {
-          const onnxc_rt_v in = onnxc_rt_v_load(from + i * ONNXC_RT_V_WIDTH);
-          sums[i] = onnxc_rt_v_fma(weight, in, sums[i]);
+        for (ptrdiff_t i = 0; i < rows * vectors; i++) {
+          const float *in = from[i / vectors] + at + i % vectors * ONNXC_RT_V_WIDTH;
+          sums[i] = onnxc_rt_v_fma(weight, onnxc_rt_v_load(in), sums[i]);
         }
-        from += conv_next_in_row(&d->input, &phase);
+        at += conv_next_in_row(&d->input, &phase);
       }
     }
   }
   ONNXC_RT_UNROLL(4)
-  for (ptrdiff_t i = 0; i < vectors; i++) {
-    onnxc_rt_v_store(d->results + x + i * ONNXC_RT_V_WIDTH, sums[i]);
+  for (ptrdiff_t i = 0; i < rows * vectors; i++) {
+    float *to = b->to + i / vectors * c->out[2] + x;
+    onnxc_rt_v_store(to + i % vectors * ONNXC_RT_V_WIDTH, sums[i]);
   }
 }
 
-static ONNXC_RT_V_FUNCTION void depthwise_row(const depthwise *d, const float *weights, float bias,
-                                              ptrdiff_t slot) {
-  const ptrdiff_t width = d->conv->out[2], wide = DEPTHWISE_VECTORS * ONNXC_RT_V_WIDTH;
+static ONNXC_RT_V_FUNCTION void depthwise_one_row(const depthwise *d, const depthwise_block *b) {
+  const ptrdiff_t step = DEPTHWISE_SUMS * ONNXC_RT_V_WIDTH;
   ptrdiff_t x = 0;
-  for (; x + wide <= width; x += wide) {
-    depthwise_sum(d, weights, bias, slot, x, DEPTHWISE_VECTORS);
+  for (; d->conv->out[2] - x > step - ONNXC_RT_V_WIDTH; x += step) depthwise_sum(d, b, x, 1, 4);
+  const ptrdiff_t rest = d->conv->out[2] - x;
+  if (rest > 2 * ONNXC_RT_V_WIDTH) {
+    depthwise_sum(d, b, x, 1, 3);
+  } else if (rest > ONNXC_RT_V_WIDTH) {
+    depthwise_sum(d, b, x, 1, 2);
+  } else if (rest > 0) {
+    depthwise_sum(d, b, x, 1, 1);
   }
-  for (; x < width; x += ONNXC_RT_V_WIDTH) depthwise_sum(d, weights, bias, slot, x, 1);
+}
+
+/* How many output rows to compute together: short rows leave sums for others. */
+static ptrdiff_t depthwise_rows(const onnxc_rt_conv *c) {
+  if (c->out[2] <= ONNXC_RT_V_WIDTH) return DEPTHWISE_SUMS;
+  return c->out[2] <= 2 * ONNXC_RT_V_WIDTH ? DEPTHWISE_SUMS / 2 : 1;
+}
+
+static ONNXC_RT_V_FUNCTION void depthwise_compute(const depthwise *d, const depthwise_block *b,
+                                                  ptrdiff_t rows) {
+  if (rows == 4) {
+    depthwise_sum(d, b, 0, 4, 1);
+  } else if (rows == 3) {
+    depthwise_sum(d, b, 0, 3, 1);
+  } else if (rows == 2 && d->conv->out[2] <= ONNXC_RT_V_WIDTH) {
+    depthwise_sum(d, b, 0, 2, 1);
+  } else if (rows == 2) {
+    depthwise_sum(d, b, 0, 2, 2);
+  } else {
+    depthwise_one_row(d, b);
+  }
+}
+
+/* Brings padded rows [from, to) under output plane `z` into the rings. */
+static ONNXC_RT_V_FUNCTION void depthwise_fill(const depthwise *d, const float *channel,
+                                               ptrdiff_t z, ptrdiff_t from, ptrdiff_t to) {
+  const onnxc_rt_conv *c = d->conv;
+  for (ptrdiff_t tap = 0; tap < c->kernel[0]; tap++) {
+    const ptrdiff_t in_z = z * c->stride[0] + tap * c->dilation[0] - c->pad[0];
+    for (ptrdiff_t y = from; y < to; y++) {
+      float *row = d->rings + (tap * d->span + y % d->span) * d->row;
+      conv_fill_row(&d->input, channel, in_z, y - c->pad[1], 0, row);
+    }
+  }
+}
+
+/* Where results of `count` elements from `at` on are computed: in Y if that leaves room for the
+ * vector beyond. */
+static float *depthwise_results(const depthwise *d, ptrdiff_t at, ptrdiff_t count) {
+  const onnxc_rt_conv *c = d->conv;
+  const ptrdiff_t all = c->batch * c->out_channels * c->out[0] * c->out[1] * c->out[2];
+  return c->epilogue == NULL && at + count + ONNXC_RT_V_WIDTH <= all ? c->y + at : d->results;
 }
 
 static void depthwise_finish(const onnxc_rt_conv *c, ptrdiff_t row, ptrdiff_t column,
-                             float *results) {
+                             ptrdiff_t count, float *results) {
   if (c->epilogue != NULL) {
-    c->epilogue(c->context, results, c->first_row + row, column, c->out[2]);
-  } else {
-    const ptrdiff_t rows = c->out[0] * c->out[1] * c->out[2];
-    memcpy(c->y + row * rows + column, results, (size_t)c->out[2] * sizeof *results);
+    c->epilogue(c->context, results, c->first_row + row, column, count);
+    return;
   }
+  float *y = c->y + row * c->out[0] * c->out[1] * c->out[2] + column;
+  if (results != y) memcpy(y, results, (size_t)count * sizeof *results);
 }
 
-/* Output channel `channel` of one image. */
-static void depthwise_channel(const depthwise *d, ptrdiff_t image, ptrdiff_t channel) {
+/* Output plane `z` of output row `row` (image and channel). */
+static void depthwise_plane(const depthwise *d, const float *channel, ptrdiff_t row, ptrdiff_t z) {
   const onnxc_rt_conv *c = d->conv;
-  const ptrdiff_t in_channel = channel / (c->out_channels / c->groups);
-  const float *x = c->x + (image * c->in_channels + in_channel) * c->in[0] * c->in[1] * c->in[2];
-  const float *weights = c->w + channel * c->kernel[0] * c->kernel[1] * c->kernel[2];
-  const float bias = c->bias == NULL ? 0.0f : c->bias[channel];
-  for (ptrdiff_t z = 0; z < c->out[0]; z++) {
-    ptrdiff_t filled = 0; /* padded rows below this one are in the rings, or no longer needed */
-    for (ptrdiff_t y = 0; y < c->out[1]; y++) {
-      const ptrdiff_t top = y * c->stride[1];
-      for (filled = onnxc_rt_max_size(filled, top); filled < top + d->span; filled++) {
-        for (ptrdiff_t tap = 0; tap < c->kernel[0]; tap++) {
-          conv_fill_row(&d->input, x, z * c->stride[0] + tap * c->dilation[0] - c->pad[0],
-                        filled - c->pad[1], 0,
-                        d->rings + (tap * d->span + filled % d->span) * d->row);
-        }
-      }
-      depthwise_row(d, weights, bias, top % d->span);
-      depthwise_finish(c, image * c->out_channels + channel, (z * c->out[1] + y) * c->out[2],
-                       d->results);
-    }
+  const ptrdiff_t reach = (c->kernel[1] - 1) * c->dilation[1] + 1, together = depthwise_rows(c);
+  const ptrdiff_t plane = c->out[1] * c->out[2], taps = c->kernel[0] * c->kernel[1] * c->kernel[2];
+  depthwise_block block = {.weights = c->w + row % c->out_channels * taps};
+  block.bias = c->bias == NULL ? 0.0f : c->bias[row % c->out_channels];
+  ptrdiff_t filled = 0; /* padded rows below this one are in the rings, or no longer needed */
+  for (ptrdiff_t y = 0, rows; y < c->out[1]; y += rows) {
+    rows = onnxc_rt_min_size(together, c->out[1] - y);
+    const ptrdiff_t top = y * c->stride[1], end = top + (rows - 1) * c->stride[1] + reach;
+    const ptrdiff_t column = z * plane + y * c->out[2], count = rows * c->out[2];
+    depthwise_fill(d, channel, z, onnxc_rt_max_size(filled, top), end);
+    filled = end;
+    block.slot = top % d->span;
+    block.to = depthwise_results(d, row * c->out[0] * plane + column, count);
+    depthwise_compute(d, &block, rows);
+    depthwise_finish(c, row, column, count, block.to);
   }
 }
 
 int onnxc_rt_conv_depthwise_f32(const onnxc_rt_conv *call) {
+  const ptrdiff_t in = call->in[0] * call->in[1] * call->in[2];
+  const ptrdiff_t multiplier = call->out_channels / call->groups;
   depthwise d = {.conv = call};
   d.input = (conv_rows){call, conv_input_end(call), onnxc_rt_conv_phase(call, call->out[2])};
   d.row = d.input.phase * call->stride[2] + ONNXC_RT_PANEL;
-  d.span = (call->kernel[1] - 1) * call->dilation[1] + 1;
+  d.span = onnxc_rt_conv_ring(call);
   d.rings = call->scratch;
   d.results = d.rings + call->kernel[0] * d.span * d.row;
   if (call->out[2] == 0) return ONNXC_RT_OK;
-  for (ptrdiff_t image = 0; image < call->batch; image++) {
-    for (ptrdiff_t channel = 0; channel < call->out_channels; channel++) {
-      depthwise_channel(&d, image, channel);
-    }
+  for (ptrdiff_t row = 0; row < call->batch * call->out_channels; row++) {
+    const float *channel = call->x + row / multiplier * in;
+    for (ptrdiff_t z = 0; z < call->out[0]; z++) depthwise_plane(&d, channel, row, z);
   }
   return ONNXC_RT_OK;
 }

@@ -27,12 +27,15 @@ ONNXC_RT_V_INLINE void conv_zero(float *row, ptrdiff_t from, ptrdiff_t to) {
 /* to[i] = from[i stride] for i in [first, last), and up to a vector beyond. */
 ONNXC_RT_V_INLINE void conv_copy_phase(float *to, const float *from, ptrdiff_t first,
                                        ptrdiff_t last, ptrdiff_t stride, const float *end) {
-  if (stride == 1 && last - first + ONNXC_RT_V_WIDTH <= end - (from + first)) {
+  const int room = (last - first + ONNXC_RT_V_WIDTH) * stride <= end - (from + first * stride);
+  if (stride == 1 && room) {
     for (ptrdiff_t i = first; i < last; i += ONNXC_RT_V_WIDTH) {
       onnxc_rt_v_store(to + i, onnxc_rt_v_load(from + i));
     }
-  } else if (stride == 2) {
-    for (ptrdiff_t i = first; i < last; i++) to[i] = from[i * 2];
+  } else if (stride == 2 && room) {
+    for (ptrdiff_t i = first; i < last; i += ONNXC_RT_V_WIDTH) {
+      onnxc_rt_v_store(to + i, onnxc_rt_v_load_even(from + i * 2));
+    }
   } else {
     for (ptrdiff_t i = first; i < last; i++) to[i] = from[i * stride];
   }

@@ -152,6 +152,24 @@ ONNXC_RT_V_INLINE float onnxc_rt_v_sum(onnxc_rt_v x) {
 #endif
 #endif
 
+/* Elements 0, 2, 4, ... of two vectors' worth of memory. */
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_load_even(const float *from) {
+#if defined(ONNXC_RT_HAS_SHUFFLE)
+  const onnxc_rt_v a = onnxc_rt_v_load(from), b = onnxc_rt_v_load(from + ONNXC_RT_V_WIDTH);
+#if ONNXC_RT_V_WIDTH == 16
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif ONNXC_RT_V_WIDTH == 8
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+#endif
+#else
+  float lanes[ONNXC_RT_V_WIDTH];
+  for (ptrdiff_t i = 0; i < ONNXC_RT_V_WIDTH; i++) lanes[i] = from[2 * i];
+  return onnxc_rt_v_load(lanes);
+#endif
+}
+
 /* to[j][i] = from[i][j] for four rows and columns. */
 #if defined(ONNXC_RT_HAS_SHUFFLE)
 typedef float onnxc_rt_v4 __attribute__((vector_size(16)));
