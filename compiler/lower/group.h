@@ -29,7 +29,8 @@ struct Lowering {
   bool *needed;        /* by value id */
   Operand *places;     /* by value id; no buffer: not lowered yet */
   uint32_t *outputs;   /* by value id: 1 + the graph output whose memory it is computed into */
-  Operand *targets;    /* by value id: the place outside of this body that it is computed into */
+  Operand *targets;    /* by value id: the part of something larger that it is computed into */
+  Operand *dense;      /* by value id: a copy of such a part, for those who cannot read strides */
   Map *weights;        /* hash of data -> buffer of the latest such weight */
   Group *current;
 };
@@ -45,6 +46,9 @@ void finish_steps(Steps *steps, Arena *scratch);
 /* Groups of all needed nodes, in an order in which they can run (fuse.c). */
 typedef Vec(Group *) Groups;
 void fuse_nodes(Lowering *l, Groups *order);
+/* Gives what concatenations are made of its place in their results, where its step can store it
+ * there. Those that are parts of others come later in the order, and find their place first. */
+void place_parts(Lowering *l, const Groups *order);
 /* Which values and nodes are needed at run time. */
 void find_needed(Lowering *l);
 

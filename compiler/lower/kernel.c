@@ -66,7 +66,9 @@ static RowProgram *build_epilogue(Lowering *l, Step *step, Value *value, int row
 }
 
 bool kernel_epilogue(Lowering *l, Step *step, Value *value, int row_axes) {
-  if (l->current->rows.len == 0) return false;
+  const Operand *target = &l->targets[value->id];
+  bool strided = target->buffer != NULL && !operand_dense(l->ctx->dims, target);
+  if (l->current->rows.len == 0 && !strided) return false;
   step->kernel.epilogue = build_epilogue(l, step, value, row_axes);
   return true;
 }

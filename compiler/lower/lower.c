@@ -113,6 +113,11 @@ Operand lower_operand(Lowering *l, Value *value) {
   return *place;
 }
 
+Operand lower_temporary(Lowering *l, const Type *type, const char *name) {
+  Buffer *buffer = buffer_new(l, BUFFER_ARENA, type->dtype, type_count(l->ctx, type), name);
+  return dense_operand(l, buffer, type);
+}
+
 Operand lower_output(Lowering *l, Value *value) {
   Operand *place = &l->places[value->id];
   if (place->buffer != NULL) return *place;
@@ -126,11 +131,6 @@ Operand lower_output(Lowering *l, Value *value) {
   return *place;
 }
 
-Operand lower_temporary(Lowering *l, const Type *type, const char *name) {
-  Buffer *buffer = buffer_new(l, BUFFER_ARENA, type->dtype, type_count(l->ctx, type), name);
-  return dense_operand(l, buffer, type);
-}
-
 void lower_alias(Lowering *l, Value *value, Operand view) {
   l->places[value->id] = view;
 }
@@ -138,8 +138,11 @@ void lower_alias(Lowering *l, Value *value, Operand view) {
 Operand lower_dense(Lowering *l, Value *value) {
   Operand from = lower_operand(l, value);
   if (operand_dense(l->ctx->dims, &from) && from.offset == NULL) return from;
-  l->places[value->id] = (Operand){0};
-  Operand to = lower_output(l, value);
+  bool placed = l->targets[value->id].buffer != NULL;
+  if (placed && l->dense[value->id].buffer != NULL) return l->dense[value->id];
+  if (!placed) l->places[value->id] = (Operand){0};
+  Operand to = placed ? lower_temporary(l, &value->type, value->name) : lower_output(l, value);
+  if (placed) l->dense[value->id] = to;
   lower_copy(l, value->producer, &value->type, from, to);
   return to;
 }
@@ -411,6 +414,7 @@ bool lower_nodes(Lowering *l) {
   Groups order = {0};
   find_needed(l);
   fuse_nodes(l, &order);
+  if (l->fuse) place_parts(l, &order);
   VEC_EACH(Group *, g, &order) ok = lower_group(l, *g) && ok;
   return ok;
 }
@@ -426,6 +430,7 @@ Steps *lower_graph(Graph *graph, bool fuse) {
   l.needed = ARENA_ARRAY(l.scratch, ctx->n_values, bool);
   l.places = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
   l.targets = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
+  l.dense = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
   l.outputs = ARENA_ARRAY(l.scratch, ctx->n_values, uint32_t);
   l.weights = &weights;
   bool ok = place_inputs(&l);

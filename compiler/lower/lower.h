@@ -41,7 +41,8 @@ void kernel_float(Lowering *l, Step *step, const char *member, float value);
 void kernel_input(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_output(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *bytes);
-/* Fuses the nodes behind the contraction, if there are any, as its epilogue: members `epilogue`,
+/* Fuses the nodes behind the contraction, if there are any, as its epilogue, which also stores a
+ * result that has its place in something larger: members `epilogue`,
  * `context` and `first_row` are set. The first `row_axes` axes of `value` count rows, the others
  * columns. False: there are none, and the kernel stores `value` itself. */
 bool kernel_epilogue(Lowering *l, Step *step, Value *value, int row_axes);

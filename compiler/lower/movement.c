@@ -1,5 +1,5 @@
 /* Lowerings of movement operators: views where strides can say it, copies where they cannot. */
-#include "lower/lower.h"
+#include "lower/group.h"
 
 #include <string.h>
 
@@ -114,17 +114,52 @@ bool lower_gather(Lowering *l, Node *node) {
   return true;
 }
 
+/* ---- Concat ---- */
+
+/* The part of the result that input `i` is; `rest` loses it. */
+static Operand next_part(DimTable *t, const Node *node, uint32_t i, Operand *rest) {
+  const Type *type = &node_in(node, i)->type;
+  int axis = axis_of(op_param_i(node, "axis"), rest->rank);
+  Operand part = *rest;
+  take_shape(&part, type);
+  advance(t, rest, dim_mul(t, type->dims[axis], rest->strides[axis]));
+  return part;
+}
+
 bool lower_concat(Lowering *l, Node *node) {
   DimTable *t = lower_context(l)->dims;
-  Value *out = node_out(node, 0);
-  Operand place = lower_output(l, out);
-  int axis = axis_of(op_param_i(node, "axis"), place.rank);
+  Operand rest = lower_output(l, node_out(node, 0));
   for (uint32_t i = 0; i < node->n_formal; i++) {
     Value *in = node_in(node, i);
-    Operand from = lower_operand(l, in), part = place;
-    take_shape(&part, &in->type);
-    if (!dim_is(in->type.dims[axis], 0)) lower_copy(l, node, &in->type, from, part);
-    advance(t, &place, dim_mul(t, in->type.dims[axis], place.strides[axis]));
+    Operand from = lower_operand(l, in), part = next_part(t, node, i, &rest);
+    bool there =
+        l->targets[in->id].buffer == part.buffer && l->targets[in->id].offset == part.offset;
+    bool empty = dim_is(type_count(lower_context(l), &in->type), 0);
+    if (!there && !empty) lower_copy(l, node, &in->type, from, part);
   }
   return true;
+}
+
+/* Whether the step that makes the value can put it anywhere: row programs and epilogues store
+ * through any strides, and a Concat is where its inputs are. */
+static bool stores_anywhere(const Lowering *l, const Value *value) {
+  const Node *maker = value->producer;
+  const Group *g = maker == NULL || value->constant != NULL ? NULL : l->groups[maker->id];
+  if (g == NULL) return false;
+  if (g->root != maker || maker->op->lower == lower_concat) return true;
+  return maker->op->takes_epilogue != NULL && maker->op->takes_epilogue(maker);
+}
+
+void place_parts(Lowering *l, const Groups *order) {
+  for (size_t i = order->len; i-- > 0;) {
+    const Node *node = order->data[i]->root;
+    if (node == NULL || node->op->lower != lower_concat) continue;
+    Operand rest = lower_output(l, node_out(node, 0));
+    for (uint32_t k = 0; k < node->n_formal; k++) {
+      Value *value = node_in(node, k);
+      Operand part = next_part(l->ctx->dims, node, k, &rest);
+      bool taken = l->outputs[value->id] != 0 || l->targets[value->id].buffer != NULL;
+      if (!taken && stores_anywhere(l, value)) l->targets[value->id] = part;
+    }
+  }
 }
