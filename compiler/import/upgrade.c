@@ -158,7 +158,9 @@ static bool upgrade_default_float(Draft *d, const Upgrade *row) {
   return true;
 }
 
+/* The text outlives the model's messages. */
 static void set_text(Draft *d, const char *name, const char *text) {
+  text = intern(context(d)->strings, text);
   draft_set(d, (Attr){.name = name, .kind = ATTR_STRING, .s = text, .s_size = strlen(text)});
 }
 
