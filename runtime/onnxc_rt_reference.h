@@ -304,6 +304,14 @@ int onnxc_rt_ref_max_unpool(const onnxc_rt_call *call);
 /* query, key, value, [past state], [decay], [beta] -> output, [state]. kv_num_heads, q_num_heads,
  * scale, update_rule. Scratch: 8 bytes for each element of one head's state and of a value. */
 int onnxc_rt_ref_linear_attention(const onnxc_rt_call *call);
+/* [sizes of] -> random numbers, always the same for a seed. seed, scale, mean; or seed, high, low
+ */
+int onnxc_rt_ref_random_normal(const onnxc_rt_call *call);
+int onnxc_rt_ref_random_uniform(const onnxc_rt_call *call);
+/* probabilities -> 1 with them, else 0. seed */
+int onnxc_rt_ref_bernoulli(const onnxc_rt_call *call);
+/* scores [n, classes], logarithms -> classes. seed. Errors: SHAPE (no class). */
+int onnxc_rt_ref_multinomial(const onnxc_rt_call *call);
 /* scores, target, [weight] -> loss. reduction, ignore_index. Errors: INDEX (a class). */
 int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 
