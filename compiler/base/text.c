@@ -126,7 +126,7 @@ const char *text_escape(Arena *arena, const char *text) {
 }
 
 const char *text_comment(Arena *arena, const char *text) {
-  return escape_bytes(arena, text, strlen(text), "*/\\?%", "%%%02x", 5);
+  return escape_bytes(arena, text, strlen(text), "*\\?%", "%%%02x", 5);
 }
 
 /* Bytes from 0x80 on are UTF-8 that JSON takes as it is. */

@@ -28,7 +28,8 @@ bool out_ok(const Out *w);
 
 /* Printable ASCII: control, bidi and non-ASCII bytes become \xNN, so a line stays a line. */
 const char *text_escape(Arena *arena, const char *text);
-/* Safe inside a C block comment: printable ASCII without comment ends, trigraphs, backslashes. */
+/* Safe inside a C block comment: printable ASCII without asterisks (so that no comment begins or
+ * ends), trigraphs and backslashes; those become %NN. */
 const char *text_comment(Arena *arena, const char *text);
 /* The body of a JSON or C string literal (JSON escapes are also valid for what we print). */
 const char *text_json(Arena *arena, const char *text);

@@ -23,6 +23,8 @@ typedef struct Emitter {
 /* A size as a C expression of type ptrdiff_t in terms of the frame `f`; parenthesised unless it is
  * a primary. */
 const char *emit_dim(Emitter *e, const Dim *dim);
+/* The text without parentheses around all of it. */
+const char *emit_bare(Emitter *e, const char *text);
 /* `base + i*stride ...` without terms that are zero; NULL when nothing is left. */
 const char *emit_index(Emitter *e, const char *const *indices, const Dim *const *strides, int n);
 /* The typed pointer to an operand's first element. */

@@ -2,6 +2,7 @@
 #include "emit/emitter.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const char *atom_text(Emitter *e, const DimAtom *atom) {
   static const char *const functions[] = {[DIM_FLOORDIV] = "onnxc_rt_floordiv",
@@ -36,6 +37,17 @@ const char *emit_dim(Emitter *e, const Dim *dim) {
   bool primary = dim->n_terms == 1 &&
                  (first->n_atoms == 0 || (first->n_atoms == 1 && first->coefficient == 1));
   return primary && first->coefficient > 0 ? text : arena_printf(e->arena, "(%s)", text);
+}
+
+const char *emit_bare(Emitter *e, const char *text) {
+  size_t n = strlen(text);
+  int depth = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (text[i] == '(') depth++;
+    if (text[i] == ')') depth--;
+    if (depth == 0 && i + 1 < n) return text;
+  }
+  return *text == '(' ? arena_printf(e->arena, "%.*s", (int)n - 2, text + 1) : text;
 }
 
 const char *emit_index(Emitter *e, const char *const *indices, const Dim *const *strides, int n) {

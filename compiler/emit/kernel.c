@@ -9,7 +9,7 @@
 static void emit_field(Emitter *e, const Field *field, const char *const *indices, int n_loops) {
   out(e->out, ".%s = ", field->name);
   switch (field->kind) {
-  case FIELD_DIM: out(e->out, "%s", emit_dim(e, field->dims[0])); break;
+  case FIELD_DIM: out(e->out, "%s", emit_bare(e, emit_dim(e, field->dims[0]))); break;
   case FIELD_DIMS:
     for (int i = 0; i < field->n; i++) {
       out(e->out, "%s%s", i == 0 ? "{" : ", ", emit_dim(e, field->dims[i]));

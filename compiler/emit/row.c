@@ -134,7 +134,7 @@ static void bind(RowEmitter *r, RowRef ref, bool named) {
   const RowInst *inst = inst_at(r, ref);
   const char *text = expression(r, inst);
   if (inst->op == ROW_CONST) {
-    r->texts[ref] = enclose(r, text);
+    r->texts[ref] = *text == '-' ? arena_printf(r->e->arena, "(%s)", text) : text;
     return;
   }
   if (!named && strlen(text) < MAX_INLINE) {
@@ -159,7 +159,7 @@ static void emit_store(RowEmitter *r, const RowStore *store) {
   const Operand *operand = &r->p->operands.data[store->operand];
   const char *at = emit_index(r->e, r->inner, operand->strides + r->p->n_outer, r->p->n_inner);
   out(r->e->out, "%s[%s] = %s;\n", r->rows[store->operand], at == NULL ? "0" : at,
-      stored_form(r, operand->dtype, r->texts[store->value]));
+      stored_form(r, operand->dtype, emit_bare(r->e, r->texts[store->value])));
 }
 
 static void emit_stores(RowEmitter *r, uint32_t phase, bool element) {
@@ -370,7 +370,7 @@ static void open_inner_loops(RowEmitter *r) {
   }
   for (int i = 0; i < r->p->n_inner; i++) {
     out(e->out, "for (ptrdiff_t %s = 0; %s < %s; %s++) {\n", r->inner[i], r->inner[i],
-        emit_dim(e, r->p->extents[r->p->n_outer + i]), r->inner[i]);
+        emit_bare(e, emit_dim(e, r->p->extents[r->p->n_outer + i])), r->inner[i]);
     out_indent(e->out, 1);
   }
 }
@@ -508,7 +508,7 @@ void emit_row_step(Emitter *e, const Step *step) {
   for (int i = 0; i < p->n_outer; i++) {
     outer[i] = arena_printf(e->arena, "i%d", i);
     out(e->out, "for (ptrdiff_t %s = 0; %s < %s; %s++) {\n", outer[i], outer[i],
-        emit_dim(e, p->extents[i]), outer[i]);
+        emit_bare(e, emit_dim(e, p->extents[i])), outer[i]);
     out_indent(e->out, 1);
   }
   r.rows = declare_rows(&r, bases, outer);
@@ -541,8 +541,10 @@ void emit_epilogue(Emitter *e, const Step *step) {
   RowEmitter r = row_emitter(e, p, true);
   const char **bases = ARENA_ARRAY(e->arena, p->operands.len + 1, const char *);
   const char *outer[2 * MAX_RANK] = {0};
-  out(e->out, "static void step_%u_epilogue(const void *context, float *accumulators, ", step->id);
-  out(e->out, "ptrdiff_t row_index, ptrdiff_t column, ptrdiff_t count) {\n");
+  const char *name = arena_printf(e->arena, "static void step_%u_epilogue(", step->id);
+  out(e->out, "%sconst void *context, float *accumulators,\n", name);
+  out(e->out, "%*sptrdiff_t row_index, ptrdiff_t column, ptrdiff_t count) {\n", (int)strlen(name),
+      "");
   out_indent(e->out, 1);
   out(e->out, "const struct %s_frame *const f = context;\n", e->interface->name);
   declare_bases(&r, bases);
