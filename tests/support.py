@@ -15,6 +15,8 @@ import onnx
 SOURCE = Path(os.environ.get("ONNXC_SOURCE", Path(__file__).parent.parent)).resolve()
 ONNXC = Path(os.environ.get("ONNXC", SOURCE / "build/release/onnxc")).resolve()
 JOBS = len(os.sched_getaffinity(0))
+# Names of sizes by which exporters say that they have none.
+PLACEHOLDERS = ("", "?", "None", "-1")
 # What generated C is clean under, with gcc and with clang.
 C_FLAGS = """-std=c99 -pedantic-errors -Wall -Wextra -Werror -Wconversion -Wsign-conversion
   -Wdouble-promotion -Wshadow -Wcast-align -Wcast-qual -Wmissing-prototypes -Wundef -Wvla""".split()
@@ -66,8 +68,10 @@ def dim_flags(folder):
             continue
         sizes = onnx.load_tensor(path).dims
         for axis, (dim, size) in enumerate(zip(value.type.tensor_type.shape.dim, sizes)):
-            if not dim.HasField("dim_value"):
-                bounds.setdefault(dim.dim_param or f"{value.name}.{axis}", []).append(size)
+            if dim.HasField("dim_value") and dim.dim_value >= 0:
+                continue
+            named = dim.dim_param not in PLACEHOLDERS
+            bounds.setdefault(dim.dim_param if named else f"{value.name}.{axis}", []).append(size)
     return [word for name, sizes in sorted(bounds.items())
             for word in ("--dim", f"{name}={min(sizes)}..{max(sizes)}")]
 

@@ -77,7 +77,7 @@ static Value *fold_pad(Match *m, bool counts) {
   Node *node = build_node(&m->builder, "", root->op->name, inputs, root->n_in, 1);
   copy_attrs(node, root);
   node_set_string(node, "auto_pad", "NOTSET");
-  node_set_ints(node, "pads", sum, (size_t)(2 * spatial));
+  node_set_ints(node, "pads", sum, 2 * (size_t)spatial);
   if (counts) node_set_int(node, "count_include_pad", 1);
   return build_done(&m->builder, node);
 }
