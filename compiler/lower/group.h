@@ -25,6 +25,7 @@ struct Lowering {
   bool fuse;
   uint32_t stamp;
   Group **groups;      /* by node id; NULL: not needed at run time */
+  bool *lost;          /* by node id: refused, or in need of one that was */
   uint32_t *positions; /* by node id: place in the graph's order */
   bool *needed;        /* by value id */
   Operand *places;     /* by value id; no buffer: not lowered yet */

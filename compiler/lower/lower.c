@@ -409,13 +409,39 @@ static void finish_outputs(Lowering *l) {
   }
 }
 
+static bool is_lost(const Lowering *l, const Node *node) {
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    const Value *value = node_in(node, i);
+    if (value != NULL && value->producer != NULL && l->lost[value->producer->id]) return true;
+  }
+  return false;
+}
+
+/* Whether a group reads what could not be lowered. */
+static bool group_is_lost(const Lowering *l, const Group *g) {
+  bool lost = g->root != NULL && is_lost(l, g->root);
+  VEC_EACH(Node *, node, &g->rows) lost = lost || is_lost(l, *node);
+  return lost;
+}
+
+static void lose_group(Lowering *l, const Group *g) {
+  if (g->root != NULL) l->lost[g->root->id] = true;
+  VEC_EACH(Node *, node, &g->rows) l->lost[(*node)->id] = true;
+}
+
+/* After an error the nodes that do not need the refused one are still looked at, so that every
+ * fault is reported. */
 bool lower_nodes(Lowering *l) {
   bool ok = true;
   Groups order = {0};
   find_needed(l);
   fuse_nodes(l, &order);
   if (l->fuse) place_parts(l, &order);
-  VEC_EACH(Group *, g, &order) ok = lower_group(l, *g) && ok;
+  VEC_EACH(Group *, g, &order) {
+    if ((ok || !group_is_lost(l, *g)) && lower_group(l, *g)) continue;
+    lose_group(l, *g);
+    ok = false;
+  }
   return ok;
 }
 
@@ -426,6 +452,7 @@ Steps *lower_graph(Graph *graph, bool fuse) {
   l.steps = ARENA_NEW(ctx->arena, Steps);
   *l.steps = (Steps){.ctx = ctx, .graph = graph};
   l.groups = ARENA_ARRAY(l.scratch, ctx->n_nodes, Group *);
+  l.lost = ARENA_ARRAY(l.scratch, ctx->n_nodes, bool);
   l.positions = ARENA_ARRAY(l.scratch, ctx->n_nodes, uint32_t);
   l.needed = ARENA_ARRAY(l.scratch, ctx->n_values, bool);
   l.places = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
