@@ -23,9 +23,9 @@ extern "C" {
 /* Loops are blocked at these sizes, on every ISA. */
 #define ONNXC_RT_GEMM_K_BLOCK 1024
 #define ONNXC_RT_GEMM_COLUMN_BLOCK 256
-#define ONNXC_RT_GEMM_BLOCK (256 * 256)    /* unfinished results */
-#define ONNXC_RT_GEMM_A_BLOCK (144 * 1024) /* floats of A that stay in L2 */
-#define ONNXC_RT_GEMM_TILE_ROWS 12         /* the largest tile */
+#define ONNXC_RT_GEMM_BLOCK 65536    /* unfinished results */
+#define ONNXC_RT_GEMM_A_BLOCK 147456 /* floats of A that stay in L2 */
+#define ONNXC_RT_GEMM_TILE_ROWS 12   /* the largest tile */
 #define ONNXC_RT_GEMM_TILE_COLUMNS 32
 
 /* C[m][n] = A[m][k] B[k][n] */
@@ -46,13 +46,12 @@ typedef struct onnxc_rt_gemm {
 
 /* Room for a pair of panels, and for unfinished results: a tile, or a block when k is blocked. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gemm_f32_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
-  const ptrdiff_t columns = onnxc_rt_min_size(n, ONNXC_RT_GEMM_COLUMN_BLOCK) + 31;
-  const ptrdiff_t depth = onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK) + 1;
-  const ptrdiff_t panels = ONNXC_RT_GEMM_TILE_COLUMNS * depth;
-  const ptrdiff_t tile = ONNXC_RT_GEMM_TILE_ROWS * ONNXC_RT_GEMM_TILE_COLUMNS;
-  const ptrdiff_t rows = onnxc_rt_min_size(m, ONNXC_RT_GEMM_BLOCK / 32);
-  const ptrdiff_t block = onnxc_rt_min_size(rows * columns, ONNXC_RT_GEMM_BLOCK);
-  return panels + (k > ONNXC_RT_GEMM_K_BLOCK ? tile + block : tile);
+  const ptrdiff_t tile_columns = ONNXC_RT_GEMM_TILE_COLUMNS, limit = ONNXC_RT_GEMM_BLOCK;
+  const ptrdiff_t panels = tile_columns * (onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK) + 1);
+  const ptrdiff_t tile = tile_columns * ONNXC_RT_GEMM_TILE_ROWS;
+  const ptrdiff_t columns = onnxc_rt_min_size(n, ONNXC_RT_GEMM_COLUMN_BLOCK) + tile_columns - 1;
+  const ptrdiff_t block = onnxc_rt_min_size(onnxc_rt_min_size(m, limit) * columns, limit);
+  return panels + tile + (k > ONNXC_RT_GEMM_K_BLOCK ? block : 0);
 }
 
 int onnxc_rt_gemm_f32(const onnxc_rt_gemm *call);

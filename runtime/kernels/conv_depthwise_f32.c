@@ -59,13 +59,13 @@ ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const depthwise_block *
 }
 
 static ONNXC_RT_V_FUNCTION void depthwise_one_row(const depthwise *d, const depthwise_block *b) {
-  const ptrdiff_t step = DEPTHWISE_SUMS * ONNXC_RT_V_WIDTH;
+  const ptrdiff_t vector = ONNXC_RT_V_WIDTH, width = d->conv->out[2];
   ptrdiff_t x = 0;
-  for (; d->conv->out[2] - x > step - ONNXC_RT_V_WIDTH; x += step) depthwise_sum(d, b, x, 1, 4);
-  const ptrdiff_t rest = d->conv->out[2] - x;
-  if (rest > 2 * ONNXC_RT_V_WIDTH) {
+  for (; width - x > 3 * vector; x += 4 * vector) depthwise_sum(d, b, x, 1, 4);
+  const ptrdiff_t rest = width - x;
+  if (rest > 2 * vector) {
     depthwise_sum(d, b, x, 1, 3);
-  } else if (rest > ONNXC_RT_V_WIDTH) {
+  } else if (rest > vector) {
     depthwise_sum(d, b, x, 1, 2);
   } else if (rest > 0) {
     depthwise_sum(d, b, x, 1, 1);
@@ -74,8 +74,9 @@ static ONNXC_RT_V_FUNCTION void depthwise_one_row(const depthwise *d, const dept
 
 /* How many output rows to compute together: short rows leave sums for others. */
 static ptrdiff_t depthwise_rows(const onnxc_rt_conv *c) {
-  if (c->out[2] <= ONNXC_RT_V_WIDTH) return DEPTHWISE_SUMS;
-  return c->out[2] <= 2 * ONNXC_RT_V_WIDTH ? DEPTHWISE_SUMS / 2 : 1;
+  const ptrdiff_t vector = ONNXC_RT_V_WIDTH;
+  if (c->out[2] <= vector) return DEPTHWISE_SUMS;
+  return c->out[2] <= 2 * vector ? DEPTHWISE_SUMS / 2 : 1;
 }
 
 static ONNXC_RT_V_FUNCTION void depthwise_compute(const depthwise *d, const depthwise_block *b,

@@ -30,8 +30,8 @@
 #define GEMM_EACH_ROW_COUNT(X) X(1) X(2) X(3) X(4)
 #endif
 
-#define GEMM_COLUMNS (GEMM_VECTORS * ONNXC_RT_V_WIDTH)
-#define GEMM_AHEAD (32 * ONNXC_RT_PANEL) /* panels are fetched this far ahead */
+#define GEMM_COLUMNS ((ptrdiff_t)GEMM_VECTORS * ONNXC_RT_V_WIDTH)
+#define GEMM_AHEAD ((ptrdiff_t)32 * ONNXC_RT_PANEL) /* panels are fetched this far ahead */
 
 /* One tile: c[rows][vectors] = init[rows] + a b, or c + a b. */
 typedef struct gemm_tile {
@@ -218,7 +218,7 @@ static void gemm_column(const onnxc_rt_gemm_core *core, const gemm_block *block,
 /* Whether to read B in place: its rows are dense, whole panels are there, and too few rows of A use
  * them to pay for packing. */
 static int gemm_reads_in_place(const onnxc_rt_gemm *g, ptrdiff_t columns) {
-  return g->b_col == 1 && columns % ONNXC_RT_PANEL == 0 && g->m <= 2 * GEMM_ROWS;
+  return g->b_col == 1 && columns % ONNXC_RT_PANEL == 0 && g->m <= (ptrdiff_t)2 * GEMM_ROWS;
 }
 
 /* The panels of columns [j, j + columns) in the block's part of k. */
@@ -256,7 +256,7 @@ static void gemm_run_block(const onnxc_rt_gemm_core *core, const gemm_block *blo
  * by columns wait in scratch; rows such that their part of A fits L2 beside the panels. */
 static void gemm_plan_blocks(const onnxc_rt_gemm *g, gemm_block *block) {
   const int one_block = g->k <= ONNXC_RT_GEMM_K_BLOCK;
-  const ptrdiff_t multiple = 2 * ONNXC_RT_GEMM_TILE_ROWS; /* of every ISA's tile */
+  const ptrdiff_t multiple = (ptrdiff_t)2 * ONNXC_RT_GEMM_TILE_ROWS; /* of every ISA's tile */
   block->depth = g->k > 0 ? gemm_piece(g->k, ONNXC_RT_GEMM_K_BLOCK, 1) : 0;
   block->columns = gemm_round_up(g->n, ONNXC_RT_GEMM_TILE_COLUMNS);
   ptrdiff_t row_limit = ONNXC_RT_GEMM_A_BLOCK / onnxc_rt_max_size(block->depth, 1);

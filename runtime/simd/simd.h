@@ -7,7 +7,6 @@
 #define ONNXC_RT_SIMD_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #if defined(ONNXC_RT_SCALAR) || !defined(__GNUC__)
 #define ONNXC_RT_V_WIDTH 1
@@ -77,14 +76,9 @@ ONNXC_RT_V_INLINE void onnxc_rt_v_store(float *to, onnxc_rt_v x) {
   *to = x;
 }
 
-ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_max(onnxc_rt_v a, onnxc_rt_v b) {
-  return a > b || a != a ? a : b;
-}
-
 #else
 
 typedef float onnxc_rt_v __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
-typedef int32_t onnxc_rt_v_mask __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
 typedef float onnxc_rt_v_anywhere
     __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH), aligned(4), may_alias));
 
@@ -100,23 +94,9 @@ ONNXC_RT_V_INLINE void onnxc_rt_v_store(float *to, onnxc_rt_v x) {
   *(onnxc_rt_v_anywhere *)to = x;
 }
 
-/* NaN where either is NaN. */
-ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_max(onnxc_rt_v a, onnxc_rt_v b) {
-  const onnxc_rt_v_mask first = (a > b) | (a != a);
-  return (onnxc_rt_v)(((onnxc_rt_v_mask)a & first) | ((onnxc_rt_v_mask)b & ~first));
-}
-
 #endif
 
 /* ---- arithmetic ---- */
-
-ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_add(onnxc_rt_v a, onnxc_rt_v b) {
-  return a + b;
-}
-
-ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_mul(onnxc_rt_v a, onnxc_rt_v b) {
-  return a * b;
-}
 
 /* a * b + c, rounded once where the target can. */
 ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_fma(onnxc_rt_v a, onnxc_rt_v b, onnxc_rt_v c) {

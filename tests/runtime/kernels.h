@@ -73,7 +73,7 @@ static inline ptrdiff_t random_size(uint64_t *state, ptrdiff_t low, ptrdiff_t hi
 
 /* `count` floats aligned to 64 bytes, all NaN, with guards around them. */
 static inline float *guarded_new(ptrdiff_t count) {
-  const size_t total = ((size_t)count + 2 * GUARD + 15) / 16 * 16;
+  const size_t guards = (size_t)2 * GUARD, total = ((size_t)count + guards + 15) / 16 * 16;
   float *memory = aligned_alloc(64, total * sizeof *memory);
   for (size_t i = 0; i < total; i++) memory[i] = GUARD_VALUE;
   for (ptrdiff_t i = 0; i < count; i++) memory[GUARD + i] = NAN;
