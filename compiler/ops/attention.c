@@ -344,10 +344,6 @@ static Value *with_past(Builder *b, const Node *node, uint32_t past, Value *x) {
   return compose_concat(b, (Value *[]){node_in(node, past), x}, 2, 2);
 }
 
-static void give(Builder *b, Node *node, uint32_t i, Value *value) {
-  if (node_out(node, i) != NULL) build_replace_output(b, node, i, value);
-}
-
 static bool decompose_attention(Builder *b, Node *node) {
   Sizes s;
   if (!read_sizes(node, &s)) return false;
@@ -362,10 +358,10 @@ static bool decompose_attention(Builder *b, Node *node) {
       bias == NULL ? stages[SCORES_CAPPED] : BUILD(b, "Add", stages[SCORES_CAPPED], bias);
   stages[SCORES_SOFTMAX] = probabilities(b, node, &s, stages[SCORES_BIASED], bias);
   Value *y = head_product(b, &s, stages[SCORES_SOFTMAX], compose_cast(b, value, key->type.dtype));
-  give(b, node, Y, s.packed ? heads_together(b, y) : y);
-  give(b, node, PRESENT_KEY, key);
-  give(b, node, PRESENT_VALUE, value);
-  give(b, node, SCORES, stages[op_param_i(node, "qk_matmul_output_mode")]);
+  compose_give(b, node, Y, s.packed ? heads_together(b, y) : y);
+  compose_give(b, node, PRESENT_KEY, key);
+  compose_give(b, node, PRESENT_VALUE, value);
+  compose_give(b, node, SCORES, stages[op_param_i(node, "qk_matmul_output_mode")]);
   return true;
 }
 

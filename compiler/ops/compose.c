@@ -50,6 +50,10 @@ Value *compose_softmax(Builder *b, Value *x, int axis) {
   return with_int(b, "Softmax", x, "axis", axis);
 }
 
+void compose_give(Builder *b, Node *node, uint32_t i, Value *value) {
+  if (node_out(node, i) != NULL) build_replace_output(b, node, i, value);
+}
+
 Value *compose_size(Builder *b, const Dim *size) {
   return build_contents(b, ONNXC_RT_I64, &size, 1, 0, NULL);
 }

@@ -19,6 +19,9 @@ Value *compose_reduce(Builder *b, const char *op, Value *x, const int64_t *axes,
 Value *compose_reduce_all(Builder *b, const char *op, Value *x);
 Value *compose_softmax(Builder *b, Value *x, int axis);
 
+/* `value` takes the place of output `i` of the node, where that is there. */
+void compose_give(Builder *b, Node *node, uint32_t i, Value *value);
+
 /* A symbolic size as a scalar of type i64. */
 Value *compose_size(Builder *b, const Dim *size);
 /* A vector of one element, or a scalar, as a scalar. */

@@ -5,10 +5,6 @@
 
 #include <string.h>
 
-static void give(Builder *b, Node *node, uint32_t i, Value *value) {
-  if (node_out(node, i) != NULL) build_replace_output(b, node, i, value);
-}
-
 /* ---- SkipLayerNormalization, SkipSimplifiedLayerNormalization ----------------------------------
  */
 
@@ -58,10 +54,10 @@ static bool decompose_skip_norm(Builder *b, Node *node) {
   Node *norm = build_node(b, "", simplified ? "RMSNormalization" : "LayerNormalization", inputs,
                           inputs[2] == NULL ? 2 : 3, simplified ? 1 : 3);
   node_set_float(norm, "epsilon", op_param_f(node, "epsilon"));
-  give(b, node, 0, build_done(b, norm));
-  if (!simplified) give(b, node, 1, node_out(norm, 1));
-  if (!simplified) give(b, node, 2, node_out(norm, 2));
-  give(b, node, 3, sum);
+  compose_give(b, node, 0, build_done(b, norm));
+  if (!simplified) compose_give(b, node, 1, node_out(norm, 1));
+  if (!simplified) compose_give(b, node, 2, node_out(norm, 2));
+  compose_give(b, node, 3, sum);
   return true;
 }
 

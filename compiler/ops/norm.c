@@ -153,15 +153,18 @@ const OpDef op_RMSNormalization = {
 /* ---- BatchNormalization ------------------------------------------------------------------------
  */
 
+static bool is_training(const Node *node) {
+  return op_param_i(node, "training_mode") != 0;
+}
+
 static bool infer_batch_norm(Node *node) {
   static const InputRule rules[] = {
       INPUT("X", 1, MAX_RANK),   INPUT("scale", 1, 1),     INPUT("B", 1, 1),
       INPUT("input_mean", 1, 1), INPUT("input_var", 1, 1),
   };
   if (!CHECK_INPUTS(node, rules) || !check_epsilon(node)) return false;
-  if (op_param_i(node, "training_mode") != 0 || node_out(node, 1) != NULL) {
-    return node_error(node, DIAG_UNSUPPORTED,
-                      "training_mode is not supported; export the model for inference");
+  if (!is_training(node) && (node_out(node, 1) != NULL || node_out(node, 2) != NULL)) {
+    return node_error(node, DIAG_INVALID, "only training_mode gives running statistics");
   }
   const Type *x = input_type(node, 0);
   const Dim *channels = x->rank < 2 ? dim_const(infer_dims(node), 1) : x->dims[1];
@@ -169,6 +172,38 @@ static bool infer_batch_norm(Node *node) {
     if (!check_size(node, i, 0, channels, "the number of channels")) return false;
   }
   infer_output_type(node, 0, x);
+  infer_output_type(node, 1, input_type(node, 3));
+  infer_output_type(node, 2, input_type(node, 4));
+  return true;
+}
+
+/* before * momentum + now * (1 - momentum), as the output that is `before` carried on */
+static void give_running(Builder *b, Node *node, uint32_t output, Value *before, Value *now) {
+  if (node_out(node, output) == NULL) return;
+  double momentum = (double)op_param_f(node, "momentum");
+  now = compose_cast(b, now, before->type.dtype);
+  Value *kept = BUILD(b, "Mul", before, build_like(b, before, momentum));
+  Value *added = BUILD(b, "Mul", now, build_like(b, now, 1 - momentum));
+  build_replace_output(b, node, output, BUILD(b, "Add", kept, added));
+}
+
+/* Training: the statistics are those of the batch. */
+static bool decompose_batch_norm(Builder *b, Node *node) {
+  if (!is_training(node)) return false;
+  Value *x = node_in(node, 0);
+  int64_t axes[MAX_RANK] = {0};
+  size_t n = 1;
+  for (int i = 2; i < x->type.rank; i++) axes[n++] = i;
+  Value *mean = compose_reduce(b, "ReduceMean", x, axes, n), *off = BUILD(b, "Sub", x, mean);
+  Value *variance = compose_reduce(b, "ReduceMean", BUILD(b, "Mul", off, off), axes, n);
+  mean = compose_reshape(b, mean, input_type(node, 3)->dims, 1);
+  variance = compose_reshape(b, variance, input_type(node, 4)->dims, 1);
+  Value *inputs[5] = {x, node_in(node, 1), node_in(node, 2), mean, variance};
+  Node *norm = build_node(b, "", "BatchNormalization", inputs, 5, 1);
+  node_set_float(norm, "epsilon", op_param_f(node, "epsilon"));
+  compose_give(b, node, 0, build_done(b, norm));
+  give_running(b, node, 1, node_in(node, 3), mean);
+  give_running(b, node, 2, node_in(node, 4), variance);
   return true;
 }
 
@@ -202,6 +237,7 @@ const OpDef op_BatchNormalization = {
         },
     .infer = infer_batch_norm,
     OP_KERNEL(onnxc_rt_ref_batch_norm),
+    .decompose = decompose_batch_norm,
     .row = &(const OpRow){NULL, emit_batch_norm},
 };
 

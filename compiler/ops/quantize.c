@@ -211,9 +211,9 @@ static bool decompose_dynamic(Builder *b, Node *node) {
   Value *point = BUILD(b, "Div", BUILD(b, "Neg", low), scale);
   point = BUILD(b, "Round", BUILD(b, "Min", BUILD(b, "Max", point, zero), most));
   point = compose_cast(b, point, ONNXC_RT_U8);
-  build_replace_output(b, node, 0, BUILD(b, "QuantizeLinear", x, scale, point));
-  if (node_out(node, 1) != NULL) build_replace_output(b, node, 1, scale);
-  if (node_out(node, 2) != NULL) build_replace_output(b, node, 2, point);
+  compose_give(b, node, 0, BUILD(b, "QuantizeLinear", x, scale, point));
+  compose_give(b, node, 1, scale);
+  compose_give(b, node, 2, point);
   return true;
 }
 

@@ -43,6 +43,18 @@ static void channels_are_normalised(void **state) {
          "f32[1, 4, 1]", -1, 2, -3, 5);
 }
 
+static void batches_are_their_own_statistics(void **state) {
+  TEST_BEGIN(state);
+  EXPECT("output %y\n const %x = f32[2, 1, 2] {1, 2, 3, 6}\n const %s = f32[1] {1}\n"
+         "const %b = f32[1] {0}\n const %m = f32[1] {1}\n const %v = f32[1] {4}\n"
+         "%y, %rm, %rv = BatchNormalization(%x, %s, %b, %m, %v) {training_mode = 1, epsilon = 0.0}",
+         "f32[2, 1, 2]", -1.06904497, -0.53452248, 0, 1.60356745);
+  EXPECT(
+      "output %rv\n const %x = f32[2, 1, 2] {1, 2, 3, 6}\n const %s = f32[1] {1}\n"
+      "%y, %rm, %rv = BatchNormalization(%x, %s, %s, %s, %s) {training_mode = 1, momentum = 0.5}",
+      "f32[1]", 2.25);
+}
+
 static void other_norms(void **state) {
   TEST_BEGIN(state);
   EXPECT("output %y\n const %x = f32[2, 2] {3, 4, 0, 0}\n %y = LpNormalization(%x)", "f32[2, 2]",
@@ -70,17 +82,17 @@ static void wrong_norms_are_refused(void **state) {
                  "num_groups of 3 does not divide the 4 channels");
   expect_refused(ctx,
                  "input %x: f32[1, 2, 2]\n input %s: f32[2]\n output %y\n"
-                 "%y = BatchNormalization(%x, %s, %s, %s, %s) {training_mode = 1}",
-                 "export the model for inference");
+                 "%y, %m = BatchNormalization(%x, %s, %s, %s, %s)",
+                 "only training_mode gives running statistics");
   expect_refused(ctx, "input %x: f32[2, 3]\n output %y\n %y = LpNormalization(%x) {p = 3}",
                  "attribute p is 3");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(softmax_runs_along_its_axis), TEST(layers_are_normalised),
-      TEST(channels_are_normalised),     TEST(other_norms),
-      TEST(wrong_norms_are_refused),
+      TEST(softmax_runs_along_its_axis),      TEST(layers_are_normalised),
+      TEST(channels_are_normalised),          TEST(other_norms),
+      TEST(batches_are_their_own_statistics), TEST(wrong_norms_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
