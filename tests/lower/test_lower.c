@@ -23,7 +23,8 @@ static Steps *lower(Context *ctx, const char *text) {
 
 /* `row(Add LayerNormalization) call(NonZero)` */
 static const char *summary(const Steps *steps) {
-  static const char *const kinds[] = {"row", "contraction", "attention", "copy", "call", "if", "loop"};
+  static const char *const kinds[] = {"row",  "contraction", "attention", "copy",
+                                      "call", "if",          "loop"};
   Arena *arena = steps->ctx->arena;
   const char *text = "";
   VEC_EACH(Step *, step, &steps->steps) {
@@ -54,9 +55,100 @@ static void views_move_nothing(void **state) {
   assert_string_equal(summary(steps), "copy(Transpose)");
 }
 
+#define HEAD                                                                                       \
+  "dim batch = 1..4\n"                                                                             \
+  "graph \"main\" {\n"                                                                             \
+  "  input %x: f32[batch, 6, 16]\n"
+
+static void post_norm_is_one_step(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %f: f32[batch, 6, 16]\n"
+                                 "  input %g: f32[16]\n"
+                                 "  output %y\n"
+                                 "  %s = Add(%x, %f)\n"
+                                 "  %y = LayerNormalization(%s, %g) {axis = -1}\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "row(Add LayerNormalization)");
+  assert_int_equal(steps->steps.data[0]->row.n_outer, 1);
+  assert_int_equal(steps->steps.data[0]->row.n_inner, 1);
+}
+
+/* The sum goes on as the next residual, so the step stores it and its norm. */
+static void pre_norm_keeps_the_sum(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %w: f32[16, 16]\n"
+                                 "  input %g: f32[16]\n"
+                                 "  output %y\n"
+                                 "  %m = MatMul(%x, %w)\n"
+                                 "  %s = Add(%x, %m)\n"
+                                 "  %n = LayerNormalization(%s, %g) {axis = -1}\n"
+                                 "  %k = MatMul(%n, %w)\n"
+                                 "  %r = Relu(%k)\n"
+                                 "  %y = Add(%r, %s)\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "contraction(MatMul) row(Add LayerNormalization) "
+                                      "contraction(MatMul Relu Add)");
+  assert_int_equal(steps->steps.data[1]->row.stores.len, 2);
+}
+
+/* A path that leaves the group and comes back forbids the fusion. */
+static void no_step_waits_for_itself(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %w: f32[16, 16]\n"
+                                 "  output %y\n"
+                                 "  %a = Relu(%x)\n"
+                                 "  %m = MatMul(%a, %w)\n"
+                                 "  %n = Softmax(%m) {axis = -1}\n"
+                                 "  %y = Add(%a, %n)\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "row(Relu) contraction(MatMul) row(Softmax Add)");
+}
+
+static void parts_of_a_concat_are_computed_in_place(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  output %y\n"
+                                 "  %a = Relu(%x)\n"
+                                 "  %b = Tanh(%x)\n"
+                                 "  %i = Concat(%a, %b) {axis = 1}\n"
+                                 "  %c = Neg(%x)\n"
+                                 "  %o = Concat(%i, %c) {axis = 1}\n"
+                                 "  %y = Exp(%o)\n"
+                                 "}\n");
+  VEC_EACH(Step *, step, &steps->steps) assert_int_equal((*step)->kind, STEP_ROW);
+}
+
+/* What a loop finds must last until its end, although each turn reads it early. */
+static void loops_keep_what_they_read(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  output %y\n"
+                                 "  const %n = i64[] {3}\n"
+                                 "  %a = Relu(%x)\n"
+                                 "  %b = Neg(%x)\n"
+                                 "  %y = Loop(%n, _, %b; %a) {body = graph \"body\" {\n"
+                                 "    input %t: i64[]\n"
+                                 "    input %go: bool[]\n"
+                                 "    input %v: f32[batch, 6, 16]\n"
+                                 "    capture %k = 3\n"
+                                 "    output %go\n"
+                                 "    output %w\n"
+                                 "    %s = Add(%v, %k)\n"
+                                 "    %e = Exp(%s)\n"
+                                 "    %w = Softmax(%e) {axis = 1}\n"
+                                 "  }}\n"
+                                 "}\n");
+  const Step *loop = steps->steps.data[steps->steps.len - 1];
+  assert_int_equal(loop->kind, STEP_LOOP);
+  assert_true(loop->turns.body->steps.len != 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(views_move_nothing),
+      TEST(post_norm_is_one_step),
+      TEST(pre_norm_keeps_the_sum),
+      TEST(no_step_waits_for_itself),
+      TEST(parts_of_a_concat_are_computed_in_place),
+      TEST(loops_keep_what_they_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
