@@ -336,7 +336,7 @@ bool infer_node(Node *node) {
   enter_subgraphs(node);
   forget_contents(node);
   (void)dims_overflowed(ctx->dims);
-  bool done = types_check(node) && node->op->infer(node);
+  bool done = types_check(node) && node->op->infer(node) && types_check_outputs(node);
   if (done && dims_overflowed(ctx->dims)) {
     node_error(node, DIAG_INVALID, "a size leaves the range of 64 bits");
   }

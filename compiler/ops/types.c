@@ -50,11 +50,13 @@ static const char *list_types(Arena *arena, uint32_t allowed) {
 static bool check_allowed(const Node *node, const OperatorSchema *schema,
                           const SchemaFormal *formal, const Value *value) {
   uint32_t allowed = allowed_types(schema, formal->type, &value->type);
-  if ((allowed >> element_type(&value->type) & 1) != 0) return true;
+  DType dtype = element_type(&value->type);
+  if (dtype_info((int)dtype)->bits != 0 && (allowed >> dtype & 1) != 0) return true;
   Arena *arena = node->graph->ctx->arena;
-  return node_error(node, DIAG_INVALID, "%s '%s' is %s, but the operator takes %s%s", formal->name,
+  return node_error(node, DIAG_INVALID, "%s '%s' is %s, but the operator has %s%s", formal->name,
                     value->name, type_text(arena, &value->type),
-                    allowed == 0 ? "another kind of value" : "only ", list_types(arena, allowed));
+                    allowed == 0 ? "another kind of value there" : "only ",
+                    list_types(arena, allowed));
 }
 
 /* The first input before `end` whose type is the same variable. */
@@ -90,6 +92,19 @@ bool types_check(const Node *node) {
     if (value == NULL || formal == NULL) continue;
     fine = check_allowed(node, schema, formal, value) &&
            check_bound(node, schema, formal, value, i) && fine;
+  }
+  return fine;
+}
+
+bool types_check_outputs(const Node *node) {
+  const OperatorSchema *schema = schema_find(node->op->domain, node->op->name, INT64_MAX);
+  bool fine = true;
+  if (schema == NULL) return true;
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    const SchemaFormal *formal = schema_output(schema, i);
+    const Value *value = node_out(node, i);
+    bool known = value != NULL && value->type.kind != TYPE_UNKNOWN;
+    if (known && formal != NULL) fine = check_allowed(node, schema, formal, value) && fine;
   }
   return fine;
 }

@@ -7,7 +7,7 @@ static int64_t clamp(int64_t at, int64_t low, int64_t high) {
 
 /* Where the slice begins, and how many steps it has up to `end`. */
 static int64_t first_index(int64_t start, int64_t dim, int64_t step) {
-  if (start < 0) start += start < -dim ? -start : dim;
+  if (start < 0) start = start < -dim ? 0 : start + dim;
   return clamp(start, 0, step > 0 ? dim : dim - 1);
 }
 

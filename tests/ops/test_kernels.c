@@ -102,6 +102,25 @@ static void empty_tensors_reduce_to_the_start(void **state) {
                       "4");
 }
 
+static void slices_reach_to_the_ends(void **state) {
+  TEST_BEGIN(state);
+  const char *format = "  const %%a = f32[4] {0, 1, 2, 3}\n"
+                       "  const %%s = i64[1] {%s}\n  const %%e = i64[1] {%s}\n"
+                       "  const %%t = i64[1] {%s}\n  const %%x = i64[1] {0}\n"
+                       "  %%b = Identity(%%s)\n  %%y = Slice(%%a, %%b, %%e, %%x, %%t)\n";
+  const char *least = "-9223372036854775808", *most = "9223372036854775807";
+  static const char *const cases[][4] = {
+      {"", "", "1", "0 1 2 3"}, {"-1", "", "-1", "3 2 1 0"}, {"1", "", "2", "1 3"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    bool forward = *cases[i][2] != '-';
+    const char *start = *cases[i][0] == '\0' ? least : cases[i][0];
+    const char *nodes =
+        arena_printf(ctx->arena, format, start, forward ? most : least, cases[i][2]);
+    assert_string_equal(run(ctx, nodes), cases[i][3]);
+  }
+  assert_string_equal(run(ctx, arena_printf(ctx->arena, format, most, least, least)), "3");
+}
+
 static void indexes_outside_are_errors(void **state) {
   TEST_BEGIN(state);
   assert_string_equal(run(ctx, "  const %a = f32[2] {1, 2}\n  const %c = i64[2] {0, 2}\n"
@@ -124,6 +143,7 @@ int main(void) {
       TEST(casts_saturate),
       TEST(nan_wins),
       TEST(empty_tensors_reduce_to_the_start),
+      TEST(slices_reach_to_the_ends),
       TEST(indexes_outside_are_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
