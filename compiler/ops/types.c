@@ -48,15 +48,14 @@ static const char *list_types(Arena *arena, uint32_t allowed) {
 }
 
 static bool check_allowed(const Node *node, const OperatorSchema *schema,
-                          const SchemaFormal *formal, const Value *value) {
+                          const SchemaFormal *formal, const Value *value, const char *verb) {
   uint32_t allowed = allowed_types(schema, formal->type, &value->type);
   DType dtype = element_type(&value->type);
   if (dtype_info((int)dtype)->bits != 0 && (allowed >> dtype & 1) != 0) return true;
   Arena *arena = node->graph->ctx->arena;
-  return node_error(node, DIAG_INVALID, "%s '%s' is %s, but the operator has %s%s", formal->name,
-                    value->name, type_text(arena, &value->type),
-                    allowed == 0 ? "another kind of value there" : "only ",
-                    list_types(arena, allowed));
+  return node_error(node, DIAG_INVALID, "%s '%s' is %s, but the operator %s %s%s", formal->name,
+                    value->name, type_text(arena, &value->type), verb,
+                    allowed == 0 ? "another kind of value" : "only ", list_types(arena, allowed));
 }
 
 /* The first input before `end` whose type is the same variable. */
@@ -90,7 +89,7 @@ bool types_check(const Node *node) {
     const SchemaFormal *formal = schema_input(schema, i);
     const Value *value = node_in(node, i);
     if (value == NULL || formal == NULL) continue;
-    fine = check_allowed(node, schema, formal, value) &&
+    fine = check_allowed(node, schema, formal, value, "takes") &&
            check_bound(node, schema, formal, value, i) && fine;
   }
   return fine;
@@ -104,7 +103,7 @@ bool types_check_outputs(const Node *node) {
     const SchemaFormal *formal = schema_output(schema, i);
     const Value *value = node_out(node, i);
     bool known = value != NULL && value->type.kind != TYPE_UNKNOWN;
-    if (known && formal != NULL) fine = check_allowed(node, schema, formal, value) && fine;
+    if (known && formal != NULL) fine = check_allowed(node, schema, formal, value, "gives") && fine;
   }
   return fine;
 }

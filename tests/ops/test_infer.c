@@ -40,9 +40,9 @@ static void shapes_are_checked(void **state) {
 static void types_are_checked(void **state) {
   TEST_BEGIN(state);
   is_refused(ctx, "  %y = Add(%x, %i)\n", "must have its type");
-  is_refused(ctx, "  %y = Sin(%i)\n", "has only");
-  is_refused(ctx, "  %y = Gather(%x, %x)\n", "has only i32, i64");
-  is_refused(ctx, "  %y = EyeLike(%x) {dtype = 999}\n", "has only");
+  is_refused(ctx, "  %y = Sin(%i)\n", "takes only");
+  is_refused(ctx, "  %y = Gather(%x, %x)\n", "takes only i32, i64");
+  is_refused(ctx, "  %y = EyeLike(%x) {dtype = 999}\n", "gives only");
   is_refused(ctx, "  %y: f32[3, 2] = Relu(%x)\n", "is declared f32[3, 2]");
 }
 
