@@ -175,6 +175,7 @@ bool supervise(Cli *cli, const Job *jobs, size_t n, const Supervision *how) {
   Supervisor s = {.cli = cli, .jobs = jobs, .how = how, .n = n};
   s.children = ARENA_ARRAY(cli->arena, n, Child);
   if (!make_folder(&s)) return false;
+  if (how->keep != NULL) cli_note(cli, "kept in %s", s.folder);
   sigemptyset(&s.watched);
   sigaddset(&s.watched, SIGCHLD);
   sigaddset(&s.watched, SIGINT);
