@@ -1,6 +1,7 @@
 /* Scaled dot-product attention, as the products and the softmax that it is made of. */
 #include "ops/check.h"
 #include "ops/compose.h"
+#include "ops/inline.h"
 
 #include <math.h>
 
@@ -20,7 +21,7 @@ typedef struct Sizes {
 
 static bool read_heads(const Node *node, uint32_t input, const char *attr, int64_t *heads) {
   const Type *type = input_type(node, input);
-  const Attr *given = op_param_list(node, attr);
+  const Attr *given = node_attr(node, attr);
   if (type->rank == 4) {
     if (dim_is_const(type->dims[1], heads) && *heads > 0) return true;
     return node_error(node, DIAG_UNSUPPORTED,
@@ -131,7 +132,7 @@ static bool check_inputs_fit(const Node *node, const Sizes *s) {
 /* ---- inference ---------------------------------------------------------------------------------
  */
 
-static bool check_attributes(const Node *node, const Sizes *s) {
+static bool check_softmax(const Node *node, const Sizes *s) {
   const Attr *precision = op_param_list(node, "softmax_precision");
   if (precision != NULL && !(DTS_FLOAT >> (precision->i & 31) & 1)) {
     return node_error(node, DIAG_INVALID,
@@ -142,6 +143,10 @@ static bool check_attributes(const Node *node, const Sizes *s) {
   if (op_param_list(node, "scale") == NULL && !dim_is_const(s->size, NULL)) {
     return node_error(node, DIAG_UNSUPPORTED, "the head size must be constant; or set scale");
   }
+  return true;
+}
+
+static bool check_attributes(const Node *node) {
   if (!(op_param_f(node, "softcap") >= 0)) {
     return node_error(node, DIAG_INVALID, "attribute softcap must not be negative");
   }
@@ -164,7 +169,7 @@ static bool infer_attention(Node *node) {
   if (!CHECK_INPUTS(node, rules) || !read_sizes(node, &s) || !check_inputs_fit(node, &s)) {
     return false;
   }
-  if (!check_attributes(node, &s)) return false;
+  if (!check_softmax(node, &s) || !check_attributes(node)) return false;
   const Type *q = input_type(node, Q), *v = input_type(node, V);
   const Dim *dims[4];
   tensor_dims(node, &s, s.q_heads, s.q_len, s.v_size, dims);
@@ -383,5 +388,87 @@ const OpDef op_Attention = {
         },
     .infer = infer_attention,
     .decompose = decompose_attention,
+    .macs = attention_macs,
+};
+
+/* ---- FlexAttention -----------------------------------------------------------------------------
+ * Attention without masks, whose scores and probabilities pass through subgraphs of the model. */
+
+static DType flex_precision(const Node *node) {
+  const Attr *precision = op_param_list(node, "softmax_precision");
+  if (precision != NULL) return (DType)precision->i;
+  DType dtype = input_type(node, Q)->dtype;
+  return dtype == ONNXC_RT_F64 ? dtype : ONNXC_RT_F32;
+}
+
+static const Graph *modifier(const Node *node, const char *name) {
+  const Attr *attr = node_attr(node, name);
+  return attr == NULL ? NULL : attr->graph;
+}
+
+/* The subgraph turns a tensor into another one of the same type. */
+static bool infer_modifier(const Node *node, const char *name, const Type *scores) {
+  const Graph *body = modifier(node, name);
+  if (body == NULL) return true;
+  if (body->inputs.len != 1 || body->outputs.len != 1) {
+    return node_error(node, DIAG_INVALID, "attribute %s must have one input and one output", name);
+  }
+  body->inputs.data[0]->type = *scores;
+  if (!infer_graph(node_attr(node, name)->graph)) return false;
+  const Type *type = &body->outputs.data[0]->type;
+  if (type_equal(type, scores)) return true;
+  Arena *arena = node->graph->ctx->arena;
+  return node_error(node, DIAG_INVALID, "attribute %s gives %s, but must give %s", name,
+                    type_text(arena, type), type_text(arena, scores));
+}
+
+static bool infer_flex_attention(Node *node) {
+  static const InputRule rules[] = {INPUT("Q", 4, 4), INPUT("K", 4, 4), INPUT("V", 4, 4)};
+  Sizes s;
+  if (!check_inputs(node, rules, 3) || !read_sizes(node, &s) || !check_inputs_fit(node, &s)) {
+    return false;
+  }
+  if (!check_softmax(node, &s)) return false;
+  const Dim *dims[4];
+  tensor_dims(node, &s, s.q_heads, s.q_len, s.kv_len, dims);
+  Type scores = type_tensor(node->graph->ctx, flex_precision(node), 4, dims);
+  if (!infer_modifier(node, "score_mod", &scores)) return false;
+  if (!infer_modifier(node, "prob_mod", &scores)) return false;
+  tensor_dims(node, &s, s.q_heads, s.q_len, s.v_size, dims);
+  infer_output(node, Y, input_type(node, Q)->dtype, 4, dims);
+  return true;
+}
+
+static Value *modified(Builder *b, const Node *node, const char *name, Value *x) {
+  const Graph *body = modifier(node, name);
+  if (body != NULL) build_inline(b, node, body, &x, &x);
+  return x;
+}
+
+static bool decompose_flex_attention(Builder *b, Node *node) {
+  Sizes s;
+  if (!read_sizes(node, &s)) return false;
+  Value *scores = scaled_scores(b, node, &s, node_in(node, K));
+  scores = compose_cast(b, scores, flex_precision(node));
+  scores = modified(b, node, "score_mod", scores);
+  Value *softmax = modified(b, node, "prob_mod", compose_softmax(b, scores, 3));
+  softmax = compose_cast(b, softmax, input_type(node, Q)->dtype);
+  build_replace(b, node, head_product(b, &s, softmax, node_in(node, V)));
+  return true;
+}
+
+const OpDef op_preview_FlexAttention = {
+    .name = "FlexAttention",
+    .domain = "ai.onnx.preview",
+    .params =
+        (const OpParam[]){
+            PARAM_OPTIONAL("prob_mod", ATTR_GRAPH),
+            PARAM_OPTIONAL("scale", ATTR_FLOAT),
+            PARAM_OPTIONAL("score_mod", ATTR_GRAPH),
+            PARAM_OPTIONAL("softmax_precision", ATTR_INT),
+            {0},
+        },
+    .infer = infer_flex_attention,
+    .decompose = decompose_flex_attention,
     .macs = attention_macs,
 };
