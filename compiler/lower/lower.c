@@ -346,7 +346,8 @@ static bool lower_group(Lowering *l, Group *g) {
     lower_row_group(l, g);
     return true;
   }
-  if (node_sizes_from_data(g->root)) return lower_call(l, g->root);
+  bool has_kernel = g->root->op->eval != NULL;
+  if (has_kernel && node_sizes_from_data(g->root)) return lower_call(l, g->root);
   size_t errors = diag_errors(l->ctx->diag);
   if (g->root->op->lower != NULL && g->root->op->lower(l, g->root)) return true;
   if (diag_errors(l->ctx->diag) != errors) return false;
