@@ -22,8 +22,15 @@ static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim
                      .count = count,
                      .name = name};
   int64_t most = count->hi < 0 ? 0 : count->hi;
-  if (!dtype_bytes(dtype, (size_t)most, &buffer->bytes) || buffer->bytes > PTRDIFF_MAX) {
-    diag_error(l->ctx->diag, DIAG_LIMIT, (DiagSite){.graph = l->graph->name},
+  DiagSite site = {.graph = l->graph->name};
+  if (most == INT64_MAX) {
+    diag_error(
+        l->ctx->diag, DIAG_UNSUPPORTED, site,
+        "the size of '%s' (%s elements) depends on data and has no bound, so no memory can be "
+        "planned for it",
+        name, dim_text(l->scratch, count));
+  } else if (!dtype_bytes(dtype, (size_t)most, &buffer->bytes) || buffer->bytes > PTRDIFF_MAX) {
+    diag_error(l->ctx->diag, DIAG_LIMIT, site,
                "'%s' may take more memory than can be addressed (%s elements)", name,
                dim_text(l->scratch, count));
     buffer->bytes = 0;
