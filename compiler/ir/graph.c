@@ -164,20 +164,13 @@ Value *graph_add_constant(Graph *graph, const char *name, const Tensor *tensor) 
 
 void graph_add_output(Graph *graph, Value *value) {
   vec_push(graph->ctx->arena, &graph->outputs, value);
-}
-
-bool value_is_output(const Value *value) {
-  VEC_EACH(Value *, output, &value->graph->outputs) {
-    if (*output == value) return true;
-  }
-  return false;
+  value->n_outputs++;
 }
 
 uint32_t value_uses(const Value *value) {
   uint32_t n = 0;
   for (const Use *use = value->uses; use != NULL; use = use->next) n++;
-  VEC_EACH(Value *, output, &value->graph->outputs) n += *output == value;
-  return n;
+  return n + value->n_outputs;
 }
 
 /* ---- uses --------------------------------------------------------------------------------------
@@ -281,9 +274,12 @@ void graph_replace(Value *from, Value *to) {
     use_detach(use);
     use_attach(use, user, to);
   }
+  if (from->n_outputs == 0) return;
   VEC_EACH(Value *, output, &from->graph->outputs) {
     if (*output == from) *output = to;
   }
+  to->n_outputs += from->n_outputs;
+  from->n_outputs = 0;
 }
 
 /* ---- nodes -------------------------------------------------------------------------------------
@@ -362,15 +358,26 @@ static bool has_origin(const Node *node, const char *name) {
   return false;
 }
 
+/* Readers of lists longer than this are helped no more; and chains that melt into one node stay
+ * linear in time and memory. */
+enum { MAX_ORIGINS = 48 };
+
 void node_add_origins(Node *to, const Node *from) {
-  uint32_t fresh = 0;
+  if (to->n_origins == 0 || from->n_origins >= MAX_ORIGINS) {
+    to->origins = from->origins;
+    to->n_origins = from->n_origins;
+    return;
+  }
+  uint32_t n = to->n_origins, room = MAX_ORIGINS > n ? MAX_ORIGINS - n : 0, fresh = 0;
   for (uint32_t i = 0; i < from->n_origins; i++) fresh += !has_origin(to, from->origins[i]);
+  if (fresh > room) fresh = room;
   if (fresh == 0) return;
-  const char **origins = ARENA_ARRAY(to->graph->ctx->arena, to->n_origins + fresh, const char *);
-  uint32_t n = to->n_origins;
-  if (n != 0) memcpy(origins, to->origins, n * sizeof *origins);
-  for (uint32_t i = 0; i < from->n_origins; i++) {
-    if (!has_origin(to, from->origins[i])) origins[n++] = from->origins[i];
+  const char **origins = ARENA_ARRAY(to->graph->ctx->arena, n + fresh, const char *);
+  memcpy(origins, to->origins, n * sizeof *origins);
+  for (uint32_t i = 0; fresh != 0; i++) {
+    if (has_origin(to, from->origins[i])) continue;
+    origins[n++] = from->origins[i];
+    fresh--;
   }
   to->origins = origins;
   to->n_origins = n;

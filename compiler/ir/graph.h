@@ -112,7 +112,8 @@ struct Value {
    * one expression an element; NULL when not known. */
   const Dim *const *contents;
   uint32_t n_contents;
-  Use *uses; /* by nodes; graph outputs are not uses */
+  Use *uses;          /* by nodes; graph outputs are not uses */
+  uint32_t n_outputs; /* times it is an output of its graph */
 };
 
 typedef enum AttrKind {
@@ -210,8 +211,10 @@ static inline Value *node_out(const Node *node, uint32_t i) {
   return i < node->n_out ? node->out[i] : NULL;
 }
 
-bool value_is_output(const Value *value); /* of its graph */
-uint32_t value_uses(const Value *value);  /* by nodes and as graph output */
+static inline bool value_is_output(const Value *value) { /* of its graph */
+  return value->n_outputs != 0;
+}
+uint32_t value_uses(const Value *value); /* by nodes and as graph output */
 static inline bool value_single_use(const Value *value) {
   return value_uses(value) == 1;
 }

@@ -141,15 +141,27 @@ static bool run_pass(PassRun *run, Graph *graph, const PassDef *pass, const Samp
   return done;
 }
 
+/* The count of rewrites after the last run of the pass; SIZE_MAX: none yet. Where it is the count
+ * still, nothing is left for the pass to do. */
+static size_t last_run(const size_t *rewrites, size_t row) {
+  for (size_t i = row; i-- > 0;) {
+    if (rows[i].pass == rows[row].pass) return rewrites[i];
+  }
+  return SIZE_MAX;
+}
+
 bool passes_run(Graph *graph, PassReport *report) {
   Context *ctx = graph->ctx;
   const Options *options = ctx->options;
   PassRun run = {.ctx = ctx, .report = report};
   run.limit = options->max_rewrites == 0 ? SIZE_MAX : options->max_rewrites - 1;
   const Sample *sample = NULL;
+  size_t rewrites[N_ROWS]; /* so far, after each row */
   for (size_t i = 0; i < N_ROWS; i++) {
-    if (!is_enabled(options, &rows[i])) continue;
+    rewrites[i] = last_run(rewrites, i);
+    if (!is_enabled(options, &rows[i]) || rewrites[i] == report->rewrites) continue;
     if (!run_pass(&run, graph, rows[i].pass, sample)) return false;
+    rewrites[i] = report->rewrites;
     /* before that, operators may be there that have no kernel */
     bool runs = options->verify_passes && rows[i].pass == &pass_decompose;
     if (runs) sample = sample_take(graph, ctx->arena);
