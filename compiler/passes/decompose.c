@@ -26,4 +26,5 @@ const PassDef pass_decompose = {
     .name = "decompose",
     .what = "Operators that others define become those others",
     .run = run_decompose,
+    .required = true,
 };

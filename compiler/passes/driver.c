@@ -67,7 +67,7 @@ static bool is_enabled(const Options *options, const Row *row) {
     bool negated = strncmp(flag, "no-", 3) == 0;
     if (strcmp(flag + (negated ? 3 : 0), row->pass->name) == 0) enabled = !negated;
   }
-  return enabled;
+  return enabled || row->pass->required;
 }
 
 /* ---- one run -----------------------------------------------------------------------------------

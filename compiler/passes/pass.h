@@ -93,7 +93,8 @@ typedef struct PassDef {
    * changing when that returns false (the --max-rewrites budget is spent). False: an error was
    * reported. */
   bool (*run)(PassRun *run, Graph *graph);
-  bool rounds; /* results may round differently, so --strict-fp leaves it out */
+  bool rounds;   /* results may round differently, so --strict-fp leaves it out */
+  bool required; /* lowering relies on it, so no flag switches it off */
 } PassDef;
 
 Arena *pass_scratch(const PassRun *run);
