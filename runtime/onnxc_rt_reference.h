@@ -312,6 +312,9 @@ int onnxc_rt_ref_random_uniform(const onnxc_rt_call *call);
 int onnxc_rt_ref_bernoulli(const onnxc_rt_call *call);
 /* scores [n, classes], logarithms -> classes. seed. Errors: SHAPE (no class). */
 int onnxc_rt_ref_multinomial(const onnxc_rt_call *call);
+/* items -> how often each n-gram occurs. max_gram_length, max_skip_count, min_gram_length, mode,
+ * ngram_counts, ngram_indexes, pool_int64s, pool_strings, weights */
+int onnxc_rt_ref_tfidf(const onnxc_rt_call *call);
 /* scores, target, [weight] -> loss. reduction, ignore_index. Errors: INDEX (a class). */
 int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 
