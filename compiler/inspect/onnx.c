@@ -19,13 +19,17 @@ static char *text_of(const char *text) {
 /* ---- names -------------------------------------------------------------------------------------
  */
 
-char *export_unique(Exporter *x, const char *text) {
-  const char *name = intern(x->strings, *text == '\0' ? "value" : text);
-  for (unsigned i = 1; map_get(&x->taken, map_key(name)) != NULL; i++) {
+static char *unique_in(Exporter *x, Map *taken, const char *text) {
+  const char *name = intern(x->strings, text);
+  for (unsigned i = 1; map_get(taken, map_key(name)) != NULL; i++) {
     name = intern(x->strings, arena_printf(x->arena, "%s_%u", text, i));
   }
-  map_set(&x->taken, map_key(name), text_of(name));
+  map_set(taken, map_key(name), text_of(name));
   return text_of(name);
+}
+
+char *export_unique(Exporter *x, const char *text) {
+  return unique_in(x, &x->taken, *text == '\0' ? "value" : text);
 }
 
 static char *name_value(Exporter *x, const Value *value) {
@@ -275,7 +279,7 @@ static bool export_node(ExportGraph *g, const Node *node) {
   }
   Onnx__NodeProto *proto =
       new_node(x->arena, node->op->domain, node->op->name, node->n_formal, node->n_out);
-  proto->name = text_of(node->name);
+  proto->name = *node->name == '\0' ? text_of("") : unique_in(x, &x->node_names, node->name);
   for (uint32_t i = 0; i < node->n_formal; i++) {
     Value *value = node_in(node, i);
     proto->input[i] = value == NULL ? text_of("") : refer(g, value);
@@ -394,6 +398,7 @@ bool view_onnx(Compilation *c, Out *w) {
   Exporter x = {.ctx = &c->ctx, .arena = c->arena, .strings = strings_new(c->arena)};
   x.names = map_on(c->arena);
   x.taken = map_on(c->arena);
+  x.node_names = map_on(c->arena);
   x.sources = ARENA_ARRAY(c->arena, dims_symbols(c->ctx.dims), SizeSource);
   Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
   model.has_ir_version = true;

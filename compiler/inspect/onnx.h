@@ -17,6 +17,7 @@ typedef struct Exporter {
   Strings *strings;
   Map names;           /* Value -> exported name */
   Map taken;           /* interned name -> itself */
+  Map node_names;      /* those of nodes, which are a space of their own */
   SizeSource *sources; /* by symbol */
 } Exporter;
 
