@@ -159,11 +159,11 @@ void infer_set_contents(Node *node, uint32_t i, const Dim *const *contents, uint
 
 static const char *fresh_name(const Value *value, int axis) {
   Arena *arena = value->graph->ctx->arena;
-  char *name = arena_printf(arena, "%s" FRESH_MARK, value->name, axis);
+  bool digit = *value->name >= '0' && *value->name <= '9';
+  char *name = arena_printf(arena, "%s%s" FRESH_MARK, digit ? "v" : "", value->name, axis);
   for (char *c = name; *c != '\0'; c++) {
-    bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
-    bool digit = *c >= '0' && *c <= '9' && c != name;
-    if (!letter && !digit) *c = '_';
+    bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+    if (!plain) *c = '_';
   }
   return name;
 }
