@@ -283,7 +283,8 @@ void compilation_print_costs(const Compilation *c, FILE *file) {
 
 enum { INLINE_WEIGHTS = 16 << 20 };
 
-static bool weights_in_file(const Compilation *c) {
+bool compilation_weights_apart(const Compilation *c) {
+  if (c->options.single_file) return false;
   size_t total = 0;
   VEC_EACH(Weight, weight, &c->steps->weights) total += weight->bytes;
   if (c->options.weights == ONNXC_WEIGHTS_AUTO) return total > INLINE_WEIGHTS;
@@ -310,7 +311,7 @@ static void emit_single(Compilation *c, const EmitFiles *to) {
 }
 
 static bool write_all(Compilation *c, void *directory) {
-  bool single = c->options.single_file, separate = !single && weights_in_file(c);
+  bool single = c->options.single_file, separate = compilation_weights_apart(c);
   compilation_open_files(c);
   EmitFiles out = {.header = open_output(c, directory, "h"),
                    .source = open_output(c, directory, "c"),

@@ -63,6 +63,8 @@ bool compilation_guard(Compilation *c, bool (*body)(Compilation *c, void *argume
 /* Begins a set of output files, c->files, that will not replace what the compilation has read. A
  * guard that fails abandons it. */
 void compilation_open_files(Compilation *c);
+/* Whether the weights go into a file of their own. */
+bool compilation_weights_apart(const Compilation *c);
 /* Table of times and memory. */
 void compilation_print_costs(const Compilation *c, FILE *file);
 

@@ -155,7 +155,7 @@ static void add_words(Arena *arena, CliList *argv, const char *line) {
   }
 }
 
-/* argv of the C compiler. `model_only` stops after the model's own object. */
+/* argv of the C compiler. */
 static CliList compile_command(Cli *cli, const BuildOptions *options, const char *cflags,
                                const Runtime *runtime, const Program *p) {
   Arena *a = cli->arena;
@@ -166,6 +166,9 @@ static CliList compile_command(Cli *cli, const BuildOptions *options, const char
   add_words(a, &argv, "-std=c99");
   add_words(a, &argv, ONNXC_RUNTIME_CFLAGS);
   add_words(a, &argv, options->cflags != NULL ? options->cflags : cflags);
+  const EmitInterface *face = p->compilation->interface;
+  const char *weights = arena_printf(a, "%s/%s.weights.bin", p->folder, face->name);
+  vec_push(a, &argv, arena_printf(a, "-D%s_WEIGHTS_FILE=\"%s\"", face->upper, weights));
   const char *rest[] = {"-I",
                         p->folder,
                         "-I",
@@ -205,6 +208,8 @@ const char *program_build(Cli *cli, const BuildOptions *options, const char *def
   const char *wrong = find_runtime(cli, &runtime);
   if (wrong != NULL) return wrong;
   *program = (Program){c, folder, files_join(a, folder, "program")};
+  /* A weights file becomes part of the program, so that there is one thing to run. */
+  if (compilation_weights_apart(c)) c->options.weights = ONNXC_WEIGHTS_INCBIN;
   if (onnxc_write(c, folder) != 0 ||
       !compilation_guard(c, write_sources, (void *)(uintptr_t)folder)) {
     return onnxc_diagnostic(c, 0);
