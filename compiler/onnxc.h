@@ -30,13 +30,13 @@ typedef enum onnxc_weights {
 
 /* Zero is the default of every member. Strings and arrays are borrowed until onnxc_free. */
 typedef struct onnxc_options {
-  const char *name;       /* of the generated files and functions; NULL: from the model's file */
-  const onnxc_dim *dims;  /* pinned and bounded sizes */
+  const char *name;      /* of the generated files and functions; NULL: from the model's file */
+  const onnxc_dim *dims; /* pinned and bounded sizes */
   size_t n_dims;
   const char *const *pass_flags; /* "fuse-rows" or "no-fuse-rows": -f flags in their order */
   size_t n_pass_flags;
-  int level;           /* 0: the default, 2; else 1 + the -O level */
-  const char *target;  /* NULL: portable */
+  int level;          /* 0: the default, 2; else 1 + the -O level */
+  const char *target; /* NULL: portable */
   onnxc_weights weights;
   int single_file;
   int strict_fp;
