@@ -7,6 +7,7 @@
  *
  * Folding may enlarge a model only so far: by GROWTH_OF_NODE at one node, GROWTH in one graph. */
 #include "ir/interpret.h"
+#include "onnxc.h"
 #include "passes/pass.h"
 
 #include <string.h>
@@ -108,9 +109,24 @@ static bool is_read(const Node *node) {
   return false;
 }
 
+/* With --strict-fp, only what no machine rounds differently: moves, and single operations. */
+static bool folds_exactly(const Node *node) {
+  static const char *const exact[] = {
+      "Abs",      "Add",     "Cast", "Concat",    "Div",       "Expand",  "Flatten", "Gather",
+      "Identity", "Mul",     "Neg",  "Pad",       "Relu",      "Reshape", "Slice",   "Split",
+      "Sqrt",     "Squeeze", "Sub",  "Transpose", "Unsqueeze", "Where"};
+  const Value *out = node_out(node, 0);
+  if (out == NULL || out->type.kind != TYPE_TENSOR || !dtype_is_float(out->type.dtype)) return true;
+  for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
+    if (strcmp(node->op->name, exact[i]) == 0) return true;
+  }
+  return false;
+}
+
 static bool can_fold(const Node *node) {
   bool computable = node->op->eval != NULL && !(node->op->flags & OP_NONDETERMINISTIC);
-  return computable && node->n_in == node->n_formal && all_constant(node) && is_read(node);
+  bool exact = !node->graph->ctx->options->strict_fp || folds_exactly(node);
+  return computable && exact && node->n_in == node->n_formal && all_constant(node) && is_read(node);
 }
 
 /* Bytes of the inputs that are no longer needed when the node is gone. */

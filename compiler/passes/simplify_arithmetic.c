@@ -1,7 +1,7 @@
 /* simplify-arithmetic: operators that have a cheaper equal.
  *
- * Bit for bit: x^2 = x * x, x^-1 = 1 / x, x / c = x * (1 / c) where c is a power of two, a
- * variadic operator of two operands = the binary one. */
+ * x^2 = x * x and x^-1 = 1 / x, as exactly as pow is; x / c = x * (1 / c) where c is a power of
+ * two; the sum of two operands = Add. */
 #include "passes/facts.h"
 #include "passes/pass.h"
 
@@ -47,4 +47,5 @@ const PassDef pass_simplify_arithmetic = {
     .what = "Powers, divisions and sums that have a cheaper equal",
     .rules = rules,
     .n_rules = sizeof rules / sizeof *rules,
+    .rounds = true,
 };
