@@ -10,7 +10,7 @@ static const char *dtype_names(Arena *arena, uint32_t set) {
   const char *text = "";
   for (int dtype = 1; dtype < 32; dtype++) {
     if ((set >> dtype & 1) == 0) continue;
-    text = arena_printf(arena, "%s%s%s", text, *text ? ", " : "", dtype_info(dtype)->name);
+    text = arena_printf(arena, "%s%s%s", text, *text ? ", " : "", dtype_info((DType)dtype)->name);
   }
   return text;
 }
