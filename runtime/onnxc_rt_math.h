@@ -351,7 +351,8 @@ ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u64_from_f64, uint64_t, double, 0.0, 0x1.fffff
 /* div: toward zero; x / 0 = 0 and least / -1 = least.
  * rem: with the sign of the dividend (ONNX Mod, fmod = 1); x rem 0 = 0.
  * mod: with the sign of the divisor (ONNX Mod, fmod = 0); x mod 0 = 0.
- * abs: of the least value is itself. */
+ * abs: of the least value is itself.
+ * shl, shr: by the width or more, or a negative count, leave 0; shr keeps the sign. */
 #define ONNXC_RT_DEFINE_SIGNED(suffix, type, wide)                                                 \
   ONNXC_RT_DEFINE_WRAPPING(suffix, type, wide)                                                     \
   ONNXC_RT_INLINE type onnxc_rt_abs_##suffix(type a) {                                             \
@@ -367,6 +368,15 @@ ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u64_from_f64, uint64_t, double, 0.0, 0x1.fffff
   ONNXC_RT_INLINE type onnxc_rt_mod_##suffix(type a, type b) {                                     \
     const type rest = onnxc_rt_rem_##suffix(a, b);                                                 \
     return (type)(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);                           \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_shl_##suffix(type a, type count) {                                 \
+    const type width = 8 * sizeof(type);                                                           \
+    return (type)(count >= 0 && count < width ? (wide)a << count : 0);                             \
+  }                                                                                                \
+  ONNXC_RT_INLINE type onnxc_rt_shr_##suffix(type a, type count) {                                 \
+    const type width = 8 * sizeof(type);                                                           \
+    const wide fill = a < 0 ? ~(wide)0 : 0;                                                        \
+    return (type)(count >= 0 && count < width ? ((wide)a ^ fill) >> count ^ fill : fill);          \
   }
 
 /* div, rem, mod: x / 0 = 0 and x mod 0 = 0. Shifts by the width or more give 0. */
