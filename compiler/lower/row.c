@@ -549,7 +549,7 @@ void row_in_place(const RowProgram *p, Context *ctx, Step *step) {
 void row_copy(RowProgram *p, Context *ctx, int rank, const Dim *const *dims, Operand from,
               Operand to) {
   Group group = {.rank = rank};
-  memcpy(group.shape, dims, (size_t)rank * sizeof *dims);
+  for (int i = 0; i < rank; i++) group.shape[i] = dims[i]; /* a scalar's may be NULL */
   from.rank = to.rank = rank;
   vec_push(ctx->arena, &p->operands, from);
   vec_push(ctx->arena, &p->operands, to);
