@@ -86,20 +86,21 @@ ONNXC_RT_INLINE double onnxc_rt_round_even_f64(double x) {
 #define ONNXC_RT_LN2_HI 0x1.62e4p-1f
 #define ONNXC_RT_LN2_LO 0x1.7f7d1cp-20f
 
-/* x = n ln 2 + rest with |rest| <= ln 2 / 2, for |x| < 2^16; r rounds rest, and
- * e^rest = 1 + r + tail. */
+/* x + low = n ln 2 + rest with |rest| <= ln 2 / 2, for |x| < 2^16 and |low| < |x| / 2^10; r rounds
+ * rest, and e^rest = 1 + r + tail. */
 typedef struct onnxc_rt_exp_parts {
   uint32_t n; /* modulo 2^32 */
   float r, tail;
 } onnxc_rt_exp_parts;
 
-ONNXC_RT_INLINE onnxc_rt_exp_parts onnxc_rt_exp_split(float x) {
+ONNXC_RT_INLINE onnxc_rt_exp_parts onnxc_rt_exp_split2(float x, float low) {
   const float shifter = 0x1.8p23f; /* adding it rounds to an integer, kept in the low bits */
-  const float shifted = x * 0x1.715476p0f + shifter;
+  const float shifted = (x + low) * 0x1.715476p0f + shifter;
   const float n = shifted - shifter;
   const float head = x - n * ONNXC_RT_LN2_HI;
-  const float r = head - n * ONNXC_RT_LN2_LO;
-  const float lost = (head - r) - n * ONNXC_RT_LN2_LO;
+  const float rest = low - n * ONNXC_RT_LN2_LO;
+  const float r = head + rest;
+  const float lost = (head - r) + rest;
   float q = 0x1.6db5b2p-10f;
   q = q * r + 0x1.123c78p-7f;
   q = q * r + 0x1.55545cp-5f;
@@ -110,6 +111,10 @@ ONNXC_RT_INLINE onnxc_rt_exp_parts onnxc_rt_exp_split(float x) {
   parts.r = r;
   parts.tail = r * r * q + lost;
   return parts;
+}
+
+ONNXC_RT_INLINE onnxc_rt_exp_parts onnxc_rt_exp_split(float x) {
+  return onnxc_rt_exp_split2(x, 0.0f);
 }
 
 /* e^rest, rounded once */
@@ -124,11 +129,17 @@ ONNXC_RT_INLINE float onnxc_rt_pow2_f32(uint32_t n) {
   return onnxc_rt_f32_from_bits((n + 127u) << 23);
 }
 
-/* e^x, 0.8 ULP; the scale comes in two halves so that overflow and denormals round once. */
+/* x 2^n for n in [-252, 254]; the scale comes in two halves so that overflow and denormals round
+ * once. */
+ONNXC_RT_INLINE float onnxc_rt_scale_f32(float x, uint32_t n) {
+  const uint32_t half = ((n + 256u) >> 1) - 128u;
+  return x * onnxc_rt_pow2_f32(half) * onnxc_rt_pow2_f32(n - half);
+}
+
+/* e^x, 0.8 ULP */
 ONNXC_RT_INLINE float onnxc_rt_exp_f32(float x) {
   const onnxc_rt_exp_parts parts = onnxc_rt_exp_split(onnxc_rt_clamp_f32(x, -104.0f, 89.0f));
-  const uint32_t half = ((parts.n + 256u) >> 1) - 128u;
-  return onnxc_rt_exp_rest(parts) * onnxc_rt_pow2_f32(half) * onnxc_rt_pow2_f32(parts.n - half);
+  return onnxc_rt_scale_f32(onnxc_rt_exp_rest(parts), parts.n);
 }
 
 /* e^x - 1, 2 ULP */
@@ -259,6 +270,148 @@ ONNXC_RT_INLINE float onnxc_rt_erf_f32(float x) {
   const float large = 1.0f - onnxc_rt_exp_rest(parts) * onnxc_rt_pow2_f32(parts.n);
 
   return onnxc_rt_copysign_f32(onnxc_rt_select_f32(magnitude < 1.0f, small, large), x);
+}
+
+/* ---- gated units: x times a function of x that falls to 0 ----
+ *
+ * Where the function underflows the product does not yet, and an argument of 90 that is rounded
+ * costs 2^6 ULP of an exponential: so arguments come in two parts, and scales are applied last. */
+
+/* x to 12 bits: products of two such numbers are exact, and so is x minus it. */
+ONNXC_RT_INLINE float onnxc_rt_head_f32(float x) {
+  return onnxc_rt_f32_from_bits(onnxc_rt_bits_from_f32(x) & 0xfffff000u);
+}
+
+/* A number in two parts: the first of 24 bits, and what is missing. */
+typedef struct onnxc_rt_pair {
+  float high, low;
+} onnxc_rt_pair;
+
+/* `product` of x and what has fallen to 0 or nearly: 0 when x is far out, NaN when it is infinite.
+ */
+ONNXC_RT_INLINE float onnxc_rt_vanish_f32(float x, float product) {
+  return onnxc_rt_select_f32(onnxc_rt_abs_f32(x) > 0x1p10f, 0.0f * x, product);
+}
+
+/* x / (1 + e^-t) for t = high + low, 3 ULP; t of the sign of x, or of the other one */
+ONNXC_RT_INLINE float onnxc_rt_gate_f32(float x, onnxc_rt_pair t) {
+  const int negative = t.high < 0.0f;
+  const int far = onnxc_rt_abs_f32(t.high) > 170.0f;
+  const float high = onnxc_rt_select_f32(far, -170.0f, -onnxc_rt_abs_f32(t.high));
+  const float low = onnxc_rt_select_f32(far, 0.0f, onnxc_rt_select_f32(negative, t.low, -t.low));
+  const onnxc_rt_exp_parts parts = onnxc_rt_exp_split2(high, low);
+  const float e = onnxc_rt_exp_rest(parts);
+  const float below = 1.0f + onnxc_rt_scale_f32(e, parts.n);
+  const float gated = x * onnxc_rt_select_f32(negative, e, 1.0f) / below;
+  const float scaled = onnxc_rt_scale_f32(gated, negative ? parts.n : 0u);
+  return onnxc_rt_select_f32(negative & far, 0.0f * x, scaled);
+}
+
+/* x / (1 + e^(-alpha x)), 3 ULP */
+ONNXC_RT_INLINE float onnxc_rt_swish_f32(float x, float alpha) {
+  const float alpha_head = onnxc_rt_head_f32(alpha), head = onnxc_rt_head_f32(x);
+  onnxc_rt_pair t;
+  t.high = head * alpha_head;
+  t.low = (x - head) * alpha_head + x * (alpha - alpha_head);
+  return onnxc_rt_gate_f32(x, t);
+}
+
+/* x / 2 (1 + tanh u) = x / (1 + e^-2u) with 2u = x (a + b x^2), a = 2 sqrt(2 / pi) and
+ * b = 0.044715 a, 4 ULP */
+ONNXC_RT_INLINE float onnxc_rt_gelu_tanh_f32(float x) {
+  const float a_head = 0x1.988p0f, a_rest = 0x1.14cf5p-14f;
+  const float b_head = 0x1.244p-4f, b_rest = 0x1.3ca936p-18f;
+  const float bounded = onnxc_rt_clamp_f32(x, -20.0f, 20.0f); /* where the gate is 0 or 1 */
+  const float head = onnxc_rt_head_f32(bounded), rest = bounded - head;
+  const float square = head * head, square_head = onnxc_rt_head_f32(square);
+  const float square_rest = (square - square_head) + rest * (bounded + head);
+  const float cubic = b_head * square_head;
+  const float cubic_rest = b_head * square_rest + b_rest * bounded * bounded;
+  const float sum = a_head + cubic;
+  const float back = sum - a_head;
+  const float lost = (a_head - (sum - back)) + (cubic - back);
+  const float factor = onnxc_rt_head_f32(sum);
+  const float factor_rest = (sum - factor) + (lost + cubic_rest + a_rest);
+  onnxc_rt_pair t;
+  t.high = head * factor;
+  t.low = head * factor_rest + rest * (factor + factor_rest);
+  return onnxc_rt_gate_f32(x, t);
+}
+
+/* x Phi(x) = x / 2 (1 + erf(x / sqrt 2)), 4 ULP. Up to 0.5 Phi is an odd polynomial about 1/2;
+ * beyond, the tail Phi(-t) is e^(-t^2 / 2) over sqrt(2 pi) (t + h(t)), where h falls from
+ * sqrt(2 / pi) to 1 / t (Laplace's continued fraction); n / d is sqrt(2 pi) h. */
+ONNXC_RT_INLINE float onnxc_rt_gelu_f32(float x) {
+  const float magnitude = onnxc_rt_abs_f32(x);
+  const float t = onnxc_rt_select_f32(magnitude > 15.0f, 15.0f, magnitude);
+  float n = 0x1.9b5d8ep-8f;
+  n = n * t + 0x1.33204cp-4f;
+  n = n * t + 0x1.ab1926p-2f;
+  n = n * t + 0x1.4307d2p0f;
+  n = n * t + 2.0f;
+  float d = 0x1.4830bep-9f;
+  d = d * t + 0x1.ea4d7p-6f;
+  d = d * t + 0x1.5e7b8ep-3f;
+  d = d * t + 0x1.2223bap-1f;
+  d = d * t + 0x1.161af2p0f;
+  d = d * t + 1.0f;
+  const float head = onnxc_rt_head_f32(t);
+  const onnxc_rt_exp_parts parts =
+      onnxc_rt_exp_split2(-0.5f * head * head, -0.5f * (t - head) * (t + head));
+  const float tail = onnxc_rt_exp_rest(parts) / (0x1.40d932p1f * t + n / d);
+  const float product = onnxc_rt_scale_f32(x * tail, parts.n);
+  const float above = x - onnxc_rt_select_f32(magnitude > 15.0f, 0.0f, product);
+  const float below = onnxc_rt_vanish_f32(x, product);
+  const float square = x * x;
+  float p = 0x1.c72efap-14f;
+  p = p * square - 0x1.36c6a2p-10f;
+  p = p * square + 0x1.46ceap-7f;
+  p = p * square - 0x1.105836p-4f;
+  p = p * square + 0x1.988454p-2f;
+  const float near = x * (0.5f + x * p);
+  const float far = onnxc_rt_select_f32(x > 0.0f, above, below);
+  return onnxc_rt_select_f32(magnitude < 0.5f, near, far);
+}
+
+/* x tanh(ln(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2), 4 ULP: the quotient is
+ * 1 - 2 / (n + 2), and e^x (1 - e^x (e^x + 1) / (n + 2)). */
+ONNXC_RT_INLINE float onnxc_rt_mish_f32(float x) {
+  const int negative = x < 0.0f;
+  const onnxc_rt_exp_parts parts = onnxc_rt_exp_split(onnxc_rt_clamp_f32(x, -110.0f, 40.0f));
+  const float rest = onnxc_rt_exp_rest(parts), e = onnxc_rt_scale_f32(rest, parts.n);
+  const float lacks = onnxc_rt_select_f32(negative, e * (e + 1.0f), 2.0f) / (e * (e + 2.0f) + 2.0f);
+  const float gated = x * onnxc_rt_select_f32(negative, rest, 1.0f) * (1.0f - lacks);
+  const float scaled = onnxc_rt_scale_f32(gated, negative ? parts.n : 0u);
+  return onnxc_rt_select_f32(negative, onnxc_rt_vanish_f32(x, scaled), scaled);
+}
+
+/* ---- the same in double: libm's functions, arranged so that nothing cancels ---- */
+
+ONNXC_RT_INLINE double onnxc_rt_sigmoid_f64(double x) {
+  const double e = exp(-fabs(x));
+  return (x < 0.0 ? e : 1.0) / (1.0 + e);
+}
+
+ONNXC_RT_INLINE double onnxc_rt_softplus_f64(double x) {
+  return (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x)));
+}
+
+ONNXC_RT_INLINE double onnxc_rt_swish_f64(double x, double alpha) {
+  return x * onnxc_rt_sigmoid_f64(alpha * x);
+}
+
+ONNXC_RT_INLINE double onnxc_rt_gelu_f64(double x) {
+  return 0.5 * x * erfc(-0.70710678118654752440 * x);
+}
+
+ONNXC_RT_INLINE double onnxc_rt_gelu_tanh_f64(double x) {
+  const double two_sqrt_2_over_pi = 1.59576912160573071176;
+  return x * onnxc_rt_sigmoid_f64(two_sqrt_2_over_pi * (x + 0.044715 * x * x * x));
+}
+
+ONNXC_RT_INLINE double onnxc_rt_mish_f64(double x) {
+  const double e = exp(x < 40.0 ? x : 40.0), n = e * (e + 2.0);
+  return x * (n / (n + 2.0));
 }
 
 /* ---- 16-bit floats ---- */

@@ -32,7 +32,11 @@ typedef struct Buffer Buffer;
   RI(ERF, 1, 20, "onnxc_rt_erf_f32($a)", "erf($a)", NULL)                                          \
   RI(EXPM1, 1, 20, "onnxc_rt_expm1_f32($a)", "expm1($a)", NULL)                                    \
   RI(LOG1P, 1, 20, "onnxc_rt_log1p_f32($a)", "log1p($a)", NULL)                                    \
-  RI(SIGMOID, 1, 20, "onnxc_rt_sigmoid_f32($a)", "1.0 / (1.0 + exp(-$a))", NULL)                   \
+  RI(SIGMOID, 1, 20, "onnxc_rt_sigmoid_f32($a)", "onnxc_rt_sigmoid_f64($a)", NULL)                 \
+  RI(SOFTPLUS, 1, 40, "onnxc_rt_softplus_f32($a)", "onnxc_rt_softplus_f64($a)", NULL)              \
+  RI(GELU, 1, 40, "onnxc_rt_gelu_f32($a)", "onnxc_rt_gelu_f64($a)", NULL)                          \
+  RI(GELU_TANH, 1, 50, "onnxc_rt_gelu_tanh_f32($a)", "onnxc_rt_gelu_tanh_f64($a)", NULL)           \
+  RI(MISH, 1, 30, "onnxc_rt_mish_f32($a)", "onnxc_rt_mish_f64($a)", NULL)                          \
   RI(SIN, 1, 30, "sinf($a)", "sin($a)", NULL)                                                      \
   RI(COS, 1, 30, "cosf($a)", "cos($a)", NULL)                                                      \
   RI(TAN, 1, 30, "tanf($a)", "tan($a)", NULL)                                                      \
@@ -59,6 +63,7 @@ typedef struct Buffer Buffer;
   RI(MOD, 2, 8, NULL, NULL, "onnxc_rt_mod_$n($a, $b)")                                             \
   RI(FMOD, 2, 20, "fmodf($a, $b)", "fmod($a, $b)", "onnxc_rt_rem_$n($a, $b)")                      \
   RI(POW, 2, 40, "powf($a, $b)", "pow($a, $b)", NULL)                                              \
+  RI(SWISH, 2, 30, "onnxc_rt_swish_f32($a, $b)", "onnxc_rt_swish_f64($a, $b)", NULL)               \
   RI(MIN, 2, 1, "onnxc_rt_min_f32($a, $b)", "($a < $b || $a != $a ? $a : $b)",                     \
      "($a < $b ? $a : $b)")                                                                        \
   RI(MAX, 2, 1, "onnxc_rt_max_f32($a, $b)", "($a > $b || $a != $a ? $a : $b)",                     \

@@ -29,10 +29,12 @@ UNARY(Erf, onnxc_rt_ref_erf, ROW_ERF);
 UNARY(Exp, onnxc_rt_ref_exp, ROW_EXP);
 UNARY(Floor, onnxc_rt_ref_floor, ROW_FLOOR);
 UNARY(Log, onnxc_rt_ref_log, ROW_LOG);
+UNARY(Mish, onnxc_rt_ref_mish, ROW_MISH);
 UNARY(Round, onnxc_rt_ref_round, ROW_ROUND);
 UNARY(Sigmoid, onnxc_rt_ref_sigmoid, ROW_SIGMOID);
 UNARY(Sin, onnxc_rt_ref_sin, ROW_SIN);
 UNARY(Sinh, onnxc_rt_ref_sinh, ROW_SINH);
+UNARY(Softplus, onnxc_rt_ref_softplus, ROW_SOFTPLUS);
 UNARY(Sqrt, onnxc_rt_ref_sqrt, ROW_SQRT);
 UNARY(Tan, onnxc_rt_ref_tan, ROW_TAN);
 UNARY(Tanh, onnxc_rt_ref_tanh, ROW_TANH);
@@ -165,13 +167,6 @@ static RowRef negative(RowBuilder *b, RowRef x) {
   return row_with(b, ROW_LT, x, 0);
 }
 
-/* max(x, 0) + log1p(exp(-|x|)) */
-static RowRef softplus(RowBuilder *b, RowRef x) {
-  RowRef decay = row_op1(b, ROW_EXP, row_op1(b, ROW_NEG, row_op1(b, ROW_ABS, x)));
-  RowRef positive = row_number_or(b, negative(b, x), 0, x);
-  return row_op2(b, ROW_ADD, positive, row_op1(b, ROW_LOG1P, decay));
-}
-
 /* min(max(x, 0), 1) */
 static RowRef clamp01(RowBuilder *b, RowRef x) {
   RowRef low = row_number_or(b, negative(b, x), 0, x);
@@ -223,17 +218,7 @@ ROW_OP(Selu, infer_like_first, onnxc_rt_ref_selu, selu_emit,
 
 static bool gelu_emit(RowBuilder *b, const Node *node) {
   bool by_tanh = strcmp(op_param_s(node, "approximate"), "tanh") == 0;
-  RowRef x = row_input(b, node, 0), inner;
-  if (by_tanh) {
-    RowRef cubic = row_with(b, ROW_MUL, row_op2(b, ROW_MUL, x, x), 0.044715);
-    inner = row_op2(b, ROW_MUL, x, row_with(b, ROW_ADD, cubic, 1));
-    inner = row_op1(b, ROW_TANH, row_with(b, ROW_MUL, inner, 0.79788456080286535588));
-  } else {
-    inner = row_op1(b, ROW_ERF, row_with(b, ROW_MUL, x, 0.70710678118654752440));
-  }
-  RowRef half = row_with(b, ROW_MUL, x, 0.5);
-  row_output(b, node, 0, row_op2(b, ROW_MUL, half, row_with(b, ROW_ADD, inner, 1)));
-  return true;
+  return emit_unary(b, node, by_tanh ? ROW_GELU_TANH : ROW_GELU);
 }
 
 static bool gelu_infer(Node *node) {
@@ -272,14 +257,6 @@ static bool leaky_relu_emit(RowBuilder *b, const Node *node) {
 ROW_OP(LeakyRelu, infer_like_first, onnxc_rt_ref_leaky_relu, leaky_relu_emit,
        .params = PARAMS(PARAM_FLOAT("alpha", 0.01f)));
 
-static bool mish_emit(RowBuilder *b, const Node *node) {
-  RowRef x = row_input(b, node, 0);
-  row_output(b, node, 0, row_op2(b, ROW_MUL, x, row_op1(b, ROW_TANH, softplus(b, x))));
-  return true;
-}
-
-ROW_OP(Mish, infer_like_first, onnxc_rt_ref_mish, mish_emit);
-
 /* NaN falls through every comparison to the last branch. */
 static bool shrink_emit(RowBuilder *b, const Node *node) {
   if (!dtype_is_float(node_in(node, 0)->type.dtype)) return false;
@@ -294,13 +271,6 @@ static bool shrink_emit(RowBuilder *b, const Node *node) {
 ROW_OP(Shrink, infer_like_first, onnxc_rt_ref_shrink, shrink_emit,
        .params = PARAMS(PARAM_FLOAT("bias", 0), PARAM_FLOAT("lambd", 0.5f)));
 
-static bool softplus_emit(RowBuilder *b, const Node *node) {
-  row_output(b, node, 0, softplus(b, row_input(b, node, 0)));
-  return true;
-}
-
-ROW_OP(Softplus, infer_like_first, onnxc_rt_ref_softplus, softplus_emit);
-
 static bool softsign_emit(RowBuilder *b, const Node *node) {
   RowRef x = row_input(b, node, 0);
   RowRef below = row_with(b, ROW_ADD, row_op1(b, ROW_ABS, x), 1);
@@ -312,9 +282,7 @@ ROW_OP(Softsign, infer_like_first, onnxc_rt_ref_softsign, softsign_emit);
 
 static bool swish_emit(RowBuilder *b, const Node *node) {
   RowRef x = row_input(b, node, 0);
-  double alpha = (double)op_param_f(node, "alpha");
-  RowRef scaled = alpha == 1 ? x : row_with(b, ROW_MUL, x, alpha);
-  row_output(b, node, 0, row_op2(b, ROW_MUL, x, row_op1(b, ROW_SIGMOID, scaled)));
+  row_output(b, node, 0, row_with(b, ROW_SWISH, x, (double)op_param_f(node, "alpha")));
   return true;
 }
 

@@ -2,7 +2,7 @@
  * with --exhaustive the largest error over all 2^32 floats (minutes for each function).
  *
  *   bench_math [--exhaustive] [NAME...] */
-#include "onnxc_rt_math.h"
+#include "runtime/math_functions.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,44 +11,6 @@
 
 enum { COUNT = 4096, REPEATS = 2000 };
 
-#define LOOP(name, call)                                                                           \
-  static void name(const float *restrict x, float *restrict y) {                                   \
-    for (int i = 0; i < COUNT; i++) y[i] = call(x[i]);                                             \
-  }
-
-static double exact_sigmoid(double x) {
-  return 1 / (1 + exp(-x));
-}
-
-static double exact_softplus(double x) {
-  return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
-}
-
-static float libm_sigmoid(float x) {
-  return 1.0f / (1.0f + expf(-x));
-}
-
-static float libm_softplus(float x) {
-  return log1pf(expf(x));
-}
-
-LOOP(loop_exp, onnxc_rt_exp_f32)
-LOOP(loop_expm1, onnxc_rt_expm1_f32)
-LOOP(loop_tanh, onnxc_rt_tanh_f32)
-LOOP(loop_sigmoid, onnxc_rt_sigmoid_f32)
-LOOP(loop_log, onnxc_rt_log_f32)
-LOOP(loop_log1p, onnxc_rt_log1p_f32)
-LOOP(loop_softplus, onnxc_rt_softplus_f32)
-LOOP(loop_erf, onnxc_rt_erf_f32)
-LOOP(libm_loop_exp, expf)
-LOOP(libm_loop_expm1, expm1f)
-LOOP(libm_loop_tanh, tanhf)
-LOOP(libm_loop_sigmoid, libm_sigmoid)
-LOOP(libm_loop_log, logf)
-LOOP(libm_loop_log1p, log1pf)
-LOOP(libm_loop_softplus, libm_softplus)
-LOOP(libm_loop_erf, erff)
-
 typedef struct Function {
   const char *name;
   void (*ours)(const float *, float *);
@@ -56,15 +18,29 @@ typedef struct Function {
   double (*exact)(double);
 } Function;
 
+#define MF(name, budget, call, exact_call, libm_call)                                              \
+  static void name##_loop(const float *restrict from, float *restrict to) {                        \
+    for (int i = 0; i < COUNT; i++) {                                                              \
+      const float x = from[i];                                                                     \
+      to[i] = call;                                                                                \
+    }                                                                                              \
+  }                                                                                                \
+  static void name##_libm_loop(const float *restrict from, float *restrict to) {                   \
+    for (int i = 0; i < COUNT; i++) {                                                              \
+      const float x = from[i];                                                                     \
+      to[i] = libm_call;                                                                           \
+    }                                                                                              \
+  }                                                                                                \
+  static double name##_exactly(double x) {                                                         \
+    return exact_call;                                                                             \
+  }
+MATH_FUNCTIONS(MF)
+#undef MF
+
 static const Function functions[] = {
-    {"exp", loop_exp, libm_loop_exp, exp},
-    {"expm1", loop_expm1, libm_loop_expm1, expm1},
-    {"tanh", loop_tanh, libm_loop_tanh, tanh},
-    {"sigmoid", loop_sigmoid, libm_loop_sigmoid, exact_sigmoid},
-    {"log", loop_log, libm_loop_log, log},
-    {"log1p", loop_log1p, libm_loop_log1p, log1p},
-    {"softplus", loop_softplus, libm_loop_softplus, exact_softplus},
-    {"erf", loop_erf, libm_loop_erf, erf},
+#define MF(name, budget, call, exact, libm) {#name, name##_loop, name##_libm_loop, name##_exactly},
+    MATH_FUNCTIONS(MF)
+#undef MF
 };
 
 static double now(void) {
@@ -82,15 +58,6 @@ static double nanoseconds(void (*loop)(const float *, float *)) {
   return 1e9 * (now() - start) / ((double)COUNT * REPEATS);
 }
 
-static double ulps(float got, double exact) {
-  if (isnan(exact) || isinf((float)exact)) {
-    return (isnan(exact) && isnan(got)) || got == (float)exact ? 0 : INFINITY;
-  }
-  const float near = fabsf((float)exact);
-  const double ulp = (double)(nextafterf(near, INFINITY) - near);
-  return fabs((double)got - exact) / (near == FLT_MAX ? 0x1p104 : ulp);
-}
-
 static void exhaust(const Function *function) {
   static float x[COUNT], y[COUNT];
   double worst = 0;
@@ -99,7 +66,7 @@ static void exhaust(const Function *function) {
     for (uint32_t i = 0; i < COUNT; i++) x[i] = onnxc_rt_f32_from_bits((uint32_t)base + i);
     function->ours(x, y);
     for (int i = 0; i < COUNT; i++) {
-      const double error = ulps(y[i], function->exact((double)x[i]));
+      const double error = math_ulps(y[i], function->exact((double)x[i]));
       if (error > worst) worst = error, where = x[i];
     }
   }
