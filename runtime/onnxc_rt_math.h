@@ -387,9 +387,16 @@ ONNXC_RT_INLINE float onnxc_rt_mish_f32(float x) {
 
 /* ---- the same in double: libm's functions, arranged so that nothing cancels ---- */
 
+/* As in single precision: n - n e / (1 + e) where e is small. */
 ONNXC_RT_INLINE double onnxc_rt_sigmoid_f64(double x) {
-  const double e = exp(-fabs(x));
-  return (x < 0.0 ? e : 1.0) / (1.0 + e);
+  const double e = exp(-fabs(x)), n = x < 0.0 ? e : 1.0;
+  return e < 0.5 ? n - n * e / (1.0 + e) : n / (1.0 + e);
+}
+
+/* x e^t, also where e^t is denormal and the product is not */
+ONNXC_RT_INLINE double onnxc_rt_times_exp_f64(double x, double t) {
+  const double root = exp(0.5 * t);
+  return x * root * root;
 }
 
 ONNXC_RT_INLINE double onnxc_rt_softplus_f64(double x) {
@@ -397,7 +404,8 @@ ONNXC_RT_INLINE double onnxc_rt_softplus_f64(double x) {
 }
 
 ONNXC_RT_INLINE double onnxc_rt_swish_f64(double x, double alpha) {
-  return x * onnxc_rt_sigmoid_f64(alpha * x);
+  const double t = alpha * x;
+  return t < -700.0 ? onnxc_rt_times_exp_f64(x, t) : x * onnxc_rt_sigmoid_f64(t);
 }
 
 ONNXC_RT_INLINE double onnxc_rt_gelu_f64(double x) {
@@ -410,8 +418,10 @@ ONNXC_RT_INLINE double onnxc_rt_gelu_tanh_f64(double x) {
 }
 
 ONNXC_RT_INLINE double onnxc_rt_mish_f64(double x) {
-  const double e = exp(x < 40.0 ? x : 40.0), n = e * (e + 2.0);
-  return x * (n / (n + 2.0));
+  const double e = exp(x < 40.0 ? x : 40.0);
+  const double lacks = (x < 0.0 ? e * (e + 1.0) : 2.0) / (e * (e + 2.0) + 2.0);
+  if (x < -700.0) return onnxc_rt_times_exp_f64(x, x);
+  return x * (x < 0.0 ? e : 1.0) * (1.0 - lacks);
 }
 
 /* ---- 16-bit floats ---- */

@@ -240,7 +240,7 @@ ROW_OP(HardSigmoid, infer_like_first, onnxc_rt_ref_hard_sigmoid, hard_sigmoid_em
 
 static bool hard_swish_emit(RowBuilder *b, const Node *node) {
   RowRef x = row_input(b, node, 0);
-  RowRef line = row_with(b, ROW_ADD, row_with(b, ROW_MUL, x, 1.0 / 6), 0.5);
+  RowRef line = row_with(b, ROW_MUL, row_with(b, ROW_ADD, x, 3), 1.0 / 6); /* exact near -3 */
   row_output(b, node, 0, row_op2(b, ROW_MUL, x, clamp01(b, line)));
   return true;
 }
