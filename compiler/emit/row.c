@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LONG_ROW = 1024, MAX_INLINE = 160 };
+enum { LONG_ROW = 32, MAX_INLINE = 160 };
 
 /* C forms by instruction and class of the operands. */
 static const char *const forms[ROW_OP_COUNT][3] = {

@@ -134,6 +134,12 @@ RowRef row_count(RowBuilder *b, DType dtype) {
   return row_convert(b, dtype, row_dim(b, count));
 }
 
+RowRef row_mean(RowBuilder *b, RowRef a) {
+  DType dtype = row_dtype(b, a), wide = dtype == ONNXC_RT_F32 ? ONNXC_RT_F64 : dtype;
+  RowRef sum = row_reduce(b, ROW_SUM, row_convert(b, wide, a));
+  return row_convert(b, dtype, row_op2(b, ROW_DIV, sum, row_count(b, wide)));
+}
+
 /* ---- loads and stores ---- */
 
 static uint32_t add_operand(RowBuilder *b, Operand operand) {

@@ -153,6 +153,8 @@ RowRef row_integer(RowBuilder *b, DType dtype, int64_t value);
 RowRef row_convert(RowBuilder *b, DType dtype, RowRef a);
 /* ROW_SUM, ROW_PROD, ROW_MAXIMUM or ROW_MINIMUM over the row. */
 RowRef row_reduce(RowBuilder *b, RowOp op, RowRef a);
+/* The mean over the row, rounded once: that of f32 is computed in double. */
+RowRef row_mean(RowBuilder *b, RowRef a);
 /* Number of elements of a row, as `dtype`. */
 RowRef row_count(RowBuilder *b, DType dtype);
 /* Whether a type can be computed with: what emit asks before it emits. */

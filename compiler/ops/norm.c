@@ -22,11 +22,6 @@ static bool trailing_axes(const Node *node, bool *flags) {
   return true;
 }
 
-static RowRef row_mean(RowBuilder *b, RowRef x) {
-  DType dtype = row_dtype(b, x);
-  return row_op2(b, ROW_DIV, row_reduce(b, ROW_SUM, x), row_count(b, dtype));
-}
-
 /* 1 / sqrt(mean(x * x) + epsilon) */
 static RowRef row_inverse_rms(RowBuilder *b, const Node *node, RowRef x) {
   DType dtype = row_dtype(b, x);

@@ -143,10 +143,6 @@ static RowRef min_row(RowBuilder *b, RowRef x) {
   return row_reduce(b, ROW_MINIMUM, x);
 }
 
-static RowRef mean_row(RowBuilder *b, RowRef x) {
-  return row_op2(b, ROW_DIV, sum_row(b, x), row_count(b, row_dtype(b, x)));
-}
-
 static RowRef l1_row(RowBuilder *b, RowRef x) {
   return sum_row(b, row_op1(b, ROW_ABS, x));
 }
@@ -211,7 +207,7 @@ REDUCE(ReduceL2, reduce_infer, onnxc_rt_ref_reduce_l2, l2_row, true);
 REDUCE(ReduceLogSum, reduce_infer, onnxc_rt_ref_reduce_log_sum, log_sum_row, true);
 REDUCE(ReduceLogSumExp, reduce_infer, onnxc_rt_ref_reduce_log_sum_exp, log_sum_exp_row, true);
 REDUCE(ReduceMax, max_infer, onnxc_rt_ref_reduce_max, max_row, true);
-REDUCE(ReduceMean, reduce_infer, onnxc_rt_ref_reduce_mean, mean_row, true);
+REDUCE(ReduceMean, reduce_infer, onnxc_rt_ref_reduce_mean, row_mean, true);
 REDUCE(ReduceMin, min_infer, onnxc_rt_ref_reduce_min, min_row, true);
 REDUCE(ReduceProd, prod_infer, onnxc_rt_ref_reduce_prod, prod_row, false);
 REDUCE(ReduceSum, sum_infer, onnxc_rt_ref_reduce_sum, sum_row, false);
