@@ -286,7 +286,9 @@ enum { INLINE_WEIGHTS = 16 << 20 };
 bool compilation_weights_apart(const Compilation *c) {
   if (c->options.single_file) return false;
   size_t total = 0;
-  VEC_EACH(Weight, weight, &c->steps->weights) total += weight->bytes;
+  VEC_EACH(Weight, weight, &c->steps->weights) {
+    if (weight->dtype != ONNXC_RT_STRING) total += weight->bytes; /* strings are always inline */
+  }
   if (c->options.weights == ONNXC_WEIGHTS_AUTO) return total > INLINE_WEIGHTS;
   return c->options.weights != ONNXC_WEIGHTS_INLINE;
 }

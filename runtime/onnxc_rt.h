@@ -24,7 +24,8 @@ enum {
   ONNXC_RT_ERROR_ALIGN = 3, /* the arena is not aligned to N_ARENA_ALIGN */
   ONNXC_RT_ERROR_INDEX = 4, /* an index (Gather, Scatter, OneHot, ...) is outside its dimension */
   ONNXC_RT_ERROR_SHAPE = 5, /* sizes computed at run time contradict one another or their bound */
-  ONNXC_RT_ERROR_VALUE = 6  /* a value outside the operator's domain (k of TopK, delta of Range) */
+  ONNXC_RT_ERROR_VALUE = 6, /* a value outside the operator's domain (k of TopK, delta of Range) */
+  ONNXC_RT_ERROR_TEXT = 7   /* the new strings do not fit N_outputs.text */
 };
 
 /* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types are packed as ONNX
@@ -58,6 +59,19 @@ typedef enum onnxc_rt_dtype {
   ONNXC_RT_I2 = 26
 } onnxc_rt_dtype;
 
+/* An element of a string tensor: `size` bytes, any values. They are not ended by a NUL and belong to
+ * somebody else, so that a part of a string needs no memory. `bytes` may be NULL when size is 0. */
+typedef struct onnxc_rt_string {
+  const char *bytes;
+  ptrdiff_t size;
+} onnxc_rt_string;
+
+/* Where kernels put the bytes of new strings, one behind the other. */
+typedef struct onnxc_rt_text {
+  char *bytes;
+  ptrdiff_t size, used;
+} onnxc_rt_text;
+
 /* A dense row-major tensor. `dtype` 0 marks an absent optional input or output. `data` of an input
  * is never written. */
 typedef struct onnxc_rt_tensor {
@@ -76,19 +90,21 @@ typedef struct onnxc_rt_attr {
   const char *s;       /* STRING, NUL-terminated */
   const int64_t *ints; /* INTS */
   const float *floats; /* FLOATS */
-  const char *const *strings;
+  const onnxc_rt_string *strings; /* STRINGS; each is NUL-terminated, too */
 } onnxc_rt_attr;
 
 /* A call of a reference kernel. `attr` is in the order that the kernel's comment gives. On entry
  * the dims of an output hold its size, or its upper bound where the size depends on data; in that
  * case the kernel stores the actual size into them. `scratch` is aligned to 64 bytes and of the
- * size the kernel's comment gives; NULL where none is needed. */
+ * size the kernel's comment gives; NULL where none is needed. `text` is there for kernels that make
+ * strings, which return ONNXC_RT_ERROR_TEXT when it is full. */
 typedef struct onnxc_rt_call {
   const onnxc_rt_tensor *in;
   onnxc_rt_tensor *out;
   const onnxc_rt_attr *attr;
   int32_t n_in, n_out;
   void *scratch;
+  onnxc_rt_text *text;
 } onnxc_rt_call;
 
 typedef int onnxc_rt_kernel(const onnxc_rt_call *call);

@@ -13,6 +13,10 @@
 extern "C" {
 #endif
 
+/* Strings of a caller: ONNXC_RT_ERROR_VALUE for a negative size, ONNXC_RT_ERROR_NULL for bytes that
+ * are not there. */
+int onnxc_rt_check_strings(const onnxc_rt_string *strings, ptrdiff_t count);
+
 /* ---- movement: every type, strings included ---- */
 
 /* data, ... -> its elements in the same order, whatever the sizes. */

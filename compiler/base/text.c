@@ -121,8 +121,12 @@ static const char *escape_bytes(Arena *arena, const char *bytes, size_t size, co
   return result;
 }
 
+const char *text_escape_bytes(Arena *arena, const char *bytes, size_t size) {
+  return escape_bytes(arena, bytes, size, "", "\\x%02x", 5);
+}
+
 const char *text_escape(Arena *arena, const char *text) {
-  return escape_bytes(arena, text, strlen(text), "", "\\x%02x", 5);
+  return text_escape_bytes(arena, text, strlen(text));
 }
 
 const char *text_comment(Arena *arena, const char *text) {

@@ -28,6 +28,7 @@ bool out_ok(const Out *w);
 
 /* Printable ASCII: control, bidi and non-ASCII bytes become \xNN, so a line stays a line. */
 const char *text_escape(Arena *arena, const char *text);
+const char *text_escape_bytes(Arena *arena, const char *bytes, size_t size);
 /* Safe inside a C block comment: printable ASCII without asterisks (so that no comment begins or
  * ends), trigraphs and backslashes; those become %NN. */
 const char *text_comment(Arena *arena, const char *text);

@@ -1,5 +1,8 @@
 #include "cli/compare.h"
 
+#include "base/text.h"
+#include "reference/text.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -28,11 +31,13 @@ static const char *place_text(Arena *arena, const Tensor *tensor, size_t i) {
 }
 
 static const char *compare_strings(Arena *arena, const Tensor *actual, const Tensor *expected) {
-  const TensorString *a = actual->data, *b = expected->data;
+  const onnxc_rt_string *a = actual->data, *b = expected->data;
   for (size_t i = 0; i < expected->count; i++) {
-    if (a[i].size == b[i].size && memcmp(a[i].bytes, b[i].bytes, a[i].size) == 0) continue;
-    return arena_printf(arena, "'%.*s' instead of '%.*s' at %s", (int)a[i].size, a[i].bytes,
-                        (int)b[i].size, b[i].bytes, place_text(arena, expected, i));
+    if (onnxc_rt_string_equal(&a[i], &b[i])) continue;
+    return arena_printf(arena, "'%s' instead of '%s' at %s",
+                        text_escape_bytes(arena, a[i].bytes, (size_t)a[i].size),
+                        text_escape_bytes(arena, b[i].bytes, (size_t)b[i].size),
+                        place_text(arena, expected, i));
   }
   return NULL;
 }

@@ -65,13 +65,15 @@ static void put_numbers(FILE *file, const int64_t *numbers, size_t n) {
 }
 
 static void put_strings(FILE *file, const Tensor *tensor) {
-  const TensorString *strings = tensor->data;
+  const onnxc_rt_string *strings = tensor->data;
   int64_t head[2] = {0, (int64_t)tensor->count};
-  for (size_t i = 0; i < tensor->count; i++) head[0] += (int64_t)strings[i].size + 1;
+  for (size_t i = 0; i < tensor->count; i++) {
+    head[0] += (int64_t)sizeof(int64_t) + (int64_t)strings[i].size;
+  }
   put_numbers(file, head, 2);
   for (size_t i = 0; i < tensor->count; i++) {
-    fwrite(strings[i].bytes, 1, strings[i].size, file);
-    fputc('\0', file);
+    put_numbers(file, &(int64_t){strings[i].size}, 1);
+    if (strings[i].size != 0) fwrite(strings[i].bytes, 1, (size_t)strings[i].size, file);
   }
 }
 
@@ -140,7 +142,9 @@ static const char *code_text(Arena *arena, int64_t code) {
                                       [ONNXC_RT_ERROR_INDEX] = "an index is outside its dimension",
                                       [ONNXC_RT_ERROR_SHAPE] = "sizes contradict one another",
                                       [ONNXC_RT_ERROR_VALUE] =
-                                          "a value is outside the operator's domain"};
+                                          "a value is outside the operator's domain",
+                                      [ONNXC_RT_ERROR_TEXT] =
+                                          "the memory for new strings is too small"};
   bool known = code > 0 && code < (int64_t)(sizeof texts / sizeof *texts);
   return arena_printf(arena, "the model returned error %lld%s%s", (long long)code,
                       known ? ": " : "", known ? texts[code] : "");
@@ -151,12 +155,16 @@ static bool get(FILE *file, void *to, size_t size) {
 }
 
 static bool get_strings(const Exchange *x, const char *text, size_t bytes, Tensor *tensor) {
-  TensorString *strings = ARENA_ARRAY(x->ctx->arena, tensor->count, TensorString);
+  onnxc_rt_string *strings = ARENA_ARRAY(x->ctx->arena, tensor->count, onnxc_rt_string);
   const char *end = text + bytes;
   for (size_t i = 0; i < tensor->count; i++) {
-    if (text >= end) return false;
-    strings[i] = (TensorString){text, strlen(text)};
-    text += strings[i].size + 1;
+    int64_t size;
+    if (end - text < (ptrdiff_t)sizeof size) return false;
+    memcpy(&size, text, sizeof size);
+    text += sizeof size;
+    if (size < 0 || size > end - text) return false;
+    strings[i] = (onnxc_rt_string){text, (ptrdiff_t)size};
+    text += size;
   }
   tensor->data = strings;
   return true;

@@ -119,22 +119,28 @@ static void write_glue(Out *w, const EmitInterface *face) {
   size_t out_ = count_tensors(face->outputs.data, face->outputs.len);
   out(w, "#include \"%s.h\"\n#include \"onnxc_harness.h\"\n\n", face->name);
   out(w, "static int run(const int64_t *sizes, int64_t *found, const void *const *in,\n"
-         "               void *const *out, void *arena, const onnxc_rt_env *env) {\n");
+         "               void *const *out, void *arena, char *text, ptrdiff_t text_bytes,\n"
+         "               const onnxc_rt_env *env) {\n");
   out_indent(w, 1);
   out(w, "struct %s_inputs inputs = {0};\nstruct %s_outputs outputs = {0};\n", face->name,
       face->name);
   write_sizes(w, "inputs", "sizes", face->inputs.data, face->inputs.len, false);
   write_tensors(w, "inputs", "in", face->inputs.data, face->inputs.len);
   write_tensors(w, "outputs", "out", face->outputs.data, face->outputs.len);
+  if (face->makes_text) {
+    out(w, "outputs.text = text;\noutputs.text_bytes = text_bytes;\n");
+  }
   out(w, "int code = %s_run(&inputs, &outputs, arena, env);\n", face->name);
   write_sizes(w, "outputs", "found", face->outputs.data, face->outputs.len, true);
-  out(w, "(void)sizes, (void)found, (void)in, (void)out;\nreturn code;\n");
+  out(w, "(void)sizes, (void)found, (void)in, (void)out, (void)text, (void)text_bytes;\n"
+         "return code;\n");
   out_indent(w, -1);
   out(w, "}\n\nint main(int argc, char **argv) {\n");
   out(w,
       "  static const onnxc_harness_model model = {%zu, %zu, %zu, %zu, %s_ARENA_BYTES, "
-      "%s_ARENA_ALIGN, run};\n",
-      in, out_, face->inputs.len - in, face->outputs.len - out_, face->upper, face->upper);
+      "%s_ARENA_ALIGN, %d, run};\n",
+      in, out_, face->inputs.len - in, face->outputs.len - out_, face->upper, face->upper,
+      face->makes_text);
   out(w, "  return onnxc_harness_main(&model, argc, argv);\n}\n");
 }
 

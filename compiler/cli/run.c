@@ -46,10 +46,9 @@ enum { SHOWN = 8 };
 
 static void print_element(Cli *cli, const Tensor *tensor, size_t i) {
   if (tensor->dtype == ONNXC_RT_STRING) {
-    const TensorString *string = (const TensorString *)tensor->data + i;
+    const onnxc_rt_string *string = (const onnxc_rt_string *)tensor->data + i;
     fprintf(cli->out, "'%s'",
-            text_escape(cli->arena,
-                        arena_printf(cli->arena, "%.*s", (int)string->size, string->bytes)));
+            text_escape_bytes(cli->arena, string->bytes, (size_t)string->size));
   } else if (dtype_is_float(tensor->dtype)) {
     fprintf(cli->out, "%.6g", tensor_f64(tensor, i));
   } else {

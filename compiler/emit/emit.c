@@ -30,6 +30,18 @@ static const char *upper_case(Arena *arena, const char *name) {
   return upper;
 }
 
+static bool make_text(const Steps *steps) {
+  Steps *bodies[2];
+  VEC_EACH(Step *, step, &steps->steps) {
+    bool calls = (*step)->kind == STEP_CALL && (*step)->reference;
+    if (calls && op_makes_text((*step)->call.node)) return true;
+    for (uint32_t i = step_bodies(*step, bodies); i-- > 0;) {
+      if (make_text(bodies[i])) return true;
+    }
+  }
+  return false;
+}
+
 const EmitInterface *emit_interface(const Steps *steps, const char *name) {
   Arena *arena = steps->ctx->arena;
   const Graph *graph = steps->graph;
@@ -37,7 +49,12 @@ const EmitInterface *emit_interface(const Steps *steps, const char *name) {
   i->name = name_clean(arena, name);
   i->upper = upper_case(arena, i->name);
   NameScope in_names = name_scope(arena), out_names = name_scope(arena);
+  i->makes_text = make_text(steps);
   name_unique(&in_names, "weights");
+  if (i->makes_text) {
+    name_unique(&out_names, "text");
+    name_unique(&out_names, "text_bytes");
+  }
   for (uint32_t s = 0; s < dims_symbols(steps->ctx->dims); s++) {
     const Dim *size = dims_symbol(steps->ctx->dims, s);
     const DimAtom *symbol = dim_as_symbol(size);
@@ -91,10 +108,26 @@ static void emit_struct(Emitter *e, Out *w, const EmitMember *members, size_t n,
     out(w, "const void *weights; /* contents of %s.weights.bin, aligned to %d */\n",
         e->interface->name, ARENA_ALIGN);
   }
+  if (written && e->interface->makes_text) {
+    out(w, "char *text; /* memory for the bytes of new strings; too little of it is an error,\n"
+           "             ONNXC_RT_ERROR_TEXT, after which more may do */\n"
+           "ptrdiff_t text_bytes; /* its size */\n");
+  }
   if (n == 0 && !weights) out(w, "char none;\n");
   out_indent(w, -1);
   out(w, "} %s_%s;\n\n", e->interface->name, kind);
 }
+
+static bool has_strings(const EmitInterface *i) {
+  VEC_EACH(EmitMember, m, &i->outputs) {
+    if (m->value != NULL && m->value->type.dtype == ONNXC_RT_STRING) return true;
+  }
+  return false;
+}
+
+static const char strings_live[] =
+    "\n * The bytes of strings in the outputs are those of the inputs, constants of the program, or "
+    "new\n * ones in `text`, and live as long as these.";
 
 void emit_header(Emitter *e, Out *w) {
   const char *name = e->interface->name, *upper = e->interface->upper;
@@ -110,8 +143,9 @@ void emit_header(Emitter *e, Out *w) {
   out(w, "/* 0, or an ONNXC_RT_ERROR code. Tensors are dense and row-major; those of the outputs "
          "have\n"
          " * room for the largest sizes. The arena may be used by one run at a time. `env` may be "
-         "NULL.\n"
-         " */\n");
+         "NULL.%s\n"
+         " */\n",
+      has_strings(e->interface) ? strings_live : "");
   out(w, "int %s_run(const %s_inputs *inputs, %s_outputs *outputs, void *arena,\n", name, name,
       name);
   out(w, "%*sconst onnxc_rt_env *env);\n\n", (int)strlen(name) + 9, "");
@@ -202,6 +236,7 @@ static void emit_frame(Emitter *e) {
   out(e->out, "const %s_inputs *in;\nconst %s_outputs *out;\n", e->interface->name,
       e->interface->name);
   out(e->out, "unsigned char *arena;\nconst onnxc_rt_env *env;\n");
+  if (e->interface->makes_text) out(e->out, "onnxc_rt_text text;\n");
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {
     if (e->sizes[i] != NULL) out(e->out, "ptrdiff_t %s;\n", e->sizes[i]);
   }
@@ -230,6 +265,7 @@ static void emit_checks(Emitter *e) {
     if (m->value != NULL)
       emit_check(e, arena_printf(e->arena, "outputs->%s == NULL", m->name), "NULL");
   }
+  if (i->makes_text) emit_check(e, "outputs->text == NULL", "NULL");
   if (e->weights_from_caller) emit_check(e, "inputs->weights == NULL", "NULL");
   if (e->plan->arena_bytes == 0) return;
   emit_check(e, "arena == NULL", "NULL");
@@ -244,6 +280,17 @@ static const char *size_member(const EmitMember *members, size_t n, const Dim *s
   return NULL;
 }
 
+static void emit_string_checks(Emitter *e) {
+  const char *declared = "int ";
+  VEC_EACH(EmitMember, m, &e->interface->inputs) {
+    if (m->value == NULL || m->value->type.dtype != ONNXC_RT_STRING) continue;
+    const char *count = emit_bare(e, emit_dim(e, type_count(e->ctx, &m->value->type)));
+    out(e->out, "%sstatus = onnxc_rt_check_strings(f->in->%s, %s);\n", declared, m->name, count);
+    out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
+    declared = "";
+  }
+}
+
 /* Takes over the sizes of the inputs and checks what was concluded from them. */
 static void emit_enter(Emitter *e) {
   const EmitInterface *i = e->interface;
@@ -255,6 +302,7 @@ static void emit_enter(Emitter *e) {
     if (from != NULL) emit_size(e, size, arena_printf(e->arena, "(ptrdiff_t)f->in->%s", from));
   }
   emit_ready_checks(e, "DIM");
+  emit_string_checks(e);
   out(e->out, "(void)f;\nreturn ONNXC_RT_OK;\n");
   out_indent(e->out, -1);
   out(e->out, "}\n\n");
@@ -271,6 +319,9 @@ static void emit_run(Emitter *e) {
       "struct %s_frame frame = {.in = inputs, .out = outputs, .arena = arena, .env = env};\n",
       i->name);
   out(e->out, "struct %s_frame *const f = &frame;\n", i->name);
+  if (i->makes_text) {
+    out(e->out, "f->text.bytes = outputs->text;\nf->text.size = outputs->text_bytes;\n");
+  }
   out(e->out, "int status = enter(f);\n");
   emit_calls(e, e->steps);
   VEC_EACH(EmitMember, m, &i->outputs) {
@@ -287,7 +338,7 @@ static void emit_run(Emitter *e) {
 /* Members of the frame: sizes of inputs under their name there, others under their own. */
 static void name_sizes(Emitter *e) {
   NameScope scope = name_scope(e->arena);
-  static const char *const members[] = {"in", "out", "arena", "env"};
+  static const char *const members[] = {"in", "out", "arena", "env", "text"};
   for (size_t i = 0; i < sizeof members / sizeof *members; i++) name_unique(&scope, members[i]);
   e->sizes = ARENA_ARRAY(e->arena, dims_symbols(e->ctx->dims) + 1, const char *);
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {

@@ -18,6 +18,7 @@ typedef struct EmitInterface {
   const char *upper;       /* prefix of macros */
   Vec(EmitMember) inputs;  /* the sizes, then the tensors */
   Vec(EmitMember) outputs; /* the tensors, then sizes found at run time */
+  bool makes_text;         /* struct N_outputs has `text` and `text_bytes` as well */
 } EmitInterface;
 
 /* `name` is made an identifier. `inputs` leads with every symbol that the sizes of inputs mention.

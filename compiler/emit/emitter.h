@@ -38,6 +38,9 @@ void emit_ready_checks(Emitter *e, const char *code);
 /* The comment in front of a step. */
 void emit_comment(Emitter *e, const Step *step);
 
+/* `static const onnxc_rt_string NAME[]` of these strings; one element where there are none. */
+void emit_strings(Emitter *e, const char *name, const onnxc_rt_string *strings, size_t n);
+
 /* Bodies of step functions. */
 void emit_row_step(Emitter *e, const Step *step);
 void emit_epilogue(Emitter *e, const Step *step);

@@ -128,12 +128,8 @@ static void emit_list(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
     out(e->out, attr->count == 0 ? "0};\n" : "};\n");
   }
   if (attr->strings != NULL) {
-    out(e->out, "static const char *const strings%u[] = {", i);
-    for (int32_t k = 0; k < attr->count; k++) {
-      const char *s = attr->strings[k];
-      out(e->out, "\"%s\", ", text_c_string(e->arena, s, strlen(s)));
-    }
-    out(e->out, "NULL};\n");
+    const char *name = arena_printf(e->arena, "strings%u", i);
+    emit_strings(e, name, attr->strings, (size_t)attr->count);
   }
 }
 
@@ -207,8 +203,9 @@ void emit_call_step(Emitter *e, const Step *step) {
   if (call->scratch != NULL) {
     scratch = arena_printf(e->arena, "f->arena + %zu", call->scratch->offset);
   }
-  out(e->out, "const onnxc_rt_call call = {in, out, %s, %u, %u, %s};\n",
-      attributes ? "attributes" : "NULL", call->n_in, call->n_out, scratch);
+  out(e->out, "const onnxc_rt_call call = {in, out, %s, %u, %u, %s, %s};\n",
+      attributes ? "attributes" : "NULL", call->n_in, call->n_out, scratch,
+      op_makes_text(call->node) ? "&f->text" : "NULL");
   out(e->out, "const int status = %s(&call);\n", call->node->op->kernel);
   out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
   emit_found_sizes(e, call);

@@ -66,7 +66,11 @@ static void emit_inline(Emitter *e, Out *file, uint32_t i) {
   bool bits = weight->dtype == ONNXC_RT_F32 && (n > READABLE || has_nan(weight));
   const char *c_type = dtype_info(weight->dtype)->c_type;
   out(file, "/* %s */\n", text_comment(e->arena, weight->name));
-  if (bits) {
+  if (weight->dtype == ONNXC_RT_STRING) {
+    e->weight_names[i] = arena_printf(e->arena, "w%u", i);
+    emit_strings(e, e->weight_names[i], weight->data, weight->count);
+    out(file, "\n");
+  } else if (bits) {
     out(file, "static const union {\n  uint32_t bits[%zu];\n  float values[%zu];\n", n, n);
     out(file, "} w%u = {{\n", i);
     emit_elements(e, file, weight, true);
@@ -80,12 +84,16 @@ static void emit_inline(Emitter *e, Out *file, uint32_t i) {
   }
 }
 
-/* In a file each weight starts at a multiple of ARENA_ALIGN. `base` points to its beginning. */
+/* Strings point to their bytes, so they stay in the source. In a file each other weight starts at a multiple of ARENA_ALIGN. `base` points to its beginning. */
 static void write_file(Emitter *e, Out *file, const char *base) {
   static const char zeros[ARENA_ALIGN] = {0};
   size_t at = 0;
   for (uint32_t i = 0; i < e->steps->weights.len; i++) {
     const Weight *weight = &e->steps->weights.data[i];
+    if (weight->dtype == ONNXC_RT_STRING) {
+      emit_inline(e, e->out, i);
+      continue;
+    }
     out_raw(file, weight->data, weight->bytes);
     e->weight_names[i] = arena_printf(e->arena, "(const %s *)(const void *)(%s + %zu)",
                                       dtype_info(weight->dtype)->c_type, base, at);

@@ -52,11 +52,12 @@ static bool convert_ints(Draft *d, const Onnx__AttributeProto *proto, Attr *attr
 }
 
 static bool convert_strings(Draft *d, const Onnx__AttributeProto *proto, Attr *attr) {
-  const char **strings =
-      ARENA_ARRAY(d->scope->importer->ctx->arena, proto->n_strings, const char *);
+  onnxc_rt_string *strings =
+      ARENA_ARRAY(d->scope->importer->ctx->arena, proto->n_strings, onnxc_rt_string);
   for (size_t i = 0; i < proto->n_strings; i++) {
-    strings[i] = convert_text(d, &proto->strings[i]);
-    if (strings[i] == NULL) return false;
+    strings[i].bytes = convert_text(d, &proto->strings[i]);
+    strings[i].size = (ptrdiff_t)proto->strings[i].len;
+    if (strings[i].bytes == NULL) return false;
   }
   attr->strings = strings;
   attr->count = proto->n_strings;

@@ -111,15 +111,13 @@ static const Tensor *tensor_of(Context *ctx, DType dtype, int rank, size_t n, co
   *tensor = (Tensor){.dtype = dtype, .rank = rank, .count = n, .data = data};
   tensor->dims = arena_copy(ctx->arena, dims, (size_t)rank * sizeof *dims);
   dtype_bytes(dtype, n, &tensor->bytes);
-  if (dtype == ONNXC_RT_STRING) tensor->bytes = n * sizeof(TensorString);
   if (n == 0) tensor->data = "";
   return tensor;
 }
 
-static const Tensor *strings_of(Context *ctx, int rank, size_t n, const char *const *texts) {
-  TensorString *strings = ARENA_ARRAY(ctx->arena, n, TensorString);
-  for (size_t i = 0; i < n; i++) strings[i] = (TensorString){texts[i], strlen(texts[i])};
-  return tensor_of(ctx, ONNXC_RT_STRING, rank, n, strings);
+static const Tensor *string_of(Context *ctx, const char *text, size_t size) {
+  const onnxc_rt_string string = {text, (ptrdiff_t)size};
+  return tensor_of(ctx, ONNXC_RT_STRING, 0, 1, arena_copy(ctx->arena, &string, sizeof string));
 }
 
 /* The value that an attribute of Constant gives; the kind says its type. */
@@ -131,10 +129,10 @@ static const Tensor *constant_of(Context *ctx, const Attr *attr) {
     return tensor_of(ctx, ONNXC_RT_I64, 0, 1, arena_copy(arena, &attr->i, sizeof attr->i));
   case ATTR_FLOAT:
     return tensor_of(ctx, ONNXC_RT_F32, 0, 1, arena_copy(arena, &attr->f, sizeof attr->f));
-  case ATTR_STRING: return strings_of(ctx, 0, 1, &attr->s);
+  case ATTR_STRING: return string_of(ctx, attr->s, attr->s_size);
   case ATTR_INTS: return tensor_of(ctx, ONNXC_RT_I64, 1, attr->count, attr->ints);
   case ATTR_FLOATS: return tensor_of(ctx, ONNXC_RT_F32, 1, attr->count, attr->floats);
-  case ATTR_STRINGS: return strings_of(ctx, 1, attr->count, attr->strings);
+  case ATTR_STRINGS: return tensor_of(ctx, ONNXC_RT_STRING, 1, attr->count, attr->strings);
   default: return NULL;
   }
 }

@@ -46,7 +46,7 @@ static const struct Storage {
     [ONNXC_RT_I16] = {FIELD_INT32, 2, INT16_MIN, INT16_MAX},
     [ONNXC_RT_I32] = {FIELD_INT32, 4, INT32_MIN, INT32_MAX},
     [ONNXC_RT_I64] = {FIELD_INT64, 8, 0, 0},
-    [ONNXC_RT_STRING] = {FIELD_STRING, sizeof(TensorString), 0, 0},
+    [ONNXC_RT_STRING] = {FIELD_STRING, sizeof(onnxc_rt_string), 0, 0},
     [ONNXC_RT_BOOL] = {FIELD_INT32, 1, 0, 1},
     [ONNXC_RT_F16] = {FIELD_INT32, 2, 0, UINT16_MAX},
     [ONNXC_RT_F64] = {FIELD_DOUBLE, 8, 0, 0},
@@ -122,8 +122,7 @@ static bool check_sizes(const Reader *r) {
       return fault(r, "its size overflows");
     }
   }
-  bool fits = dtype_bytes((DType)r->proto->data_type, count, &bytes) &&
-              !__builtin_mul_overflow(bytes, sizeof(TensorString), &count) && bytes < PTRDIFF_MAX;
+  bool fits = dtype_bytes((DType)r->proto->data_type, count, &bytes) && bytes < PTRDIFF_MAX;
   return fits || fault(r, "its size overflows");
 }
 
@@ -136,7 +135,6 @@ static Tensor *make_header(const Reader *r) {
   for (size_t i = 0; i < proto->n_dims; i++) tensor->count *= (size_t)proto->dims[i];
   tensor->dims = arena_copy(arena, proto->dims, proto->n_dims * sizeof *proto->dims);
   dtype_bytes(tensor->dtype, tensor->count, &tensor->bytes);
-  if (tensor->dtype == ONNXC_RT_STRING) tensor->bytes = tensor->count * sizeof(TensorString);
   return tensor;
 }
 
@@ -157,11 +155,11 @@ static bool narrow(const Reader *r, Field field, size_t entries) {
 }
 
 static bool take_strings(const Reader *r) {
-  TensorString *strings = ARENA_ARRAY(r->source->ctx->arena, r->tensor->count, TensorString);
+  onnxc_rt_string *strings = ARENA_ARRAY(r->source->ctx->arena, r->tensor->count, onnxc_rt_string);
   for (size_t i = 0; i < r->tensor->count; i++) {
     const ProtobufCBinaryData *from = &r->proto->string_data[i];
     const char *bytes = message_keep(r->source->ctx->arena, from->data, from->len);
-    strings[i] = (TensorString){bytes, from->len};
+    strings[i] = (onnxc_rt_string){bytes, (ptrdiff_t)from->len};
   }
   r->tensor->data = strings;
   return true;

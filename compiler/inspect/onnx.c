@@ -44,11 +44,11 @@ static char *name_value(Exporter *x, const Value *value) {
  */
 
 static void fill_strings(Arena *arena, Onnx__TensorProto *proto, const Tensor *tensor) {
-  const TensorString *strings = tensor->data;
+  const onnxc_rt_string *strings = tensor->data;
   proto->n_string_data = tensor->count;
   proto->string_data = ARENA_ARRAY(arena, tensor->count, ProtobufCBinaryData);
   for (size_t i = 0; i < tensor->count; i++) {
-    proto->string_data[i].len = strings[i].size;
+    proto->string_data[i].len = (size_t)strings[i].size;
     proto->string_data[i].data = (uint8_t *)(uintptr_t)strings[i].bytes;
   }
 }
@@ -143,7 +143,7 @@ static void fill_texts(Arena *arena, Onnx__AttributeProto *proto, const Attr *at
   proto->n_strings = attr->count;
   proto->strings = ARENA_ARRAY(arena, attr->count, ProtobufCBinaryData);
   for (size_t i = 0; i < attr->count; i++) {
-    proto->strings[i] = bytes_of(attr->strings[i], strlen(attr->strings[i]));
+    proto->strings[i] = bytes_of(attr->strings[i].bytes, (size_t)attr->strings[i].size);
   }
 }
 

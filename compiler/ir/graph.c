@@ -2,6 +2,7 @@
 
 #include "ir/text.h"
 #include "ops/op.h"
+#include "reference/text.h"
 
 #include <string.h>
 
@@ -68,7 +69,6 @@ Tensor *tensor_new(Context *ctx, DType dtype, int rank, const int64_t *dims) {
     if (dims[i] < 0 || __builtin_mul_overflow(count, (size_t)dims[i], &count)) return NULL;
   }
   if (!dtype_bytes(dtype, count, &bytes)) return NULL;
-  if (dtype == ONNXC_RT_STRING) bytes = count * sizeof(TensorString);
   Tensor *tensor = ARENA_NEW(ctx->arena, Tensor);
   *tensor = (Tensor){.dtype = dtype, .rank = rank, .count = count, .bytes = bytes};
   tensor->dims = arena_copy(ctx->arena, dims, (size_t)rank * sizeof *dims);
@@ -97,9 +97,9 @@ Tensor *tensor_vector_i64(Context *ctx, const int64_t *values, size_t n) {
 }
 
 static bool strings_equal(const Tensor *a, const Tensor *b) {
-  const TensorString *x = a->data, *y = b->data;
+  const onnxc_rt_string *x = a->data, *y = b->data;
   for (size_t i = 0; i < a->count; i++) {
-    if (x[i].size != y[i].size || memcmp(x[i].bytes, y[i].bytes, x[i].size) != 0) return false;
+    if (!onnxc_rt_string_equal(&x[i], &y[i])) return false;
   }
   return true;
 }
@@ -112,6 +112,15 @@ bool tensor_equal(const Tensor *a, const Tensor *b) {
   }
   if (a->dtype == ONNXC_RT_STRING) return strings_equal(a, b);
   return a->bytes == 0 || memcmp(a->data, b->data, a->bytes) == 0;
+}
+
+size_t tensor_weight(const Tensor *tensor) {
+  const onnxc_rt_string *strings = tensor->dtype == ONNXC_RT_STRING ? tensor->data : NULL;
+  size_t bytes = tensor->bytes;
+  for (size_t i = 0; strings != NULL && i < tensor->count; i++) {
+    if (__builtin_add_overflow(bytes, (size_t)strings[i].size, &bytes)) return SIZE_MAX;
+  }
+  return bytes;
 }
 
 /* ---- values ------------------------------------------------------------------------------------

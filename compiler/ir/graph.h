@@ -63,7 +63,7 @@ bool type_static(const Type *type, int64_t *dims);
 const char *type_text(Arena *arena, const Type *type);
 
 /* A dense row-major constant. Data is borrowed (from the model's file or the arena), aligned to
- * its element; sub-byte types are packed. For strings `data` is an array of TensorString. */
+ * its element; sub-byte types are packed. For strings `data` is an array of onnxc_rt_string. */
 typedef struct Tensor {
   DType dtype;
   int rank;
@@ -72,17 +72,14 @@ typedef struct Tensor {
   const void *data;
 } Tensor;
 
-typedef struct TensorString {
-  const char *bytes;
-  size_t size;
-} TensorString;
-
 /* Zeroed; NULL (reported by nobody) when the sizes overflow. `data` is writable by the maker. */
 Tensor *tensor_new(Context *ctx, DType dtype, int rank, const int64_t *dims);
 Tensor *tensor_scalar_i64(Context *ctx, int64_t value);
 Tensor *tensor_scalar_f32(Context *ctx, float value);
 Tensor *tensor_vector_i64(Context *ctx, const int64_t *values, size_t n);
 bool tensor_equal(const Tensor *a, const Tensor *b);
+/* Bytes of the elements and of all that strings point to. */
+size_t tensor_weight(const Tensor *tensor);
 /* Element `i` of any real type, converted. */
 double tensor_f64(const Tensor *tensor, size_t i);
 int64_t tensor_i64(const Tensor *tensor, size_t i);
@@ -139,7 +136,7 @@ typedef struct Attr {
   size_t s_size;
   const int64_t *ints;
   const float *floats;
-  const char *const *strings;
+  const onnxc_rt_string *strings; /* each is NUL-terminated, too */
   const Tensor *tensor;
   Graph *graph;
   const Dim *const *dims;

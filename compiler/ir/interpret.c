@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-/* What a node of a graph costs beside its results: it makes loops end. */
-enum { SCRATCH_ALIGN = 64, NODE_BYTES = 64 };
+/* NODE_BYTES is what a node of a graph costs beside its results: it makes loops end. TEXT_BYTES is
+ * the memory for text that a kernel is given first. */
+enum { SCRATCH_ALIGN = 64, NODE_BYTES = 64, TEXT_BYTES = 4096 };
 
 /* What interpret_graph may spend. */
 static const size_t graph_budget = UINT32_MAX;
@@ -46,33 +47,10 @@ bool run_spend(Run *run, size_t bytes) {
 /* ---- calls of kernels --------------------------------------------------------------------------
  */
 
-/* Strings are NUL-terminated in the runtime. */
-static const char **to_c_strings(Arena *arena, const Tensor *tensor) {
-  const TensorString *from = tensor->data;
-  const char **to = ARENA_ARRAY(arena, tensor->count, const char *);
-  for (size_t i = 0; i < tensor->count; i++) {
-    char *text = arena_alloc(arena, from[i].size + 1);
-    if (from[i].size != 0) memcpy(text, from[i].bytes, from[i].size);
-    to[i] = text;
-  }
-  return to;
-}
-
-static TensorString *from_c_strings(Arena *arena, const char *const *from, size_t n) {
-  TensorString *to = ARENA_ARRAY(arena, n, TensorString);
-  for (size_t i = 0; i < n; i++) {
-    const char *text = from[i] == NULL ? "" : from[i];
-    to[i] = (TensorString){.bytes = text, .size = strlen(text)};
-  }
-  return to;
-}
-
 /* The tensor as kernels read it; they write no inputs. */
-static onnxc_rt_tensor call_input(Arena *arena, const Tensor *tensor) {
+static onnxc_rt_tensor call_input(const Tensor *tensor) {
   if (tensor == NULL) return (onnxc_rt_tensor){0};
-  bool strings = tensor->dtype == ONNXC_RT_STRING;
-  const void *data = strings ? to_c_strings(arena, tensor) : tensor->data;
-  return (onnxc_rt_tensor){.data = (void *)(uintptr_t)data,
+  return (onnxc_rt_tensor){.data = (void *)(uintptr_t)tensor->data,
                            .dims = (int64_t *)(uintptr_t)tensor->dims,
                            .rank = tensor->rank,
                            .dtype = (int32_t)tensor->dtype};
@@ -141,9 +119,6 @@ static const Tensor *call_result(Arena *arena, const onnxc_rt_tensor *output) {
                      .data = output->data};
   count_elements(output->dims, output->rank, &tensor->count);
   dtype_bytes(tensor->dtype, tensor->count, &tensor->bytes);
-  if (tensor->dtype != ONNXC_RT_STRING) return tensor;
-  tensor->data = from_c_strings(arena, output->data, tensor->count);
-  tensor->bytes = tensor->count * sizeof(TensorString);
   return tensor;
 }
 
@@ -173,6 +148,20 @@ static bool call_attrs(Run *run, const Node *node, onnxc_rt_attr **attrs) {
   return true;
 }
 
+/* Calls the kernel, with more and more memory for text until it is enough or the budget is spent. */
+static bool call_kernel(Run *run, const Node *node, onnxc_rt_call *call) {
+  size_t size = op_makes_text(node) ? TEXT_BYTES : 0;
+  do {
+    run->error = ONNXC_RT_OK;
+    if (!run_spend(run, size)) return false;
+    onnxc_rt_text text = {.bytes = arena_alloc(run->arena, size), .size = (ptrdiff_t)size};
+    call->text = &text;
+    run->error = node->op->eval(call);
+    size *= 2;
+  } while (run->error == ONNXC_RT_ERROR_TEXT && size != 0);
+  return run->error == ONNXC_RT_OK;
+}
+
 static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
                        const Tensor **outputs) {
   onnxc_rt_tensor *in = ARENA_ARRAY(run->arena, node->n_in, onnxc_rt_tensor);
@@ -181,7 +170,7 @@ static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
   onnxc_rt_call call = {.in = in, .out = out};
   const Node *sized = sizes_known(run, node) ? node : inferred_alone(run, node, inputs);
   if (sized == NULL) return false;
-  for (uint32_t i = 0; i < node->n_in; i++) in[i] = call_input(run->arena, inputs[i]);
+  for (uint32_t i = 0; i < node->n_in; i++) in[i] = call_input(inputs[i]);
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] == NULL) continue;
     if (!call_output(run, &sized->out[i]->type, &out[i])) return false;
@@ -190,8 +179,7 @@ static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
   call.attr = attrs;
   call.n_in = (int32_t)node->n_in;
   call.n_out = (int32_t)node->n_out;
-  run->error = node->op->eval(&call);
-  if (run->error != ONNXC_RT_OK) return false;
+  if (!call_kernel(run, node, &call)) return false;
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] != NULL) outputs[i] = call_result(run->arena, &out[i]);
   }

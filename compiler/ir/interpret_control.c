@@ -15,7 +15,6 @@ static Tensor *new_tensor(Run *run, DType dtype, int rank, const int64_t *dims) 
     if (dims[i] < 0 || __builtin_mul_overflow(count, (size_t)dims[i], &count)) return NULL;
   }
   if (!dtype_bytes(dtype, count, &bytes) || dtype_info(dtype)->bits < 8) return NULL;
-  if (dtype == ONNXC_RT_STRING) bytes = count * sizeof(TensorString);
   if (!run_spend(run, bytes)) return NULL;
   Tensor *tensor = ARENA_NEW(run->arena, Tensor);
   *tensor = (Tensor){.dtype = dtype, .rank = rank, .count = count, .bytes = bytes};

@@ -276,11 +276,13 @@ static bool parse_float_bits(Parser *p, DType dtype, uint64_t *bits) {
 
 static bool parse_element(Parser *p, DType dtype, void *data, size_t i) {
   const DTypeInfo *info = dtype_info(dtype);
-  TensorString *strings = data;
+  onnxc_rt_string *strings = data;
   uint64_t bits;
+  size_t size;
   switch (info->cls) {
   case DTYPE_CLASS_STRING:
-    strings[i].bytes = parse_string(p, &strings[i].size);
+    strings[i].bytes = parse_string(p, &size);
+    strings[i].size = (ptrdiff_t)size;
     return strings[i].bytes != NULL;
   case DTYPE_CLASS_FLOAT:
     if (!parse_float_bits(p, dtype, &bits)) return false;
@@ -392,12 +394,12 @@ static void gather(Parser *p, Attr *attr, const Items *items) {
   Arena *arena = p->ctx->arena;
   int64_t *ints = ARENA_ARRAY(arena, items->len, int64_t);
   float *floats = ARENA_ARRAY(arena, items->len, float);
-  const char **strings = ARENA_ARRAY(arena, items->len, const char *);
+  onnxc_rt_string *strings = ARENA_ARRAY(arena, items->len, onnxc_rt_string);
   for (size_t i = 0; i < items->len; i++) {
     const Attr *item = &items->data[i];
     ints[i] = item->i;
     floats[i] = item->kind == ATTR_INT ? (float)item->i : item->f;
-    strings[i] = item->s;
+    strings[i] = (onnxc_rt_string){item->s, (ptrdiff_t)item->s_size};
   }
   attr->count = items->len;
   if (attr->kind == ATTR_INTS) attr->ints = ints;

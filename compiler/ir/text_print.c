@@ -18,15 +18,15 @@ typedef struct Printer {
 
 /* ---- names and literals ---- */
 
-static void print_string(Printer *p, const char *bytes, size_t size) {
+static void print_string(Printer *p, onnxc_rt_string string) {
   out(p->w, "\"");
-  const char *text = text_c_string(p->arena, bytes, size);
+  const char *text = text_c_string(p->arena, string.bytes, (size_t)string.size);
   out_bytes(p->w, text, strlen(text));
   out(p->w, "\"");
 }
 
 static void print_text(Printer *p, const char *text) {
-  print_string(p, text, strlen(text));
+  print_string(p, (onnxc_rt_string){text, (ptrdiff_t)strlen(text)});
 }
 
 static bool is_word(const char *name) {
@@ -90,9 +90,9 @@ static void print_f32(Printer *p, float value) {
 }
 
 static void print_element(Printer *p, const Tensor *tensor, size_t i) {
-  const TensorString *strings = tensor->data;
+  const onnxc_rt_string *strings = tensor->data;
   switch (dtype_info(tensor->dtype)->cls) {
-  case DTYPE_CLASS_STRING: print_string(p, strings[i].bytes, strings[i].size); break;
+  case DTYPE_CLASS_STRING: print_string(p, strings[i]); break;
   case DTYPE_CLASS_FLOAT:
     print_float(p, tensor_f64(tensor, i), unit_at(tensor->data, text_unit(tensor->dtype), i));
     break;
@@ -153,7 +153,7 @@ static void print_item(Printer *p, const Attr *attr, size_t i) {
   switch (attr->kind) {
   case ATTR_INTS: out(p->w, "%" PRId64, attr->ints[i]); break;
   case ATTR_FLOATS: print_f32(p, attr->floats[i]); break;
-  case ATTR_STRINGS: print_text(p, attr->strings[i]); break;
+  case ATTR_STRINGS: print_string(p, attr->strings[i]); break;
   default: out(p->w, "%s", dim_text(p->arena, attr->dims[i])); break;
   }
 }
@@ -174,7 +174,7 @@ static void print_attr(Printer *p, const Attr *attr) {
   case ATTR_NONE: break;
   case ATTR_INT: out(p->w, "%" PRId64, attr->i); break;
   case ATTR_FLOAT: print_f32(p, attr->f); break;
-  case ATTR_STRING: print_string(p, attr->s, attr->s_size); break;
+  case ATTR_STRING: print_string(p, (onnxc_rt_string){attr->s, (ptrdiff_t)attr->s_size}); break;
   case ATTR_INTS: print_list(p, attr, "ints"); break;
   case ATTR_FLOATS: print_list(p, attr, "floats"); break;
   case ATTR_STRINGS: print_list(p, attr, "strings"); break;

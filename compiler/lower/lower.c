@@ -304,15 +304,11 @@ static void lower_row_group(Lowering *l, Group *g) {
 static bool all_tensors(const Node *node) {
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *in = node_in(node, i);
-    if (in != NULL && (in->type.kind != TYPE_TENSOR || in->type.dtype == ONNXC_RT_STRING)) {
-      return false;
-    }
+    if (in != NULL && in->type.kind != TYPE_TENSOR) return false;
   }
   for (uint32_t i = 0; i < node->n_out; i++) {
     const Value *out = node_out(node, i);
-    if (out != NULL && (out->type.kind != TYPE_TENSOR || out->type.dtype == ONNXC_RT_STRING)) {
-      return false;
-    }
+    if (out != NULL && out->type.kind != TYPE_TENSOR) return false;
   }
   return true;
 }
@@ -372,7 +368,7 @@ static bool place_inputs(Lowering *l) {
   bool ok = true;
   VEC_EACH(Value *, input, &l->graph->inputs) {
     const Type *type = &(*input)->type;
-    if (type->kind != TYPE_TENSOR || type->dtype == ONNXC_RT_STRING) {
+    if (type->kind != TYPE_TENSOR) {
       ok = diag_error(l->ctx->diag, DIAG_UNSUPPORTED, (DiagSite){.graph = l->graph->name},
                       "input '%s' of type %s is not supported", (*input)->name,
                       type_text(l->scratch, type));

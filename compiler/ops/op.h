@@ -69,6 +69,9 @@ struct OpDef {
   const char *kernel;
   /* Bytes of scratch the kernel needs; NULL: none. */
   const Dim *(*scratch)(const Node *node);
+  /* Whether the kernel makes strings of bytes that are in none of its inputs and attributes, and so
+   * needs memory for text; NULL: never. */
+  bool (*makes_text)(const Node *node);
 
   /* At most one of these refines the default, which is a call of `kernel`. */
   const OpRow *row;                              /* joins row programs */
@@ -85,6 +88,10 @@ struct OpDef {
   /* Multiply-accumulates; NULL: none. */
   const Dim *(*macs)(const Node *node);
 };
+
+static inline bool op_makes_text(const Node *node) {
+  return node->op->makes_text != NULL && node->op->makes_text(node);
+}
 
 #define OP_KERNEL(function) .eval = function, .kernel = #function
 

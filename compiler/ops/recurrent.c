@@ -51,9 +51,9 @@ static bool check_activations(const Node *node, Kind kind) {
                       attr->count, needed);
   }
   for (size_t i = 0; i < needed; i++) {
-    if (known_activation(attr->strings[i])) continue;
+    if (known_activation(attr->strings[i].bytes)) continue;
     return node_error(node, DIAG_INVALID, "attribute activations has the unknown function '%s'",
-                      attr->strings[i]);
+                      attr->strings[i].bytes);
   }
   return true;
 }
@@ -203,7 +203,7 @@ static bool has_kernel(const Node *node) {
   if (input_type(node, X)->dtype != ONNXC_RT_F32 || (clip != NULL && clip->f == 0)) return false;
   int n = names == NULL ? 0 : kind.activations * directions_of(node);
   for (int i = 0; i < n && (size_t)i < names->count; i++) {
-    if (strcmp(names->strings[i], defaults[i % kind.activations]) != 0) return false;
+    if (strcmp(names->strings[i].bytes, defaults[i % kind.activations]) != 0) return false;
   }
   return true;
 }

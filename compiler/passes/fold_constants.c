@@ -134,7 +134,7 @@ static size_t freed_bytes(const Node *node) {
   size_t bytes = 0;
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *value = node->in[i].value;
-    if (value != NULL && value_single_use(value)) bytes += value->constant->bytes;
+    if (value != NULL && value_single_use(value)) bytes += tensor_weight(value->constant);
   }
   return bytes;
 }
@@ -153,9 +153,11 @@ static void replace_outputs(Folding *f, Node *node, const Tensor *const *outputs
   size_t bytes = 0, freed = freed_bytes(node);
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] != NULL && outputs[i] == NULL) return;
-    if (node->out[i] != NULL) bytes += outputs[i]->bytes;
+    size_t weight = node->out[i] == NULL ? 0 : tensor_weight(outputs[i]);
+    if (weight > allowed - bytes) return;
+    bytes += weight;
   }
-  if (bytes > allowed || !pass_hit(f->run, "node")) return;
+  if (!pass_hit(f->run, "node")) return;
   f->growth += bytes > freed ? bytes - freed : 0;
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] != NULL) replace_by_constant(f, node, i, outputs[i]);

@@ -4,11 +4,13 @@
  * Right because operators are functions of inputs and attributes; those that are not, and those
  * with subgraphs, are left out. The node that comes first stays, so order is kept. */
 #include "passes/pass.h"
+#include "reference/text.h"
 
 #include <string.h>
 
-/* Of a large constant only this much at either end is hashed; equality looks at all of it. */
-enum { HASHED_BYTES = 4096 };
+/* Of a large constant only this much at either end is hashed, and so many of its strings; equality
+ * looks at all of it. */
+enum { HASHED_BYTES = 4096, HASHED_STRINGS = 64 };
 
 /* Things of one hash form a chain; maps hold its head. */
 typedef struct Entry {
@@ -25,13 +27,24 @@ static void add_entry(PassRun *run, Map *map, uint64_t hash, Entry entry) {
 /* ---- constants ---------------------------------------------------------------------------------
  */
 
+static uint64_t hash_strings(uint64_t hash, const Tensor *tensor) {
+  const onnxc_rt_string *strings = tensor->data;
+  for (size_t i = 0; i < tensor->count && i < HASHED_STRINGS; i++) {
+    size_t size = (size_t)strings[i].size;
+    hash = hash_bytes(hash, &size, sizeof size);
+    if (size != 0) hash = hash_bytes(hash, strings[i].bytes, size < HASHED_BYTES ? size : HASHED_BYTES);
+  }
+  return hash;
+}
+
 static uint64_t hash_tensor(const Tensor *tensor) {
   uint64_t hash = hash_bytes(HASH_SEED, &tensor->dtype, sizeof tensor->dtype);
   hash = hash_bytes(hash, &tensor->rank, sizeof tensor->rank);
   if (tensor->rank != 0) {
     hash = hash_bytes(hash, tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims);
   }
-  if (tensor->dtype == ONNXC_RT_STRING || tensor->bytes == 0) return hash;
+  if (tensor->bytes == 0) return hash;
+  if (tensor->dtype == ONNXC_RT_STRING) return hash_strings(hash, tensor);
   size_t part = tensor->bytes < HASHED_BYTES ? tensor->bytes : HASHED_BYTES;
   hash = hash_bytes(hash, tensor->data, part);
   return hash_bytes(hash, (const char *)tensor->data + tensor->bytes - part, part);
@@ -97,7 +110,7 @@ static bool lists_equal(const Attr *a, const Attr *b, const void *x, const void 
 static bool strings_equal(const Attr *a, const Attr *b) {
   if (a->count != b->count) return false;
   for (size_t i = 0; i < a->count; i++) {
-    if (strcmp(a->strings[i], b->strings[i]) != 0) return false;
+    if (!onnxc_rt_string_equal(&a->strings[i], &b->strings[i])) return false;
   }
   return true;
 }

@@ -19,6 +19,9 @@ enum { GUARD_BYTES = 0, GUARD = 0xA5 };
 enum { GUARD_BYTES = 64, GUARD = 0xA5 };
 #endif
 
+/* Memory for new strings: first, and at most. */
+static const size_t FIRST_TEXT = 1024, MOST_TEXT = (size_t)1 << 30;
+
 typedef struct Buffer {
   size_t bytes;          /* of the data as the model sees it */
   size_t strings;        /* elements of a string tensor, else 0 */
@@ -30,7 +33,7 @@ typedef struct Session {
   const onnxc_harness_model *model;
   FILE *request, *response;
   int64_t *sizes, *found;
-  Buffer *in, *out, arena;
+  Buffer *in, *out, arena, new_text;
   const void **in_data;
   void **out_data, *arena_start;
   int runs, warm_up, threads;
@@ -83,15 +86,22 @@ static int read_buffer(Session *s, Buffer *b) {
   return guarded(b, (size_t)head[0]);
 }
 
-/* The strings that were read become what pointers point to. */
+/* The strings that were read become what the elements point to. */
 static int point_to_strings(Buffer *b) {
   const char *text = (const char *)b->memory, *end = text + b->bytes;
   b->text = b->memory;
-  if (guarded(b, b->strings * sizeof text) != ONNXC_HARNESS_OK) return ONNXC_HARNESS_MEMORY;
+  if (guarded(b, b->strings * sizeof(onnxc_rt_string)) != ONNXC_HARNESS_OK) {
+    return ONNXC_HARNESS_MEMORY;
+  }
   for (size_t i = 0; i < b->strings; i++) {
-    if (text >= end) return ONNXC_HARNESS_IO;
-    memcpy(b->memory + i * sizeof text, &text, sizeof text);
-    text += strlen(text) + 1;
+    int64_t size;
+    if (end - text < (ptrdiff_t)sizeof size) return ONNXC_HARNESS_IO;
+    memcpy(&size, text, sizeof size);
+    text += sizeof size;
+    if (size < 0 || size > end - text) return ONNXC_HARNESS_IO;
+    const onnxc_rt_string string = {text, (ptrdiff_t)size};
+    memcpy(b->memory + i * sizeof string, &string, sizeof string);
+    text += size;
   }
   return ONNXC_HARNESS_OK;
 }
@@ -103,7 +113,7 @@ static int read_input(Session *s, Buffer *b) {
   return code;
 }
 
-/* String outputs start as null pointers: a model may fill fewer than there is room for. */
+/* String outputs start empty: a model may fill fewer than there is room for. */
 static int read_output(Session *s, Buffer *b) {
   int code = read_buffer(s, b);
   if (code == ONNXC_HARNESS_OK && b->strings != 0) memset(b->memory, 0, b->bytes);
@@ -132,8 +142,26 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static int call_model(Session *s) {
+  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start,
+                       (char *)s->new_text.memory, (ptrdiff_t)s->new_text.bytes, s->env);
+}
+
+/* Whether there is more memory for new strings now. */
+static int grow_text(Session *s) {
+  Buffer larger = {0};
+  const size_t bytes = 4 * s->new_text.bytes;
+  if (bytes > MOST_TEXT || !guard_intact(&s->new_text)) return 0;
+  if (guarded(&larger, bytes) != ONNXC_HARNESS_OK) return 0;
+  free(s->new_text.memory);
+  s->new_text = larger;
+  return 1;
+}
+
 static int run_once(Session *s) {
-  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start, s->env);
+  int code = call_model(s);
+  while (code == ONNXC_RT_ERROR_TEXT && grow_text(s)) code = call_model(s);
+  return code;
 }
 
 /* The code of the last run. */
@@ -150,6 +178,7 @@ static int run_all(Session *s) {
 
 static int all_guards_intact(const Session *s) {
   int intact = guard_intact(&s->arena);
+  if (s->model->makes_text) intact = intact && guard_intact(&s->new_text);
   for (int i = 0; i < s->model->n_in; i++) intact = intact && guard_intact(&s->in[i]);
   for (int i = 0; i < s->model->n_out; i++) intact = intact && guard_intact(&s->out[i]);
   return intact;
@@ -162,18 +191,23 @@ static void write_bytes(Session *s, const void *from, size_t size) {
   fwrite(from, 1, size, s->response); /* failures show in ferror at the end */
 }
 
-static const char *string_at(const Buffer *b, size_t i) {
-  const char *string;
+static onnxc_rt_string string_at(const Buffer *b, size_t i) {
+  onnxc_rt_string string;
   memcpy(&string, b->memory + i * sizeof string, sizeof string);
-  return string == NULL ? "" : string;
+  return string;
 }
 
 static void write_strings(Session *s, const Buffer *b) {
-  int64_t bytes = 0;
-  for (size_t i = 0; i < b->strings; i++) bytes += (int64_t)strlen(string_at(b, i)) + 1;
+  int64_t bytes = 0, size;
+  for (size_t i = 0; i < b->strings; i++) {
+    bytes += (int64_t)sizeof size + (int64_t)string_at(b, i).size;
+  }
   write_bytes(s, &bytes, sizeof bytes);
   for (size_t i = 0; i < b->strings; i++) {
-    write_bytes(s, string_at(b, i), strlen(string_at(b, i)) + 1);
+    const onnxc_rt_string string = string_at(b, i);
+    size = string.size;
+    write_bytes(s, &size, sizeof size);
+    if (size != 0) write_bytes(s, string.bytes, (size_t)size);
   }
 }
 
@@ -210,7 +244,9 @@ static int allocate(Session *s) {
   s->out_data = calloc(n_out, sizeof *s->out_data);
   s->seconds = calloc((size_t)s->runs + 1, sizeof *s->seconds);
   int all = s->sizes && s->found && s->in && s->out && s->in_data && s->out_data && s->seconds;
-  return all ? make_arena(s) : ONNXC_HARNESS_MEMORY;
+  if (!all) return ONNXC_HARNESS_MEMORY;
+  int code = s->model->makes_text ? guarded(&s->new_text, FIRST_TEXT) : ONNXC_HARNESS_OK;
+  return code == ONNXC_HARNESS_OK ? make_arena(s) : code;
 }
 
 static void release_buffers(Buffer *buffers, int n) {
@@ -225,6 +261,7 @@ static void release(Session *s) {
   release_buffers(s->in, s->model->n_in);
   release_buffers(s->out, s->model->n_out);
   free(s->arena.memory);
+  free(s->new_text.memory);
   free(s->sizes);
   free(s->found);
   free(s->in_data);

@@ -1,8 +1,7 @@
 /* Comparisons and logic: the result is bool. */
 #include "onnxc_rt_reference.h"
 #include "reference/map.h"
-
-#include <string.h>
+#include "reference/text.h"
 
 #define COMPARISON(name, float_expression, int_expression)                                         \
   static double name##_f64(const onnxc_rt_attr *attr, double a, double b) {                        \
@@ -38,13 +37,14 @@ KERNEL(xor)
 
 static int equal_strings(const onnxc_rt_call *call) {
   const onnxc_rt_tensor *a = &call->in[0], *b = &call->in[1], *y = &call->out[0];
-  const char *const *p = (const char *const *)a->data, *const *q = (const char *const *)b->data;
+  const onnxc_rt_string *p = (const onnxc_rt_string *)a->data;
+  const onnxc_rt_string *q = (const onnxc_rt_string *)b->data;
   onnxc_rt_walk walk;
   onnxc_rt_walk_init(&walk, y->dims, y->rank);
   onnxc_rt_walk_broadcast(&walk, a->dims, a->rank);
   onnxc_rt_walk_broadcast(&walk, b->dims, b->rank);
   for (int64_t i = 0; i < walk.count; i++, onnxc_rt_walk_next(&walk)) {
-    onnxc_rt_store_i64(y, i, strcmp(p[walk.at[0]], q[walk.at[1]]) == 0);
+    onnxc_rt_store_i64(y, i, onnxc_rt_string_equal(&p[walk.at[0]], &q[walk.at[1]]));
   }
   return ONNXC_RT_OK;
 }

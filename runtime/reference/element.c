@@ -18,7 +18,7 @@ static Info info_of(int32_t dtype) {
       [ONNXC_RT_I16] = {16, ONNXC_RT_CLASS_INT},
       [ONNXC_RT_I32] = {32, ONNXC_RT_CLASS_INT},
       [ONNXC_RT_I64] = {64, ONNXC_RT_CLASS_INT},
-      [ONNXC_RT_STRING] = {8 * sizeof(const char *), ONNXC_RT_CLASS_OTHER},
+      [ONNXC_RT_STRING] = {8 * sizeof(onnxc_rt_string), ONNXC_RT_CLASS_OTHER},
       [ONNXC_RT_BOOL] = {8, ONNXC_RT_CLASS_UINT},
       [ONNXC_RT_F16] = {16, ONNXC_RT_CLASS_FLOAT},
       [ONNXC_RT_F64] = {64, ONNXC_RT_CLASS_FLOAT},

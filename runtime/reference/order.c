@@ -1,6 +1,6 @@
 #include "reference/order.h"
 
-#include <string.h>
+#include "reference/text.h"
 
 static int compare_f64(double a, double b) {
   if (isnan(a) || isnan(b)) return (isnan(a) != 0) - (isnan(b) != 0);
@@ -13,7 +13,8 @@ int onnxc_rt_compare(const onnxc_rt_tensor *x, int64_t a, const onnxc_rt_tensor 
     return compare_f64(onnxc_rt_load_f64(x, a), onnxc_rt_load_f64(y, b));
   }
   if (x->dtype == ONNXC_RT_STRING) {
-    return strcmp(((const char *const *)x->data)[a], ((const char *const *)y->data)[b]);
+    return onnxc_rt_string_compare(&((const onnxc_rt_string *)x->data)[a],
+                                   &((const onnxc_rt_string *)y->data)[b]);
   }
   const int64_t p = onnxc_rt_load_i64(x, a), q = onnxc_rt_load_i64(y, b);
   if (cls == ONNXC_RT_CLASS_INT) return (p > q) - (p < q);

@@ -92,11 +92,11 @@ onnxc_rt_activation onnxc_rt_activation_of(const onnxc_rt_attr *names, const onn
   if (!names->present || i >= names->count) return find(fallback)->defaults;
   int32_t alpha = 0, beta = 0;
   for (int32_t k = 0; k < i; k++) {
-    const Row *row = find(names->strings[k]);
+    const Row *row = find(names->strings[k].bytes);
     alpha += row->has_alpha;
     beta += row->has_beta;
   }
-  const Row *row = find(names->strings[i]);
+  const Row *row = find(names->strings[i].bytes);
   onnxc_rt_activation activation = row->defaults;
   if (row->has_alpha && alpha < alphas->count) activation.alpha = (double)alphas->floats[alpha];
   if (row->has_beta && beta < betas->count) activation.beta = (double)betas->floats[beta];

@@ -1,7 +1,6 @@
 #include "onnxc_rt_reference.h"
 #include "reference/element.h"
-
-#include <string.h>
+#include "reference/text.h"
 
 /* The attributes, by their place in the call. */
 enum { MAX_GRAM, MAX_SKIP, MIN_GRAM, MODE, COUNTS, INDEXES, POOL_INTS, POOL_STRINGS, WEIGHTS };
@@ -12,7 +11,8 @@ static int matches(const onnxc_rt_call *call, int64_t at, int64_t item) {
   if (x->dtype != ONNXC_RT_STRING) {
     return onnxc_rt_load_i64(x, at) == call->attr[POOL_INTS].ints[item];
   }
-  return strcmp(((const char *const *)x->data)[at], call->attr[POOL_STRINGS].strings[item]) == 0;
+  return onnxc_rt_string_equal(&((const onnxc_rt_string *)x->data)[at],
+                               &call->attr[POOL_STRINGS].strings[item]);
 }
 
 /* How often the n items of the pool from `item` on occur in a row, equally far apart. */

@@ -82,7 +82,7 @@ static void wide_types_come_from_fields_of_their_own(void **state) {
   t = tensor("", ONNXC_RT_STRING, 1, (int64_t[]){2});
   t->string_data = s;
   t->n_string_data = 2;
-  const TensorString *strings = imported(t)->data;
+  const onnxc_rt_string *strings = imported(t)->data;
   assert_int_equal(strings[0].size, 2);
   assert_int_equal(strings[1].size, 0);
 }

@@ -1,0 +1,20 @@
+#include "reference/text.h"
+
+#include <string.h>
+
+int onnxc_rt_string_equal(const onnxc_rt_string *a, const onnxc_rt_string *b) {
+  return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, (size_t)a->size) == 0);
+}
+
+int onnxc_rt_string_compare(const onnxc_rt_string *a, const onnxc_rt_string *b) {
+  const ptrdiff_t common = a->size < b->size ? a->size : b->size;
+  const int order = common == 0 ? 0 : memcmp(a->bytes, b->bytes, (size_t)common);
+  return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
+char *onnxc_rt_text_take(onnxc_rt_text *text, ptrdiff_t size) {
+  if (size > text->size - text->used) return NULL;
+  char *const taken = text->bytes + text->used;
+  text->used += size;
+  return taken;
+}
