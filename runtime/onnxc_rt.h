@@ -59,8 +59,9 @@ typedef enum onnxc_rt_dtype {
   ONNXC_RT_I2 = 26
 } onnxc_rt_dtype;
 
-/* An element of a string tensor: `size` bytes, any values. They are not ended by a NUL and belong to
- * somebody else, so that a part of a string needs no memory. `bytes` may be NULL when size is 0. */
+/* An element of a string tensor: `size` bytes, any values. They are not ended by a NUL and belong
+ * to somebody else, so that a part of a string needs no memory. `bytes` may be NULL when size is 0.
+ */
 typedef struct onnxc_rt_string {
   const char *bytes;
   ptrdiff_t size;
@@ -84,12 +85,12 @@ typedef struct onnxc_rt_tensor {
 /* One attribute of a call. An absent optional attribute without default has `present` 0. */
 typedef struct onnxc_rt_attr {
   int32_t present;
-  int32_t count;       /* of ints, floats or strings; bytes of `s` */
-  int64_t i;           /* INT */
-  double f;            /* FLOAT */
-  const char *s;       /* STRING, NUL-terminated */
-  const int64_t *ints; /* INTS */
-  const float *floats; /* FLOATS */
+  int32_t count;                  /* of ints, floats or strings; bytes of `s` */
+  int64_t i;                      /* INT */
+  double f;                       /* FLOAT */
+  const char *s;                  /* STRING, NUL-terminated */
+  const int64_t *ints;            /* INTS */
+  const float *floats;            /* FLOATS */
   const onnxc_rt_string *strings; /* STRINGS; each is NUL-terminated, too */
 } onnxc_rt_attr;
 

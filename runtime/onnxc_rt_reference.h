@@ -322,6 +322,11 @@ int onnxc_rt_ref_tfidf(const onnxc_rt_call *call);
 /* scores, target, [weight] -> loss. reduction, ignore_index. Errors: INDEX (a class). */
 int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 
+/* ---- strings ------------------------------------------------------------------------------- */
+
+/* x, y -> x with y behind it, broadcast. Errors: TEXT. */
+int onnxc_rt_ref_string_concat(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif

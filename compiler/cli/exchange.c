@@ -136,15 +136,14 @@ static const char *write_request(const Exchange *x, const char *path, const Tens
 static const char malformed[] = "the program's response is incomplete";
 
 static const char *code_text(Arena *arena, int64_t code) {
-  static const char *const texts[] = {[ONNXC_RT_ERROR_NULL] = "a required pointer is null",
-                                      [ONNXC_RT_ERROR_DIM] = "a size is outside its bounds",
-                                      [ONNXC_RT_ERROR_ALIGN] = "the arena is misaligned",
-                                      [ONNXC_RT_ERROR_INDEX] = "an index is outside its dimension",
-                                      [ONNXC_RT_ERROR_SHAPE] = "sizes contradict one another",
-                                      [ONNXC_RT_ERROR_VALUE] =
-                                          "a value is outside the operator's domain",
-                                      [ONNXC_RT_ERROR_TEXT] =
-                                          "the memory for new strings is too small"};
+  static const char *const texts[] = {
+      [ONNXC_RT_ERROR_NULL] = "a required pointer is null",
+      [ONNXC_RT_ERROR_DIM] = "a size is outside its bounds",
+      [ONNXC_RT_ERROR_ALIGN] = "the arena is misaligned",
+      [ONNXC_RT_ERROR_INDEX] = "an index is outside its dimension",
+      [ONNXC_RT_ERROR_SHAPE] = "sizes contradict one another",
+      [ONNXC_RT_ERROR_VALUE] = "a value is outside the operator's domain",
+      [ONNXC_RT_ERROR_TEXT] = "the memory for new strings is too small"};
   bool known = code > 0 && code < (int64_t)(sizeof texts / sizeof *texts);
   return arena_printf(arena, "the model returned error %lld%s%s", (long long)code,
                       known ? ": " : "", known ? texts[code] : "");

@@ -83,7 +83,9 @@ static uint16_t half_bits(double value) {
   return (uint16_t)(sign | (uint16_t)((exponent + 15) << 10) | (uint16_t)((magnitude - 1) * 1024));
 }
 
+/* Integers stay 0; strings are digits, which may be words or numbers. */
 static void fill(Tensor *tensor) {
+  static const char digits[] = "0123456789";
   void *data = (void *)(uintptr_t)tensor->data;
   uint64_t state = 1;
   for (size_t i = 0; i < tensor->count; i++) {
@@ -91,6 +93,9 @@ static void fill(Tensor *tensor) {
     if (tensor->dtype == ONNXC_RT_F32) ((float *)data)[i] = (float)value;
     if (tensor->dtype == ONNXC_RT_F64) ((double *)data)[i] = value;
     if (tensor->dtype == ONNXC_RT_F16) ((uint16_t *)data)[i] = half_bits(value);
+    if (tensor->dtype == ONNXC_RT_STRING) {
+      ((onnxc_rt_string *)data)[i] = (onnxc_rt_string){&digits[i % 10], 1};
+    }
   }
 }
 

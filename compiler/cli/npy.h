@@ -9,7 +9,7 @@
  * *error set to what is wrong. */
 const Tensor *npy_parse(Context *ctx, const void *bytes, size_t size, const char **error);
 /* Types that NumPy does not have are widened: small floats to float32, small integers to int8.
- * False for strings. */
+ * False for strings that NumPy cannot hold: no UTF-8, or a NUL at the end. */
 bool npy_write(Out *w, Arena *arena, const Tensor *tensor);
 
 #endif

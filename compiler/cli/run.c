@@ -47,8 +47,7 @@ enum { SHOWN = 8 };
 static void print_element(Cli *cli, const Tensor *tensor, size_t i) {
   if (tensor->dtype == ONNXC_RT_STRING) {
     const onnxc_rt_string *string = (const onnxc_rt_string *)tensor->data + i;
-    fprintf(cli->out, "'%s'",
-            text_escape_bytes(cli->arena, string->bytes, (size_t)string->size));
+    fprintf(cli->out, "'%s'", text_escape_bytes(cli->arena, string->bytes, (size_t)string->size));
   } else if (dtype_is_float(tensor->dtype)) {
     fprintf(cli->out, "%.6g", tensor_f64(tensor, i));
   } else {
@@ -75,9 +74,10 @@ static bool write_outputs(Compilation *c, const char *folder, const Tensor *cons
     Out *w = files_open(c->files, files_join(c->arena, folder, file));
     if (w == NULL) return false;
     if (npy_write(w, c->arena, outputs[i])) continue;
-    return diag_error(c->ctx.diag, DIAG_UNSUPPORTED, (DiagSite){0},
-                      "output '%s' holds strings, which .npy files cannot",
-                      c->graph->outputs.data[i]->name);
+    return diag_error(
+        c->ctx.diag, DIAG_UNSUPPORTED, (DiagSite){0},
+        "output '%s' holds strings that a .npy file cannot: no UTF-8, or a NUL at the end",
+        c->graph->outputs.data[i]->name);
   }
   return files_commit(c->files);
 }

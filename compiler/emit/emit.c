@@ -125,9 +125,9 @@ static bool has_strings(const EmitInterface *i) {
   return false;
 }
 
-static const char strings_live[] =
-    "\n * The bytes of strings in the outputs are those of the inputs, constants of the program, or "
-    "new\n * ones in `text`, and live as long as these.";
+static const char strings_live[] = "\n * The bytes of strings in the outputs are those of the "
+                                   "inputs, constants of the program, or "
+                                   "new\n * ones in `text`, and live as long as these.";
 
 void emit_header(Emitter *e, Out *w) {
   const char *name = e->interface->name, *upper = e->interface->upper;
@@ -140,11 +140,12 @@ void emit_header(Emitter *e, Out *w) {
       upper, ARENA_ALIGN);
   emit_struct(e, w, e->interface->inputs.data, e->interface->inputs.len, false);
   emit_struct(e, w, e->interface->outputs.data, e->interface->outputs.len, true);
-  out(w, "/* 0, or an ONNXC_RT_ERROR code. Tensors are dense and row-major; those of the outputs "
-         "have\n"
-         " * room for the largest sizes. The arena may be used by one run at a time. `env` may be "
-         "NULL.%s\n"
-         " */\n",
+  out(w,
+      "/* 0, or an ONNXC_RT_ERROR code. Tensors are dense and row-major; those of the outputs "
+      "have\n"
+      " * room for the largest sizes. The arena may be used by one run at a time. `env` may be "
+      "NULL.%s\n"
+      " */\n",
       has_strings(e->interface) ? strings_live : "");
   out(w, "int %s_run(const %s_inputs *inputs, %s_outputs *outputs, void *arena,\n", name, name,
       name);

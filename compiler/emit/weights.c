@@ -84,7 +84,8 @@ static void emit_inline(Emitter *e, Out *file, uint32_t i) {
   }
 }
 
-/* Strings point to their bytes, so they stay in the source. In a file each other weight starts at a multiple of ARENA_ALIGN. `base` points to its beginning. */
+/* Strings point to their bytes, so they stay in the source. In a file each other weight starts at a
+ * multiple of ARENA_ALIGN. `base` points to its beginning. */
 static void write_file(Emitter *e, Out *file, const char *base) {
   static const char zeros[ARENA_ALIGN] = {0};
   size_t at = 0;

@@ -148,7 +148,8 @@ static bool call_attrs(Run *run, const Node *node, onnxc_rt_attr **attrs) {
   return true;
 }
 
-/* Calls the kernel, with more and more memory for text until it is enough or the budget is spent. */
+/* Calls the kernel, with more and more memory for text until it is enough or the budget is spent.
+ */
 static bool call_kernel(Run *run, const Node *node, onnxc_rt_call *call) {
   size_t size = op_makes_text(node) ? TEXT_BYTES : 0;
   do {

@@ -37,19 +37,21 @@ static double draw(uint64_t *state) {
   return (double)(*state >> 33) / (double)(UINT64_C(1) << 31);
 }
 
-/* Floats in [-2, 2); integers and bools 0 or 1, which are indexes into almost anything. */
+/* Floats in [-2, 2); integers, bools and strings 0 or 1, which are indexes into almost anything. */
 static const Tensor *draw_tensor(const Sample *s, Context *ctx, const Type *type, uint64_t *seed) {
   int64_t dims[MAX_RANK];
   DTypeClass cls = dtype_info(type->dtype)->cls;
-  if (type->kind != TYPE_TENSOR || cls == DTYPE_CLASS_STRING || cls == DTYPE_CLASS_COMPLEX) {
-    return NULL;
-  }
+  if (type->kind != TYPE_TENSOR || cls == DTYPE_CLASS_COMPLEX) return NULL;
   for (int i = 0; i < type->rank; i++) {
     if (!dim_eval(type->dims[i], s->symbols, &dims[i])) return NULL;
   }
   Tensor *tensor = tensor_new(ctx, type->dtype, type->rank, dims);
   for (size_t i = 0; tensor != NULL && i < tensor->count; i++) {
     double u = draw(seed);
+    if (cls == DTYPE_CLASS_STRING) {
+      ((onnxc_rt_string *)(uintptr_t)tensor->data)[i] = (onnxc_rt_string){u < 0.5 ? "1" : "0", 1};
+      continue;
+    }
     tensor_set_f64(tensor, i, cls == DTYPE_CLASS_FLOAT ? 4 * u - 2 : u < 0.5);
   }
   return tensor;

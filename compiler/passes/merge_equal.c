@@ -32,7 +32,8 @@ static uint64_t hash_strings(uint64_t hash, const Tensor *tensor) {
   for (size_t i = 0; i < tensor->count && i < HASHED_STRINGS; i++) {
     size_t size = (size_t)strings[i].size;
     hash = hash_bytes(hash, &size, sizeof size);
-    if (size != 0) hash = hash_bytes(hash, strings[i].bytes, size < HASHED_BYTES ? size : HASHED_BYTES);
+    if (size != 0)
+      hash = hash_bytes(hash, strings[i].bytes, size < HASHED_BYTES ? size : HASHED_BYTES);
   }
   return hash;
 }

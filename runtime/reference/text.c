@@ -12,9 +12,14 @@ int onnxc_rt_string_compare(const onnxc_rt_string *a, const onnxc_rt_string *b) 
   return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
 }
 
-char *onnxc_rt_text_take(onnxc_rt_text *text, ptrdiff_t size) {
-  if (size > text->size - text->used) return NULL;
-  char *const taken = text->bytes + text->used;
+int onnxc_rt_text_put(onnxc_rt_text *text, const char *bytes, ptrdiff_t size) {
+  if (size > text->size - text->used) return 0;
+  if (size != 0) memcpy(text->bytes + text->used, bytes, (size_t)size);
   text->used += size;
-  return taken;
+  return 1;
+}
+
+onnxc_rt_string onnxc_rt_text_since(const onnxc_rt_text *text, ptrdiff_t used) {
+  const onnxc_rt_string string = {text->bytes + used, text->used - used};
+  return string;
 }

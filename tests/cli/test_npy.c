@@ -59,6 +59,46 @@ static void big_endian(void **state) {
   assert_int_equal(tensor_i64(t, 1), 3);
 }
 
+static void strings_round_trip(void **state) {
+  TEST_BEGIN(state);
+  onnxc_rt_string strings[] = {{"", 0}, {"a\0b", 3}, {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9}};
+  const Tensor tensor = {ONNXC_RT_STRING, 1, (int64_t[]){3}, 3, sizeof strings, strings};
+  Out *w = out_memory(ctx->arena);
+  assert_true(npy_write(w, ctx->arena, &tensor));
+  size_t size;
+  const char *error, *bytes = out_text(w, &size);
+  assert_non_null(strstr(bytes + 10, "U3'"));
+  const Tensor *back = npy_parse(ctx, bytes, size, &error);
+  assert_non_null(back);
+  assert_true(tensor_equal(&tensor, back));
+  strings[1] = (onnxc_rt_string){"a\0", 2};
+  assert_false(npy_write(w, ctx->arena, &tensor));
+  strings[1] = (onnxc_rt_string){"\xed\xa0\x80", 3};
+  assert_false(npy_write(w, ctx->arena, &tensor));
+}
+
+static void strings_of_numpy(void **state) {
+  TEST_BEGIN(state);
+  static const char *const headers[] = {
+      "{'descr': '|S2', 'fortran_order': True, 'shape': (2, 2), }",
+      "{'descr': '>U1', 'fortran_order': False, 'shape': (2, 2), }",
+      "{'descr': '<U1', 'fortran_order': False, 'shape': (2, 2), }"};
+  static const char *const data[] = {"a\0c\0b\0\0\0", "\0\0\0a\0\0\0b\0\0\0c\0\0\0\0",
+                                     "a\0\0\0b\0\0\0c\0\0\0\0\0\0\0"};
+  static const onnxc_rt_string expected[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"", 0}};
+  const Tensor tensor = {ONNXC_RT_STRING, 2, (int64_t[]){2, 2}, 4, sizeof expected, expected};
+  const char *error;
+  for (size_t i = 0; i < 3; i++) {
+    const Tensor *t = parse(ctx, headers[i], data[i], i == 0 ? 8 : 16, &error);
+    assert_non_null(t);
+    assert_true(tensor_equal(t, &tensor));
+  }
+  assert_null(parse(ctx, "{'descr': '<U1', 'fortran_order': False, 'shape': (), }",
+                    "\x00\x00\x11\x00", 4, &error));
+  assert_null(
+      parse(ctx, "{'descr': '<U0', 'fortran_order': False, 'shape': (9,), }", "", 0, &error));
+}
+
 static void malformed(void **state) {
   TEST_BEGIN(state);
   const char *error;
@@ -77,7 +117,8 @@ static void malformed(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(round_trip), TEST(fortran_order), TEST(big_endian),
-                                     TEST(malformed)};
+  const struct CMUnitTest tests[] = {TEST(round_trip),       TEST(fortran_order),
+                                     TEST(big_endian),       TEST(strings_round_trip),
+                                     TEST(strings_of_numpy), TEST(malformed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

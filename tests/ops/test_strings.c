@@ -1,0 +1,84 @@
+/* Strings in the interpreter: every byte survives, movement operators move them as they move
+ * numbers, and new ones get memory that grows with them. */
+#include "support.h"
+
+#include "ir/interpret.h"
+#include "ir/text.h"
+#include "ops/op.h"
+
+#include <string.h>
+
+/* Output %y of these statements: its sizes, and its elements between bars, strings as C writes
+ * them. */
+static const char *run(Context *ctx, const char *nodes) {
+  const char *text = arena_printf(ctx->arena, "graph \"main\" {\n  output %%y\n%s}\n", nodes);
+  const Graph *graph = graph_parse(ctx, text, "test");
+  if (graph == NULL) fail_msg("%s", diag_text(ctx->diag, diag_errors(ctx->diag) - 1));
+  const Tensor *y;
+  const Node *failed;
+  if (!interpret_graph(graph, NULL, NULL, &y, ctx->arena, &failed)) return "error";
+  const char *result = "";
+  for (int i = 0; i < y->rank; i++) {
+    result = arena_printf(ctx->arena, "%s%lld ", result, (long long)y->dims[i]);
+  }
+  const onnxc_rt_string *strings = y->data;
+  for (size_t i = 0; i < y->count; i++) {
+    const char *element = y->dtype == ONNXC_RT_STRING
+                              ? text_c_string(ctx->arena, strings[i].bytes, (size_t)strings[i].size)
+                              : arena_printf(ctx->arena, "%g", tensor_f64(y, i));
+    result = arena_printf(ctx->arena, "%s|%s", result, element);
+  }
+  return arena_printf(ctx->arena, "%s|", result);
+}
+
+#define EXPECT(nodes, result) assert_string_equal(run(ctx, nodes), result)
+#define ABC "  const %x = string[3] {\"a\\000b\", \"\", \"\\377\\000\"}\n"
+
+static void movement_keeps_every_byte(void **state) {
+  TEST_BEGIN(state);
+  EXPECT(ABC "  %y = Identity(%x)\n", "3 |a\\000b||\\377\\000|");
+  EXPECT(ABC "  const %i = i64[2] {2, 0}\n  %y = Gather(%x, %i)\n", "2 |\\377\\000|a\\000b|");
+  EXPECT(ABC "  %y = Concat(%x, %x) {axis = 0}\n", "6 |a\\000b||\\377\\000|a\\000b||\\377\\000|");
+  EXPECT(ABC "  const %s = i64[2] {2, 1}\n  const %v = string[] {\"q\"}\n"
+             "  const %p = i64[2] {1, 0}\n  %y = Pad(%x, %p, %v)\n",
+         "4 |q|a\\000b||\\377\\000|");
+  EXPECT(ABC "  const %p = i64[2] {0, 1}\n  %y = Pad(%x, %p)\n", "4 |a\\000b||\\377\\000||");
+  EXPECT(ABC "  const %c = bool[3] {0, 1, 0}\n  const %z = string[] {\"z\"}\n"
+             "  %y = Where(%c, %x, %z)\n",
+         "3 |z||z|");
+}
+
+static void comparisons_look_at_every_byte(void **state) {
+  TEST_BEGIN(state);
+  EXPECT(ABC "  const %z = string[3] {\"a\\000c\", \"\", \"\\377\"}\n  %y = Equal(%x, %z)\n",
+         "3 |0|1|0|");
+  EXPECT("  const %x = string[6] {\"b\", \"a\\000\", \"\", \"a\", \"b\", \"\\303\\251\"}\n"
+         "  %y, %i, %j, %n = Unique(%x)\n",
+         "5 ||a|a\\000|b|\\303\\251|");
+}
+
+static void new_strings_are_made(void **state) {
+  TEST_BEGIN(state);
+  EXPECT(ABC "  const %z = string[2, 1] {\"\", \"-\\000\"}\n  %y = StringConcat(%x, %z)\n",
+         "2 3 |a\\000b||\\377\\000|a\\000b-\\000|-\\000|\\377\\000-\\000|");
+}
+
+/* Doubles a string until it is far longer than the memory that is tried first. */
+static void memory_for_text_grows(void **state) {
+  TEST_BEGIN(state);
+  enum { DOUBLINGS = 16 };
+  const char *nodes = "  const %x0 = string[] {\"ab\"}\n";
+  for (int i = 0; i < DOUBLINGS; i++) {
+    nodes =
+        arena_printf(ctx->arena, "%s  %%x%d = StringConcat(%%x%d, %%x%d)\n", nodes, i + 1, i, i);
+  }
+  nodes = arena_printf(ctx->arena, "%s  %%y = Identity(%%x%d)\n", nodes, DOUBLINGS);
+  assert_int_equal(strlen(run(ctx, nodes)), 2 + (2 << DOUBLINGS));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {TEST(movement_keeps_every_byte),
+                                     TEST(comparisons_look_at_every_byte),
+                                     TEST(new_strings_are_made), TEST(memory_for_text_grows)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
