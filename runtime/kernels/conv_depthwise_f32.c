@@ -5,7 +5,13 @@
 
 #include <string.h>
 
-enum { DEPTHWISE_SUMS = 4 }; /* vectors of outputs at a time, in a row or in several */
+enum {
+  DEPTHWISE_SUMS = 4, /* vectors of outputs at a time, in a row or in several */
+  /* Sums of at least so many taps join the whole sum, and of at most so many of a kernel row: an
+   * error of a sum grows with its length. */
+  DEPTHWISE_PART = 8,
+  DEPTHWISE_TAPS = 32
+};
 
 typedef struct depthwise {
   const onnxc_rt_conv *conv;
@@ -28,9 +34,13 @@ ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const depthwise_block *
                                      const ptrdiff_t rows, const ptrdiff_t vectors) {
   const onnxc_rt_conv *c = d->conv;
   const float *weights = b->weights, *from[DEPTHWISE_SUMS];
-  onnxc_rt_v sums[DEPTHWISE_SUMS];
+  onnxc_rt_v sums[DEPTHWISE_SUMS], whole[DEPTHWISE_SUMS];
+  ptrdiff_t summed = 0;
   ONNXC_RT_UNROLL(4)
-  for (ptrdiff_t i = 0; i < rows * vectors; i++) sums[i] = onnxc_rt_v_splat(b->bias);
+  for (ptrdiff_t i = 0; i < rows * vectors; i++) {
+    whole[i] = onnxc_rt_v_splat(b->bias);
+    sums[i] = onnxc_rt_v_splat(0.0f);
+  }
   for (ptrdiff_t z = 0; z < c->kernel[0]; z++) {
     for (ptrdiff_t y = 0; y < c->kernel[1]; y++) {
       ONNXC_RT_UNROLL(4)
@@ -40,21 +50,32 @@ ONNXC_RT_V_INLINE void depthwise_sum(const depthwise *d, const depthwise_block *
         from[i] = d->rings + (z * d->span + slot) * d->row + x;
       }
       ptrdiff_t at = 0, phase = 0;
-      for (ptrdiff_t tap = 0; tap < c->kernel[2]; tap++) {
-        const onnxc_rt_v weight = onnxc_rt_v_splat(*weights++);
+      for (ptrdiff_t tap = 0; tap < c->kernel[2];) {
+        const ptrdiff_t end = onnxc_rt_min_size(tap + DEPTHWISE_TAPS, c->kernel[2]);
+        summed += end - tap;
+        for (; tap < end; tap++) {
+          const onnxc_rt_v weight = onnxc_rt_v_splat(*weights++);
+          ONNXC_RT_UNROLL(4)
+          for (ptrdiff_t i = 0; i < rows * vectors; i++) {
+            const float *in = from[i / vectors] + at + i % vectors * ONNXC_RT_V_WIDTH;
+            sums[i] = onnxc_rt_v_fma(weight, onnxc_rt_v_load(in), sums[i]);
+          }
+          at += conv_next_in_row(&d->input, &phase);
+        }
+        if (summed < DEPTHWISE_PART) continue;
+        summed = 0;
         ONNXC_RT_UNROLL(4)
         for (ptrdiff_t i = 0; i < rows * vectors; i++) {
-          const float *in = from[i / vectors] + at + i % vectors * ONNXC_RT_V_WIDTH;
-          sums[i] = onnxc_rt_v_fma(weight, onnxc_rt_v_load(in), sums[i]);
+          whole[i] += sums[i];
+          sums[i] = onnxc_rt_v_splat(0.0f);
         }
-        at += conv_next_in_row(&d->input, &phase);
       }
     }
   }
   ONNXC_RT_UNROLL(4)
   for (ptrdiff_t i = 0; i < rows * vectors; i++) {
     float *to = b->to + i / vectors * c->out[2] + x;
-    onnxc_rt_v_store(to + i % vectors * ONNXC_RT_V_WIDTH, sums[i]);
+    onnxc_rt_v_store(to + i % vectors * ONNXC_RT_V_WIDTH, whole[i] + sums[i]);
   }
 }
 

@@ -33,14 +33,19 @@
 #define GEMM_COLUMNS ((ptrdiff_t)GEMM_VECTORS * ONNXC_RT_V_WIDTH)
 #define GEMM_AHEAD ((ptrdiff_t)32 * ONNXC_RT_PANEL) /* panels are fetched this far ahead */
 
-/* One tile: c[rows][vectors] = init[rows] + a b, or c + a b. */
+/* At most so many products are summed before their sum joins those before it: an error of a sum
+ * grows with its length, so a long one is more exact in parts. */
+#define GEMM_PART ((ptrdiff_t)128)
+
+/* One tile: c[rows][vectors] = init[rows] + a b, or before + (init + a b). */
 typedef struct gemm_tile {
   ptrdiff_t k;
   const float *a;
   ptrdiff_t a_row, a_col;
   const float *b; /* vector j of row p at b + p b_row + j b_vector */
   ptrdiff_t b_row, b_vector;
-  const float *init; /* NULL: the tile goes on from c */
+  const float *init, *before; /* before: NULL, or sums of earlier products, which may be c */
+  ptrdiff_t before_row;
   float *c;
   ptrdiff_t c_row;
 } gemm_tile;
@@ -59,8 +64,7 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
     if (i % 3 == 0) a[i / 3] = t->a + i * a_row;
     ONNXC_RT_UNROLL(4)
     for (ptrdiff_t j = 0; j < vectors; j++) {
-      sums[i][j] = t->init != NULL ? onnxc_rt_v_splat(t->init[i])
-                                   : onnxc_rt_v_load(t->c + i * t->c_row + j * ONNXC_RT_V_WIDTH);
+      sums[i][j] = onnxc_rt_v_splat(t->init[i]);
     }
   }
   for (ptrdiff_t p = t->k; p > 0; p--) {
@@ -84,11 +88,24 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
     ONNXC_RT_UNROLL(4)
     for (ptrdiff_t i = 0; i < rows; i += 3) a[i / 3] += a_col;
   }
+  if (t->before != NULL) {
+    const float *const before = t->before;
+    const ptrdiff_t before_row = t->before_row;
+    ONNXC_RT_UNROLL(12)
+    for (ptrdiff_t i = 0; i < rows; i++) {
+      ONNXC_RT_UNROLL(4)
+      for (ptrdiff_t j = 0; j < vectors; j++) {
+        sums[i][j] += onnxc_rt_v_load(before + i * before_row + j * ONNXC_RT_V_WIDTH);
+      }
+    }
+  }
+  float *const c = t->c;
+  const ptrdiff_t c_row = t->c_row;
   ONNXC_RT_UNROLL(12)
   for (ptrdiff_t i = 0; i < rows; i++) {
     ONNXC_RT_UNROLL(4)
     for (ptrdiff_t j = 0; j < vectors; j++) {
-      onnxc_rt_v_store(t->c + i * t->c_row + j * ONNXC_RT_V_WIDTH, sums[i][j]);
+      onnxc_rt_v_store(c + i * c_row + j * ONNXC_RT_V_WIDTH, sums[i][j]);
     }
   }
 }
@@ -194,23 +211,49 @@ typedef struct gemm_panels {
   ptrdiff_t row, distance; /* from row to row, and from panel to panel */
 } gemm_panels;
 
+/* The tile over `k` products; its sums wait at `waiting` between the parts. Changes the tile. */
+static void gemm_sum_parts(gemm_tile_function *tile, gemm_tile *t, ptrdiff_t k, float *waiting,
+                           ptrdiff_t waiting_row) {
+  float *const c = t->c;
+  const ptrdiff_t c_row = t->c_row;
+  for (; k > GEMM_PART; k -= GEMM_PART) {
+    t->k = GEMM_PART;
+    t->c = waiting;
+    t->c_row = waiting_row;
+    tile(t);
+    t->a += GEMM_PART * t->a_col;
+    t->b += GEMM_PART * t->b_row;
+    t->init = gemm_zeros;
+    t->before = waiting;
+    t->before_row = waiting_row;
+  }
+  t->k = k;
+  t->c = c;
+  t->c_row = c_row;
+  tile(t);
+}
+
 /* All tiles of the block's rows by the columns [j, j + columns) of one tile, which begin `part`
  * columns into the panels. */
 static void gemm_column(const onnxc_rt_gemm_core *core, const gemm_block *block, ptrdiff_t j,
                         ptrdiff_t columns, const gemm_panels *panels, ptrdiff_t part) {
   const onnxc_rt_gemm *g = &core->gemm;
   const int direct = g->epilogue == NULL && columns == GEMM_COLUMNS;
-  gemm_tile t = {.k = block->depth, .a_row = g->a_row, .a_col = g->a_col};
-  t.b = panels->b + part / ONNXC_RT_PANEL * panels->distance + part % ONNXC_RT_PANEL;
-  t.b_row = panels->row;
+  const float *b = panels->b + part / ONNXC_RT_PANEL * panels->distance + part % ONNXC_RT_PANEL;
+  gemm_tile t = {.a_row = g->a_row, .a_col = g->a_col, .b_row = panels->row};
   t.b_vector = ONNXC_RT_V_WIDTH == ONNXC_RT_PANEL ? panels->distance : ONNXC_RT_V_WIDTH;
-  t.c_row = direct ? g->c_row : block->waiting_row;
   for (ptrdiff_t i = block->i, rows; i < block->i + block->rows; i += rows) {
     rows = onnxc_rt_min_size(GEMM_ROWS, block->i + block->rows - i);
+    float *const waiting = gemm_waiting(block, i, j);
     t.a = g->a + i * g->a_row + block->p * g->a_col;
-    t.c = direct ? g->c + i * g->c_row + j : gemm_waiting(block, i, j);
-    t.init = !block->first ? NULL : core->bias != NULL ? core->bias + i : gemm_zeros;
-    gemm_tiles[rows - 1][columns > ONNXC_RT_V_WIDTH](&t);
+    t.b = b;
+    t.c = direct ? g->c + i * g->c_row + j : waiting;
+    t.c_row = direct ? g->c_row : block->waiting_row;
+    t.init = block->first && core->bias != NULL ? core->bias + i : gemm_zeros;
+    t.before = block->first ? NULL : t.c;
+    t.before_row = t.c_row;
+    gemm_sum_parts(gemm_tiles[rows - 1][columns > ONNXC_RT_V_WIDTH], &t, block->depth, waiting,
+                   block->waiting_row);
     if (block->last && !direct) gemm_finish(core, i, rows, j, columns, t.c, t.c_row);
   }
 }

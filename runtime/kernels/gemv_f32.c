@@ -3,7 +3,8 @@
 #include "simd/simd.h"
 
 enum {
-  GEMV_SUMS = 8, /* vectors, or columns, summed at a time */
+  GEMV_SUMS = 8,   /* vectors, or columns, summed at a time */
+  GEMV_PART = 128, /* products summed before they join the whole sum, which is more exact */
   GEMV_AHEAD = 16 * ONNXC_RT_PANEL,
   GEMV_SPAN = GEMV_SUMS * ONNXC_RT_V_WIDTH
 };
@@ -59,13 +60,20 @@ ONNXC_RT_V_INLINE void gemv_down_body(const onnxc_rt_gemm *g, ptrdiff_t j, float
     b[i] = g->packed != NULL ? g->packed + (column - inside) * g->k + inside : g->b + column;
     sums[i] = onnxc_rt_v_splat(0.0f);
   }
-  for (ptrdiff_t p = 0; p < g->k; p++) {
-    const onnxc_rt_v factor = onnxc_rt_v_splat(g->a[p * g->a_col]);
+  for (ptrdiff_t p = 0; p < g->k;) {
+    onnxc_rt_v part[GEMV_SUMS];
     ONNXC_RT_UNROLL(8)
-    for (ptrdiff_t i = 0; i < vectors; i++) {
-      ONNXC_RT_PREFETCH(b[i] + p * step + GEMV_AHEAD);
-      sums[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(b[i] + p * step), sums[i]);
+    for (ptrdiff_t i = 0; i < vectors; i++) part[i] = onnxc_rt_v_splat(0.0f);
+    for (const ptrdiff_t end = onnxc_rt_min_size(p + GEMV_PART, g->k); p < end; p++) {
+      const onnxc_rt_v factor = onnxc_rt_v_splat(g->a[p * g->a_col]);
+      ONNXC_RT_UNROLL(8)
+      for (ptrdiff_t i = 0; i < vectors; i++) {
+        ONNXC_RT_PREFETCH(b[i] + p * step + GEMV_AHEAD);
+        part[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(b[i] + p * step), part[i]);
+      }
     }
+    ONNXC_RT_UNROLL(8)
+    for (ptrdiff_t i = 0; i < vectors; i++) sums[i] += part[i];
   }
   ONNXC_RT_UNROLL(8)
   for (ptrdiff_t i = 0; i < vectors; i++) {
