@@ -12,6 +12,9 @@
  * An initializer that is also an input is a constant, not an input. */
 Graph *import_model(Context *ctx, const char *path);
 
+/* Whether operators of ai.onnx by this name become others on import, in every version. */
+bool import_replaces(const char *op);
+
 /* After inference: whether it agrees with the types that the model declares. False: reported. */
 bool import_check_types(const Graph *graph);
 

@@ -137,6 +137,14 @@ static const OperatorSchema schemas[] = {
 
 enum { N_SCHEMAS = sizeof schemas / sizeof *schemas, N_DOMAINS = sizeof domains / sizeof *domains };
 
+size_t schema_count(void) {
+  return N_SCHEMAS;
+}
+
+const OperatorSchema *schema_at(size_t i) {
+  return &schemas[i];
+}
+
 static const char *canonical_domain(const char *domain) {
   return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
 }

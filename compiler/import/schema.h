@@ -69,6 +69,9 @@ typedef struct OperatorSchema {
   const SchemaType *types;
 } OperatorSchema;
 
+/* All schemas, sorted by domain, name and version. */
+size_t schema_count(void);
+const OperatorSchema *schema_at(size_t i);
 /* The newest schema that `opset` of `domain` has; NULL when there is none. "ai.onnx" is "". */
 const OperatorSchema *schema_find(const char *domain, const char *name, int64_t opset);
 /* Newest known version of a domain; 0 for an unknown domain. */

@@ -1,3 +1,4 @@
+#include "import/import.h"
 #include "import/importer.h"
 
 #include <limits.h>
@@ -474,6 +475,14 @@ static size_t first_row(const char *op) {
     }
   }
   return low;
+}
+
+bool import_replaces(const char *op) {
+  bool always = strcmp(op, "Constant") == 0;
+  for (size_t i = first_row(op); i < N_ROWS && strcmp(table[i].op, op) == 0; i++) {
+    always = always || table[i].before == ALWAYS;
+  }
+  return always;
 }
 
 bool upgrade_draft(Draft *d) {
