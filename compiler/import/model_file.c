@@ -71,22 +71,27 @@ const uint8_t *file_read(Arena *arena, Diag *diag, const char *path, size_t *siz
 
 typedef struct Storage {
   Arena *keep, *scratch;
-  Map blocks; /* large block -> the arena that holds just it */
+  Map blocks; /* large block -> Arena *, which holds just it; NULL once it is given back */
 } Storage;
 
 /* Large blocks are the data of tensors, and tables that the unpacker gives back. */
 static void *allocate(void *context, size_t size) {
   Storage *storage = context;
   if (size < MESSAGE_BLOCK) return arena_alloc(storage->scratch, size);
-  Arena *own = arena_scratch(storage->keep);
-  void *block = arena_alloc(own, size);
+  Arena **own = ARENA_NEW(storage->scratch, Arena *);
+  *own = arena_scratch(storage->keep);
+  void *block = arena_alloc(*own, size);
   map_set(&storage->blocks, map_key(block), own);
   return block;
 }
 
+/* A block given back may come again at the same place, and be a small one then. */
 static void release(void *context, void *block) {
   const Storage *storage = context;
-  arena_drop(map_get(&storage->blocks, map_key(block)));
+  Arena **own = map_get(&storage->blocks, map_key(block));
+  if (own == NULL) return;
+  arena_drop(*own);
+  *own = NULL;
 }
 
 const void *message_keep(Arena *keep, const void *block, size_t size) {
