@@ -86,7 +86,9 @@ static bool add_opset(Importer *importer, DiagSite site, const Onnx__OperatorSet
   if (import->version < 1) {
     return diag_error(diag, DIAG_INVALID, site, "opset of %.200s has no valid version", shown);
   }
-  if (map_get(opsets, map_key(domain)) != NULL) {
+  const int64_t *before = map_get(opsets, map_key(domain));
+  if (before != NULL && *before == import->version) return true; /* skl2onnx repeats itself */
+  if (before != NULL) {
     return diag_error(diag, DIAG_INVALID, site, "opset of %.200s is imported twice", shown);
   }
   map_set(opsets, map_key(domain),
