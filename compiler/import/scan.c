@@ -14,10 +14,12 @@ enum {
   MAX_SHORT_VARINT = 5, /* of tags and lengths */
   MAX_LENGTH = INT32_MAX,
   /* What the unpacker takes: the alignment of the arena, an entry of its table of fields (which
-   * doubles), and the fields that need none. */
+   * doubles), and the fields that need none. Tables for more fields than TABLE_KEPT are large
+   * blocks, which it gives back with the message: a long list has one while it is unpacked. */
   ALIGNMENT = 16,
   TABLE_ENTRY = 80,
   TABLE_FREE = 16,
+  TABLE_KEPT = 112,
   /* A model may well have a million nodes: one that is long enough to be real brings its memory. */
   NODE_BYTES = 16,
   NODE_CREDIT = 320
@@ -196,6 +198,9 @@ static bool push(Scan *s, const ProtobufCMessageDescriptor *message,
 
 static void pop(Scan *s) {
   if (nests(top(s)->message)) s->nesting--;
+  if (top(s)->fields > TABLE_KEPT) {
+    s->memory -= (uint64_t)(top(s)->fields - TABLE_KEPT) * TABLE_ENTRY;
+  }
   s->depth--;
 }
 

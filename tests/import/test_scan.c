@@ -154,6 +154,20 @@ static void allows_a_million_nodes(void **state) {
   assert_int_equal(exit_code(state, &onnx__graph_proto__descriptor, bytes, size * n), 0);
 }
 
+/* The table of one list is gone when the next one is unpacked. */
+static void allows_long_lists(void **state) {
+  Fixture *f = *state;
+  enum { LISTS = 8, ELEMENTS = 200000, HEADER = 5 };
+  uint8_t *bytes = arena_array(f->arena, LISTS, 2 * ELEMENTS + HEADER), *at = bytes;
+  for (int list = 0; list < LISTS; list++) {
+    memcpy(at, "\x2a\x80\xb5\x18", HEADER - 1); /* attribute of 400,000 bytes */
+    at += HEADER - 1;
+    for (int i = 0; i < ELEMENTS; i++, at += 2) memcpy(at, "\x40\x01", 2); /* ints */
+  }
+  const ProtobufCMessageDescriptor *node = &onnx__node_proto__descriptor;
+  assert_int_equal(exit_code(state, node, bytes, (size_t)(at - bytes)), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(accepts_what_protobuf_packs, setup, teardown),
@@ -163,6 +177,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(limits_nesting, setup, teardown),
       cmocka_unit_test_setup_teardown(limits_rank_packed_or_not, setup, teardown),
       cmocka_unit_test_setup_teardown(limits_memory, setup, teardown),
+      cmocka_unit_test_setup_teardown(allows_long_lists, setup, teardown),
       cmocka_unit_test_setup_teardown(allows_a_million_nodes, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
