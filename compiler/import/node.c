@@ -105,38 +105,6 @@ static bool import_inputs_of(Draft *d, const Onnx__NodeProto *proto) {
 
 /* ---- constants ---- */
 
-static const Tensor *tensor_of(Context *ctx, DType dtype, int rank, size_t n, const void *data) {
-  const int64_t dims[] = {(int64_t)n};
-  Tensor *tensor = ARENA_NEW(ctx->arena, Tensor);
-  *tensor = (Tensor){.dtype = dtype, .rank = rank, .count = n, .data = data};
-  tensor->dims = arena_copy(ctx->arena, dims, (size_t)rank * sizeof *dims);
-  dtype_bytes(dtype, n, &tensor->bytes);
-  if (n == 0) tensor->data = "";
-  return tensor;
-}
-
-static const Tensor *string_of(Context *ctx, const char *text, size_t size) {
-  const onnxc_rt_string string = {text, (ptrdiff_t)size};
-  return tensor_of(ctx, ONNXC_RT_STRING, 0, 1, arena_copy(ctx->arena, &string, sizeof string));
-}
-
-/* The value that an attribute of Constant gives; the kind says its type. */
-static const Tensor *constant_of(Context *ctx, const Attr *attr) {
-  Arena *arena = ctx->arena;
-  switch (attr->kind) {
-  case ATTR_TENSOR: return attr->tensor;
-  case ATTR_INT:
-    return tensor_of(ctx, ONNXC_RT_I64, 0, 1, arena_copy(arena, &attr->i, sizeof attr->i));
-  case ATTR_FLOAT:
-    return tensor_of(ctx, ONNXC_RT_F32, 0, 1, arena_copy(arena, &attr->f, sizeof attr->f));
-  case ATTR_STRING: return string_of(ctx, attr->s, attr->s_size);
-  case ATTR_INTS: return tensor_of(ctx, ONNXC_RT_I64, 1, attr->count, attr->ints);
-  case ATTR_FLOATS: return tensor_of(ctx, ONNXC_RT_F32, 1, attr->count, attr->floats);
-  case ATTR_STRINGS: return tensor_of(ctx, ONNXC_RT_STRING, 1, attr->count, attr->strings);
-  default: return NULL;
-  }
-}
-
 static bool define(const Draft *d, const char *name, Value *value) {
   return scope_define(d->scope, d->site, name, value);
 }
@@ -145,7 +113,7 @@ static bool import_constant(const Draft *d) {
   if (d->attrs.len != 1) {
     return draft_error(d, DIAG_INVALID, "exactly one attribute must give the value");
   }
-  const Tensor *tensor = constant_of(d->scope->importer->ctx, &d->attrs.data[0]);
+  const Tensor *tensor = tensor_of_attr(d->scope->importer->ctx, &d->attrs.data[0]);
   const char *name = d->out.data[0];
   return define(d, name,
                 graph_add_constant(d->scope->graph, scope_value_name(d->scope, name), tensor));

@@ -226,6 +226,10 @@ void node_set_float(Node *node, const char *name, float value);
 void node_set_string(Node *node, const char *name, const char *value);
 void node_set_ints(Node *node, const char *name, const int64_t *values, size_t n);
 
+/* The attribute's value as a tensor, borrowed: numbers and texts are scalars, lists vectors. NULL:
+ * it is of another kind. */
+const Tensor *tensor_of_attr(Context *ctx, const Attr *attr);
+
 /* ---- errors ---- */
 
 /* diag_error at a node: `graph/node 'name' (Op)`. Always false. */

@@ -138,6 +138,20 @@ bool check_scale(const Node *node, uint32_t i) {
   return true;
 }
 
+bool check_indices(const Node *node, uint32_t i, const Dim *size) {
+  const Tensor *indices = node_in(node, i)->constant;
+  int64_t dim;
+  if (indices == NULL || !dim_is_const(size, &dim)) return true;
+  for (size_t k = 0; k < indices->count; k++) {
+    int64_t index = tensor_i64(indices, k);
+    if (index < -dim || index >= dim) {
+      return node_error(node, DIAG_INVALID, "index %lld is outside the axis of %lld",
+                        (long long)index, (long long)dim);
+    }
+  }
+  return true;
+}
+
 /* ---- attributes --------------------------------------------------------------------------------
  */
 

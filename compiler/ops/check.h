@@ -59,6 +59,9 @@ bool is_number(const Type *type);
 /* Constant scales of quantised data are finite, and not 0. */
 bool check_scale(const Node *node, uint32_t i);
 
+/* Elements of integer input `i` that are known are indexes into an axis of this size. */
+bool check_indices(const Node *node, uint32_t i, const Dim *size);
+
 /* The attribute is one of `choices`, separated by spaces. */
 bool check_choice(const Node *node, const char *attr, const char *choices);
 /* An attribute that lists `n` integers, each at least `least`, into `values`; all of them `absent`

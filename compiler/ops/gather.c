@@ -5,21 +5,6 @@
 
 #include <string.h>
 
-/* Indices known at compile time lie within the axis. */
-static bool check_indices(const Node *node, uint32_t input, const Dim *size) {
-  const Tensor *indices = node_in(node, input)->constant;
-  int64_t dim;
-  if (indices == NULL || !dim_is_const(size, &dim)) return true;
-  for (size_t i = 0; i < indices->count; i++) {
-    int64_t index = tensor_i64(indices, i);
-    if (index < -dim || index >= dim) {
-      return node_error(node, DIAG_INVALID, "index %lld is outside the axis of %lld",
-                        (long long)index, (long long)dim);
-    }
-  }
-  return true;
-}
-
 /* Appends sizes [begin, end) of a type; false (reported) past the limit of ranks. */
 static bool append_dims(const Node *node, const Dim **dims, int *rank, const Type *from, int begin,
                         int end) {
