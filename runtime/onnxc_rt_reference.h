@@ -327,6 +327,21 @@ int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 /* x, y -> x with y behind it, broadcast. Errors: TEXT. */
 int onnxc_rt_ref_string_concat(const onnxc_rt_call *call);
 
+/* ---- classical machine learning ------------------------------------------------------------ */
+
+/* x, keys (sorted), values, [default] -> the value of each element's key. Errors: VALUE (no key and
+ * no default). */
+int onnxc_rt_ref_lookup(const onnxc_rt_call *call);
+/* x, nodes, splits, roots, leaves, targets, weights -> what the leaves of all trees add up to
+ * (ops/trees.c says how the tables are made). aggregate, features, targets. Errors: SHAPE (x has
+ * fewer features). */
+int onnxc_rt_ref_trees(const onnxc_rt_call *call);
+/* kernel values, coefficients, begins, rho -> scores of pairs of classes, votes i64. */
+int onnxc_rt_ref_pair_scores(const onnxc_rt_call *call);
+/* scores of pairs, a, b -> probabilities of classes. Scratch: 4 bytes for each of n * (2 * n + 1),
+ * n the number of classes. */
+int onnxc_rt_ref_pair_probabilities(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif

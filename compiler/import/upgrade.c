@@ -379,6 +379,19 @@ static bool upgrade_scan_batches(Draft *d, const Upgrade *row) {
   return true;
 }
 
+/* LabelEncoder mapped between texts and their indexes in one list. */
+static bool upgrade_label_classes(Draft *d, const Upgrade *row) {
+  Attr *classes = draft_attr(d, row->attr);
+  if (classes == NULL) return draft_error(d, DIAG_INVALID, "attribute %s is missing", row->attr);
+  size_t n = classes->count;
+  int64_t *ints = ARENA_ARRAY(context(d)->arena, n, int64_t);
+  for (size_t i = 0; i < n; i++) ints[i] = (int64_t)i;
+  classes->name = intern(context(d)->strings, "cats_strings");
+  draft_set(d, (Attr){.name = "cats_int64s", .kind = ATTR_INTS, .ints = ints, .count = n});
+  d->op = "CategoryMapper";
+  return true;
+}
+
 /* ---- experimental operators of opset 1 that ONNX has dropped ---- */
 
 /* The draft becomes the binary `op` of its input and `b`, without attributes. */
@@ -487,7 +500,7 @@ bool import_replaces(const char *op) {
 
 bool upgrade_draft(Draft *d) {
   const char *op = d->op;
-  if (d->schema == NULL || *d->schema->domain != '\0') return true;
+  if (d->schema == NULL) return true;
   draft_drop(d, "consumed_inputs"); /* in-place hints of opset 1 */
   for (size_t i = first_row(op); i < N_ROWS && strcmp(table[i].op, op) == 0; i++) {
     bool older = d->schema->since < table[i].before;

@@ -9,7 +9,7 @@ from collections import namedtuple
 from inspect import signature
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 OK, INVALID, UNSUPPORTED, LIMIT = 0, 2, 3, 4
 F32, I32, I64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
@@ -132,6 +132,150 @@ def contradicting_attribute():
     proto = model([node("LeakyRelu", "x", alpha=0.5)])
     proto.graph.node[0].attribute[0].type = 2  # INT
     return proto
+
+
+# --- Attributes of ai.onnx.ml ------------------------------------------------------------------
+
+NAN = float("nan")
+
+
+def learned(op, attributes, **changes):
+    """A model of one node: attributes with changes, None for one that is left out."""
+    attributes = {k: v for k, v in {**attributes, **changes}.items() if v is not None}
+    outputs = ("y", "z") if op.endswith("Classifier") else ("y",)
+    kinds = (TensorProto.INT64, F32) if op.endswith("Classifier") else (F32,)
+    infos = [value(name, kind, None) for name, kind in zip(outputs, kinds)]
+    empty = [name for name, values in attributes.items() if values == []]
+    made = node(op, "x", outputs, domain="ai.onnx.ml",
+                **{name: attributes[name] for name in attributes if name not in empty})
+    made.attribute.extend(helper.make_attribute(name, [], attr_type=AttributeProto.INTS)
+                          for name in empty)
+    proto = model([made], [value("x")], infos)
+    proto.opset_import.add(domain="ai.onnx.ml", version=5 if op == "TreeEnsemble" else 3)
+    return proto
+
+
+def refused(op, attributes, **rows):
+    """Each row changes what alone would be a valid model."""
+    case(f"{op}, valid", 0)(lambda: learned(op, attributes))
+    for what, changes in rows.items():
+        case(f"{op}, {what.replace('_', ' ')}", INVALID)(
+            lambda changes=changes: learned(op, attributes, **changes))
+
+
+BRANCHES = {"nodes_treeids": [0] * 5, "nodes_nodeids": list(range(5)), "nodes_values": [0.5] * 5,
+            "nodes_modes": ["BRANCH_LEQ", "BRANCH_LT", "LEAF", "LEAF", "LEAF"],
+            "nodes_featureids": [0, 2, 0, 0, 0], "nodes_truenodeids": [1, 3, 0, 0, 0],
+            "nodes_falsenodeids": [2, 4, 0, 0, 0]}
+TREE_FAULTS = {
+    "too_few_tree_ids": {"nodes_treeids": [0] * 4},
+    "too_few_modes": {"nodes_modes": ["LEAF"]},
+    "too_few_values": {"nodes_values": [0.5]},
+    "no_values": {"nodes_values": None},
+    "too_few_features": {"nodes_featureids": [0]},
+    "too_few_children": {"nodes_truenodeids": [1, 3]},
+    "too_few_missing_tracks": {"nodes_missing_value_tracks_true": [1]},
+    "unknown_mode": {"nodes_modes": ["BRANCH_SIDEWAYS"] * 5},
+    "a_node_twice": {"nodes_nodeids": [0, 1, 2, 3, 3]},
+    "a_child_that_is_not_there": {"nodes_truenodeids": [1, 77, 0, 0, 0]},
+    "a_child_of_another_tree": {"nodes_treeids": [0, 0, 0, 0, 1]},
+    "a_node_that_is_its_own_child": {"nodes_truenodeids": [0, 3, 0, 0, 0]},
+    "a_cycle": {"nodes_falsenodeids": [2, 0, 0, 0, 0]},
+    "a_negative_feature": {"nodes_featureids": [-1, 2, 0, 0, 0]},
+    "a_feature_outside": {"nodes_featureids": [0, 3, 0, 0, 0]},
+    "a_feature_of_2_to_40": {"nodes_featureids": [1 << 40, 2, 0, 0, 0]},
+    "NaN_as_threshold": {"nodes_values": [NAN] * 5},
+    "unknown_transform": {"post_transform": "SQUARE"},
+    "no_nodes": dict.fromkeys(BRANCHES),
+}
+WEIGHTS = {"treeids": [0, 0, 0], "nodeids": [2, 3, 4], "ids": [0, 1, 2], "weights": [1.0, 2.0, 3.0]}
+
+
+def weight_faults(what):
+    return {"too_few_weights": {f"{what}_weights": [1.0]},
+            "too_few_ids": {f"{what}_ids": [1]},
+            "a_weight_of_no_node": {f"{what}_nodeids": [2, 3, 9]},
+            "a_weight_of_no_tree": {f"{what}_treeids": [0, 0, 9]},
+            "an_id_outside": {f"{what}_ids": [0, 1, 3]},
+            "an_id_of_2_to_40": {f"{what}_ids": [0, 1, 1 << 40]},
+            "a_negative_id": {f"{what}_ids": [0, 1, -1]},
+            "two_base_values": {"base_values": [1.0, 2.0]},
+            "weights_in_two_forms": {f"{what}_weights_as_tensor": constant("w", [1.0], "f8")}}
+
+
+def weights_of(what):
+    return {f"{what}_{name}": values for name, values in WEIGHTS.items()}
+
+
+refused("TreeEnsembleRegressor", {**BRANCHES, **weights_of("target"), "n_targets": 3},
+        **TREE_FAULTS, **weight_faults("target"), no_targets={"n_targets": 0},
+        targets_left_out={"n_targets": None}, negative_targets={"n_targets": -3},
+        unknown_aggregate={"aggregate_function": "MEDIAN"})
+refused("TreeEnsembleClassifier",
+        {**BRANCHES, **weights_of("class"), "classlabels_int64s": [1, 2, 3]}, **TREE_FAULTS,
+        **weight_faults("class"), no_labels={"classlabels_int64s": None},
+        two_kinds_of_labels={"classlabels_strings": ["a", "b", "c"]})
+
+SPLITS = {"nodes_featureids": [0, 2], "nodes_modes": constant("m", [0, 6], "u1"), "n_targets": 2,
+          "nodes_splits": constant("s", [0.5, 0], "f4"), "nodes_truenodeids": [1, 0],
+          "nodes_trueleafs": [0, 1], "nodes_falsenodeids": [2, 1], "nodes_falseleafs": [1, 1],
+          "tree_roots": [0], "leaf_targetids": [0, 1, 1],
+          "leaf_weights": constant("w", [1, 2, 3], "f4"),
+          "membership_values": constant("v", [1, 2, NAN], "f4")}
+refused("TreeEnsemble", SPLITS,
+        too_few_splits={"nodes_splits": constant("s", [0.5], "f4")},
+        too_few_leaf_flags={"nodes_trueleafs": [0]},
+        too_few_targets={"leaf_targetids": [0]},
+        splits_of_strings={"nodes_splits": constant("s", ["a", "b"], object)},
+        modes_of_floats={"nodes_modes": constant("m", [0, 6], "f4")},
+        unknown_mode={"nodes_modes": constant("m", [7, 6], "u1")},
+        a_cycle={"nodes_truenodeids": [0, 0]},
+        a_node_outside={"nodes_truenodeids": [2, 0]},
+        a_negative_node={"nodes_truenodeids": [-1, 0]},
+        a_leaf_outside={"nodes_falsenodeids": [3, 1]},
+        a_negative_leaf={"nodes_falsenodeids": [-1, 1]},
+        a_root_outside={"tree_roots": [2]},
+        a_negative_root={"tree_roots": [-1]},
+        no_tree={"tree_roots": []},
+        a_target_outside={"leaf_targetids": [0, 1, 2]},
+        a_feature_outside={"nodes_featureids": [0, 3]},
+        NaN_as_split={"nodes_splits": constant("s", [NAN, 0], "f4")},
+        no_set={"membership_values": None},
+        a_set_too_many={"membership_values": constant("v", [1, NAN, 2], "f4")},
+        unknown_aggregate={"aggregate_function": 4},
+        unknown_transform={"post_transform": 5})
+refused("LinearRegressor", {"coefficients": [1.0] * 6, "targets": 2},
+        too_few_coefficients={"coefficients": [1.0] * 5}, no_coefficients={"coefficients": None},
+        no_targets={"targets": 0}, targets_of_2_to_40={"targets": 1 << 40},
+        too_many_intercepts={"intercepts": [1.0] * 3}, unknown_transform={"post_transform": "?"})
+refused("LinearClassifier",
+        {"coefficients": [1.0] * 9, "intercepts": [1.0] * 3, "classlabels_ints": [1, 2, 3]},
+        too_few_coefficients={"coefficients": [1.0] * 8}, no_labels={"classlabels_ints": None},
+        too_few_labels={"classlabels_ints": [1, 2]})
+refused("SVMRegressor", {"coefficients": [1.0] * 2, "support_vectors": [1.0] * 6, "rho": [0.0],
+                         "n_supports": 2, "kernel_type": "RBF", "kernel_params": [0.1, 0, 3]},
+        too_few_coefficients={"coefficients": [1.0]}, no_rho={"rho": None},
+        too_few_vectors={"support_vectors": [1.0] * 5}, negative_supports={"n_supports": -2},
+        no_kernel_parameters={"kernel_params": None}, two_parameters={"kernel_params": [1.0, 2]},
+        unknown_kernel={"kernel_type": "COSINE"})
+refused("SVMClassifier", {"coefficients": [1.0] * 3, "support_vectors": [1.0] * 9, "rho": [0.0],
+                          "vectors_per_class": [1, 2], "classlabels_ints": [4, 5]},
+        too_few_coefficients={"coefficients": [1.0]}, too_many_offsets={"rho": [0.0] * 2},
+        too_few_vectors={"support_vectors": [1.0] * 8}, one_label={"classlabels_ints": [4]},
+        a_negative_number_of_vectors={"vectors_per_class": [-1, 4]},
+        vectors_that_overflow={"vectors_per_class": [(1 << 63) - 1] * 2},
+        half_of_the_probabilities={"prob_a": [1.0]})
+refused("LabelEncoder", {"keys_floats": [1.0, NAN], "values_floats": [2.0, 3.0]},
+        too_few_values={"values_floats": [2.0]}, no_keys={"keys_floats": None},
+        keys_of_another_type={"keys_floats": None, "keys_int64s": [1, 2]},
+        keys_in_two_forms={"keys_int64s": [1, 2]})
+refused("Scaler", {"offset": [0.0] * 3, "scale": [1.0] * 3}, another_length={"scale": [1.0] * 2})
+refused("Imputer", {"imputed_value_floats": [0.0] * 3, "replaced_value_float": NAN},
+        another_length={"imputed_value_floats": [1.0] * 2},
+        values_of_another_type={"imputed_value_floats": None, "imputed_value_int64s": [1]})
+refused("Normalizer", {"norm": "L1"}, unknown_norm={"norm": "L3"})
+refused("FeatureVectorizer", {"inputdimensions": [5]}, another_length={"inputdimensions": [1, 2]},
+        negative={"inputdimensions": [-1]}, too_large={"inputdimensions": [1 << 62]})
 
 
 # --- The model ---------------------------------------------------------------------------------
