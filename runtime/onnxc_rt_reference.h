@@ -264,6 +264,9 @@ int onnxc_rt_ref_resize(const onnxc_rt_call *call);
 int onnxc_rt_ref_quantize_linear(const onnxc_rt_call *call);
 /* x, x_scale, [x_zero_point] -> y. Attributes: axis, block_size. */
 int onnxc_rt_ref_dequantize_linear(const onnxc_rt_call *call);
+/* X, X_scale, [X_zero_point], Y_scale, [Y_zero_point] -> Y, of 8 bits. Attributes: axis, opset
+ * (before 13, all axes from that one on are a row). */
+int onnxc_rt_ref_qlinear_softmax(const onnxc_rt_call *call);
 /* A, B, [a_zero_point], [b_zero_point] -> Y in i32, modulo its range. */
 int onnxc_rt_ref_matmul_integer(const onnxc_rt_call *call);
 

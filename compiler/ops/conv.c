@@ -11,8 +11,7 @@
 /* ---- shared with the quantised forms -----------------------------------------------------------
  */
 
-static bool check_ranks(const Node *node, uint32_t ix, uint32_t iw) {
-  const Type *x = input_type(node, ix), *w = input_type(node, iw);
+static bool check_ranks(const Node *node, const Type *x, const Type *w) {
   if (x->rank == w->rank) return true;
   return node_error(node, DIAG_INVALID,
                     "input X has rank %d and W rank %d; both need N or M, C and the spatial axes",
@@ -29,18 +28,24 @@ static bool check_groups(const Node *node, const Type *w, int axis, int64_t *gro
                     (long long)*groups, (long long)filters, axis);
 }
 
-bool conv_infer(Node *node, uint32_t ix, uint32_t iw, DType dtype) {
-  const Type *x = input_type(node, ix), *w = input_type(node, iw);
+bool conv_dims(const Node *node, uint32_t ix, int channels, const Type *x, const Type *w,
+               const Dim **dims) {
   DimTable *t = infer_dims(node);
   Window window;
   int64_t groups;
-  if (!check_ranks(node, ix, iw) || !check_groups(node, w, 0, &groups)) return false;
-  if (!check_size(node, ix, 1, dim_mul_i(t, w->dims[1], groups), "group * axis 1 of W")) {
+  if (!check_ranks(node, x, w) || !check_groups(node, w, 0, &groups)) return false;
+  if (!check_size(node, ix, channels, dim_mul_i(t, w->dims[1], groups), "group * axis 1 of W")) {
     return false;
   }
-  const Dim *dims[MAX_RANK] = {x->dims[0], w->dims[0]};
-  if (!window_read(node, x->rank - 2, w, &window)) return false;
-  if (!window_slide(node, &window, x, dims + 2)) return false;
+  dims[0] = x->dims[0];
+  dims[1] = w->dims[0];
+  return window_read(node, x->rank - 2, w, &window) && window_slide(node, &window, x, dims + 2);
+}
+
+bool conv_infer(Node *node, uint32_t ix, uint32_t iw, DType dtype) {
+  const Type *x = input_type(node, ix);
+  const Dim *dims[MAX_RANK];
+  if (!conv_dims(node, ix, 1, x, input_type(node, iw), dims)) return false;
   infer_output(node, 0, dtype, x->rank, dims);
   return true;
 }
@@ -181,7 +186,8 @@ static bool computed_shape(const Node *node, const Window *window, const Type *x
 }
 
 static bool infer_conv_transpose(Node *node) {
-  if (!CHECK_INPUTS(node, rules) || !check_ranks(node, 0, 1)) return false;
+  if (!CHECK_INPUTS(node, rules) || !check_ranks(node, input_type(node, 0), input_type(node, 1)))
+    return false;
   const Type *x = input_type(node, 0), *w = input_type(node, 1);
   DimTable *t = infer_dims(node);
   Window window;

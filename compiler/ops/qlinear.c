@@ -1,7 +1,11 @@
 /* Operators of ONNX Runtime on quantised tensors: the plain operator between a dequantisation and a
- * quantisation, which fuse into it. A tensor is three inputs: data, scale and zero point. */
+ * quantisation, which fuse into it. A tensor is three inputs: data, scale and zero point.
+ *
+ * Each rounds in the places where ONNX Runtime does, so that results are the same bit for bit. */
+#include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
+#include "ops/layout.h"
 #include "ops/window.h"
 
 #include <string.h>
@@ -14,12 +18,12 @@
  */
 
 /* All but the data, which is every third input from `data` on to the last complete tensor, are
- * single numbers. */
+ * single numbers; what is in front of that too, but for conditions. */
 static bool check_numbers(const Node *node, uint32_t data) {
   for (uint32_t i = 0; i < node->n_formal; i++) {
     const Type *type = input_type(node, i);
     bool is_data = i >= data && (i - data) % 3 == 0 && i + 2 < node->n_formal;
-    if (is_data || type == NULL) continue;
+    if (is_data || type == NULL || type->dtype == ONNXC_RT_BOOL) continue;
     if (!check_number(node, i)) return false;
     if (type->dtype == ONNXC_RT_F32 && !check_scale(node, i)) return false;
   }
@@ -75,18 +79,23 @@ static bool infer_binary(Node *node) {
   return true;
 }
 
+/* x * factor + y of f32, rounded once as a fused multiply-add does it. The product of an integer of
+ * 8 bits is exact in f64, so the machine need not have one. */
+static Value *multiply_add(Builder *b, Value *x, Value *factor, Value *y) {
+  x = BUILD(b, "Mul", compose_cast(b, x, ONNXC_RT_F64), compose_cast(b, factor, ONNXC_RT_F64));
+  return compose_cast(b, BUILD(b, "Add", x, compose_cast(b, y, ONNXC_RT_F64)), ONNXC_RT_F32);
+}
+
 /* a * (A_scale / C_scale) + b * (B_scale / C_scale) + rest, the zero points all in the rest */
 static bool decompose_add(Builder *b, Node *node) {
-  Value *a = compose_cast(b, node_in(node, 0), ONNXC_RT_F32),
-        *c_scale = compose_scalar(b, node_in(node, 6));
-  Value *x = compose_cast(b, node_in(node, 3), ONNXC_RT_F32);
+  Value *c_scale = compose_scalar(b, node_in(node, 6));
   Value *a_ratio = BUILD(b, "Div", compose_scalar(b, node_in(node, 1)), c_scale);
-  Value *x_ratio = BUILD(b, "Div", compose_scalar(b, node_in(node, 4)), c_scale);
+  Value *b_ratio = BUILD(b, "Div", compose_scalar(b, node_in(node, 4)), c_scale);
   Value *rest = BUILD(b, "Add", BUILD(b, "Mul", a_ratio, zero_point(b, node, 2)),
-                      BUILD(b, "Mul", x_ratio, zero_point(b, node, 5)));
+                      BUILD(b, "Mul", b_ratio, zero_point(b, node, 5)));
   rest = BUILD(b, "Sub", zero_point(b, node, 7), rest);
-  Value *y = BUILD(b, "Add", BUILD(b, "Mul", a, a_ratio), rest);
-  return finished(b, node, BUILD(b, "Add", BUILD(b, "Mul", x, x_ratio), y));
+  Value *y = multiply_add(b, node_in(node, 3), b_ratio, rest);
+  return finished(b, node, multiply_add(b, node_in(node, 0), a_ratio, y));
 }
 
 /* Input `i` less its zero point, exactly, in f32. */
@@ -168,21 +177,49 @@ static bool infer_softmax(Node *node) {
   return true;
 }
 
-/* Before opset 13 everything from the axis on is one row. */
-static bool decompose_softmax(Builder *b, Node *node) {
-  Value *x = dequantized(b, node, 0);
-  bool flat = op_param_i(node, "opset") < 13;
-  Node *softmax = build_node(b, flat ? "onnxc" : "", flat ? "FlatSoftmax" : "Softmax", &x, 1, 1);
-  node_set_int(softmax, "axis", op_param_i(node, "axis"));
-  return quantized(b, node, build_done(b, softmax), 3);
-}
-
+/* ONNX Runtime looks powers up in a table of f32, whose rounding shows in the result. */
 const OpDef op_microsoft_QLinearSoftmax = {
     .name = "QLinearSoftmax",
     .domain = "com.microsoft",
-    .params = (const OpParam[]){PARAM_INT("axis", -1), PARAM_INT("opset", 13), {0}},
+    .params = (const OpParam[]){PARAM_INT("axis", -1), PARAM_REQUIRED("opset", ATTR_INT), {0}},
     .infer = infer_softmax,
-    .decompose = decompose_softmax,
+    OP_KERNEL(onnxc_rt_ref_qlinear_softmax),
+};
+
+/* ---- QLinearWhere ------------------------------------------------------------------------------
+ */
+
+static bool infer_where(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DT(BOOL), 0, "condition", 0, MAX_RANK),
+      DATA("X", 0),
+      SCALE("x_scale"),
+      ZERO("x_zero_point", 2),
+      INPUT_OF(DTS_BYTE, 2, "Y", 0, MAX_RANK),
+      SCALE("y_scale"),
+      ZERO("y_zero_point", 2),
+      SCALE("z_scale"),
+      ZERO("z_zero_point", 2),
+  };
+  if (!CHECK_INPUTS(node, rules) || !check_numbers(node, 1)) return false;
+  const Type *types[3] = {input_type(node, 0), input_type(node, 1), input_type(node, 4)};
+  const Dim *dims[MAX_RANK];
+  int rank;
+  if (!infer_broadcast(node, types, 3, &rank, dims)) return false;
+  infer_output(node, 0, types[1]->dtype, rank, dims);
+  return true;
+}
+
+static bool decompose_where(Builder *b, Node *node) {
+  Value *x = dequantized(b, node, 1), *y = dequantized(b, node, 4);
+  return quantized(b, node, BUILD(b, "Where", node_in(node, 0), x, y), 7);
+}
+
+const OpDef op_microsoft_QLinearWhere = {
+    .name = "QLinearWhere",
+    .domain = "com.microsoft",
+    .infer = infer_where,
+    .decompose = decompose_where,
 };
 
 /* ---- QLinearConcat -----------------------------------------------------------------------------
@@ -264,26 +301,6 @@ const OpDef op_microsoft_QLinearConcat = {
 /* ---- QLinearAveragePool, QLinearGlobalAveragePool ----------------------------------------------
  */
 
-/* Where axis `i` of the data lies when channels come second: in X (`back` false), in Y (true). */
-static int64_t channel_axis(int i, int rank, bool back) {
-  if (i == 0) return 0;
-  if (back) return i == rank - 1 ? 1 : i + 1;
-  return i == 1 ? rank - 1 : i - 1;
-}
-
-static Type moved_type(const Node *node, const Type *type, bool back) {
-  const Dim *dims[MAX_RANK];
-  for (int i = 0; i < type->rank; i++) dims[i] = type->dims[channel_axis(i, type->rank, back)];
-  return type_tensor(node->graph->ctx, type->dtype, type->rank, dims);
-}
-
-static Value *moved(Builder *b, Value *x, bool back) {
-  int64_t axes[MAX_RANK];
-  int rank = x->type.rank;
-  for (int i = 0; i < rank; i++) axes[i] = channel_axis(i, rank, back);
-  return compose_transpose(b, x, axes);
-}
-
 static bool channels_last(const Node *node) {
   return op_param_i(node, "channels_last") != 0;
 }
@@ -305,24 +322,53 @@ static bool pool_dims(const Node *node, const Type *x, const Dim **dims) {
 static bool infer_pool(Node *node) {
   if (!check_unary(node, 3)) return false;
   const Type *given = input_type(node, 0);
-  Type x = channels_last(node) ? moved_type(node, given, false) : *given;
+  Type x = channels_last(node) ? layout_second(node, given) : *given;
   const Dim *dims[MAX_RANK];
   if (!pool_dims(node, &x, dims)) return false;
   Type y = type_tensor(node->graph->ctx, x.dtype, x.rank, dims);
-  if (channels_last(node)) y = moved_type(node, &y, true);
+  if (channels_last(node)) y = layout_last(node, &y);
   infer_output_type(node, 0, &y);
   return true;
 }
 
+/* When padding counts, it does so as far as the windows of ceil_mode go, which AveragePool does not
+ * know: it gets that padding, and no ceil_mode. */
+static bool write_padding(const Node *node, Node *pool) {
+  int64_t pads[2 * MAX_RANK], strides[MAX_RANK];
+  int n = input_type(node, 0)->rank - 2;
+  bool same = strncmp(op_param_s(node, "auto_pad"), "SAME", 4) == 0;
+  if (same || op_param_i(node, "ceil_mode") == 0) return false;
+  if (op_param_i(node, "count_include_pad") == 0) return false;
+  check_ints(node, "pads", 2 * n, 0, 0, pads);
+  check_ints(node, "strides", n, 1, 1, strides);
+  for (int i = 0; i < n; i++) pads[n + i] += strides[i] - 1;
+  node_set_ints(pool, "pads", pads, 2 * (size_t)n);
+  node_set_string(pool, "auto_pad", "NOTSET");
+  node_set_int(pool, "ceil_mode", 0);
+  return true;
+}
+
+/* The first elements along each axis. */
+static Value *cut(Builder *b, Value *y, const Type *type) {
+  int64_t zeros[MAX_RANK] = {0};
+  uint32_t rank = (uint32_t)type->rank;
+  return BUILD(b, "Slice", y, build_ints(b, zeros, rank), build_dims(b, type->dims, rank));
+}
+
 static bool decompose_average(Builder *b, Node *node) {
+  bool last = channels_last(node);
   Value *x = dequantized(b, node, 0);
-  if (channels_last(node)) x = moved(b, x, false);
+  if (last) x = layout_to_second(b, x);
   Node *pool = build_node(b, "", "AveragePool", &x, 1, 1);
   for (uint32_t i = 0; i < node->n_attrs; i++) {
     if (strcmp(node->attrs[i].name, "channels_last") != 0) node_set_attr(pool, node->attrs[i]);
   }
+  bool padded = write_padding(node, pool);
   Value *y = build_done(b, pool);
-  if (channels_last(node)) y = moved(b, y, true);
+  const Type *type = &node_out(node, 0)->type;
+  Type sizes = last ? layout_second(node, type) : *type;
+  if (padded) y = cut(b, y, &sizes);
+  if (last) y = layout_to_last(b, y);
   y = BUILD(b, "Div", y, compose_scalar(b, node_in(node, 3)));
   return finished(b, node, BUILD(b, "Add", y, zero_point(b, node, 4)));
 }

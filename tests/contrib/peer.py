@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -26,8 +27,11 @@ from support import JOBS, onnxc  # noqa: E402
 
 BATCH = 12
 OPSETS = {"": 21, "com.microsoft": 1}
-# By whether 16-bit floats are among the results.
-TOLERANCE = {False: ("--rtol", "1e-3", "--atol", "1e-5"), True: ("--rtol", "1e-2", "--atol", "1e-2")}
+# By what the results are: integers alone, floats too, 16-bit floats among them.
+TOLERANCE = {"exact": ("--rtol", "0", "--atol", "0"), "float": ("--rtol", "1e-3", "--atol", "1e-5"),
+             "half": ("--rtol", "1e-2", "--atol", "1e-2")}
+# Integers that NumPy takes for opaque bytes.
+PACKED = [ml_dtypes.int2, ml_dtypes.int4, ml_dtypes.uint2, ml_dtypes.uint4]
 # The peer's own bugs may be many; these are not ours.
 onnxruntime.set_default_logger_severity(4)
 
@@ -53,8 +57,12 @@ class Draw:
         """For each output whether it is there."""
         return [True] * self.outputs if isinstance(self.outputs, int) else list(self.outputs)
 
-    def half(self):
-        return any(x.dtype.itemsize == 2 and x.dtype.kind in "fV" for x in self.results)
+    def kind(self):
+        """Key into TOLERANCE."""
+        floats = [x.dtype for x in self.results if x.dtype.kind in "fV" and x.dtype not in PACKED]
+        if not floats:
+            return "exact"
+        return "half" if any(dtype.itemsize == 2 for dtype in floats) else "float"
 
 
 def value_info(name, array, draw, position, prefix):
@@ -129,28 +137,28 @@ def write(folder, draws):
             onnx.save_tensor(numpy_helper.from_array(array), data / f"{kind}_{i}.pb")
 
 
-def onnxc_test(folders, half, *flags):
-    return onnxc("test", "--jobs", JOBS, *TOLERANCE[half], *flags, *folders, timeout=None)
+def onnxc_test(folders, kind, *flags):
+    return onnxc("test", "--jobs", JOBS, *TOLERANCE[kind], *flags, *folders, timeout=None)
 
 
 def check_alone(root, label, draw):
     """Faults of one draw."""
     folder = root / f"alone_{zlib.crc32(label.encode())}"
     write(folder, [draw])
-    result = onnxc_test([folder], draw.half(), "-v")
+    result = onnxc_test([folder], draw.kind(), "-v")
     if result.returncode == 0:
         return []
     return [f"{label}: {draw}\n{result.stdout.strip()}\n{result.stderr.strip()}"]
 
 
-def check_batches(root, labelled, half):
+def check_batches(root, labelled, kind):
     """Faults of many draws."""
     folders = []
     for at in range(0, len(labelled), BATCH):
         batch = labelled[at:at + BATCH]
-        folders.append((root / f"batch_{half:d}_{at}", batch))
+        folders.append((root / f"batch_{kind}_{at}", batch))
         write(folders[-1][0], [draw for _, draw in batch])
-    result = onnxc_test([folder for folder, _ in folders], half)
+    result = onnxc_test([folder for folder, _ in folders], kind)
     passed = {line.split()[1] for line in result.stdout.splitlines() if line.startswith("PASS ")}
     faults = []
     for folder, batch in folders:
@@ -189,10 +197,10 @@ def main(families):
     chosen = {name: families[name] for name in options.family or families}
     labelled, faults = collect(chosen, options.seed, options.draws)
     with tempfile.TemporaryDirectory() as root:
-        for half in (False, True):
-            some = [(label, draw) for label, draw in labelled if draw.half() == half]
+        for kind in TOLERANCE:
+            some = [(label, draw) for label, draw in labelled if draw.kind() == kind]
             if some:
-                faults += check_batches(Path(root), some, half)
+                faults += check_batches(Path(root), some, kind)
     for fault in faults:
         print(fault)
     print(f"seed {options.seed}: {len(labelled)} draws of {len(chosen)} families, "
