@@ -127,7 +127,7 @@ bool check_number(const Node *node, uint32_t i) {
 }
 
 bool check_scale(const Node *node, uint32_t i) {
-  const Tensor *scale = node_in(node, i)->constant;
+  const Tensor *scale = node_in(node, i) == NULL ? NULL : node_in(node, i)->constant;
   for (size_t k = 0; scale != NULL && k < scale->count; k++) {
     double value = tensor_f64(scale, k);
     if (value != 0 && isfinite(value)) continue;

@@ -56,7 +56,7 @@ bool check_broadcasts_to(const Node *node, uint32_t i, int rank, const Dim *cons
 /* Input `i`, when it is there, is a scalar or a vector of one element. */
 bool check_number(const Node *node, uint32_t i);
 bool is_number(const Type *type);
-/* Constant scales of quantised data are finite, and not 0. */
+/* Constant scales of quantised data, where they are there, are finite, and not 0. */
 bool check_scale(const Node *node, uint32_t i);
 
 /* Elements of integer input `i` that are known are indexes into an axis of this size. */

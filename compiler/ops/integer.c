@@ -4,7 +4,10 @@
 #include "ops/check.h"
 #include "ops/compose.h"
 #include "ops/conv.h"
+#include "ops/layout.h"
 #include "ops/matmul.h"
+
+#include <string.h>
 
 /* ---- zero points and scales --------------------------------------------------------------------
  */
@@ -104,13 +107,12 @@ static Value *along(Builder *b, Value *x, int axis, int rank) {
   return compose_reshape(b, x, dims, rank);
 }
 
-/* sum * (a_scale * b_scale / y_scale), rounded and quantised; both scales broadcast to the sum. */
-static Value *requantize(Builder *b, const Node *node, Value *sum, Value *a_scale, Value *b_scale) {
-  Value *scale = BUILD(b, "Mul", a_scale, b_scale);
-  Value *y_scale = compose_cast(b, node_in(node, Y_SCALE), ONNXC_RT_F32);
+/* sum * (scale / y_scale), rounded and quantised; the scale broadcasts to the sum. */
+static Value *requantize(Builder *b, Value *sum, Value *scale, Value *y_scale, Value *y_zero) {
+  y_scale = compose_cast(b, y_scale, ONNXC_RT_F32);
   scale = BUILD(b, "Div", scale, along(b, y_scale, 0, 1));
   Value *y = BUILD(b, "Mul", compose_cast(b, sum, ONNXC_RT_F32), scale);
-  return BUILD(b, "QuantizeLinear", y, build_f32(b, 1), along(b, node_in(node, Y_ZERO), 0, 1));
+  return BUILD(b, "QuantizeLinear", y, build_f32(b, 1), along(b, y_zero, 0, 1));
 }
 
 static bool infer_qlinear_matmul(Node *node) {
@@ -139,20 +141,23 @@ static Value *float_product(Builder *b, const Node *node) {
   return BUILD(b, "MatMul", x, BUILD(b, "DequantizeLinear", node_in(node, B), one));
 }
 
-static Value *integer_product(Builder *b, const Node *node) {
-  return BUILD(b, "MatMulInteger", node_in(node, A), node_in(node, B), node_in(node, A_ZERO),
-               node_in(node, B_ZERO));
+/* Zero points may be absent. */
+static Value *integer_product(Builder *b, Value *x, Value *y, Value *x_zero, Value *y_zero) {
+  Value *inputs[4] = {x, y, x_zero, y_zero};
+  return build(b, "MatMulInteger", inputs, y_zero != NULL ? 4 : x_zero != NULL ? 3 : 2);
 }
 
 static bool decompose_qlinear_matmul(Builder *b, Node *node) {
   bool is_float = dtype_is_float(input_type(node, A)->dtype);
-  Value *sum = is_float ? float_product(b, node) : integer_product(b, node);
+  Value *sum = is_float ? float_product(b, node)
+                        : integer_product(b, node_in(node, A), node_in(node, B),
+                                          node_in(node, A_ZERO), node_in(node, B_ZERO));
   int rank = input_type(node, A)->rank;
   Value *a_scale = compose_cast(b, node_in(node, A_SCALE), ONNXC_RT_F32);
   Value *b_scale = compose_cast(b, node_in(node, B_SCALE), ONNXC_RT_F32);
-  a_scale = along(b, a_scale, rank - 2, rank);
-  b_scale = along(b, b_scale, 0, 1);
-  build_replace(b, node, requantize(b, node, sum, a_scale, b_scale));
+  Value *scale = BUILD(b, "Mul", along(b, a_scale, rank - 2, rank), along(b, b_scale, 0, 1));
+  sum = requantize(b, sum, scale, node_in(node, Y_SCALE), node_in(node, Y_ZERO));
+  build_replace(b, node, sum);
   return true;
 }
 
@@ -171,14 +176,9 @@ const OpDef op_QLinearMatMul = {
 /* ---- QLinearConv -------------------------------------------------------------------------------
  */
 
-static bool infer_qlinear_conv(Node *node) {
-  static const InputRule rules[] = {
-      INPUT("x", 3, MAX_RANK), INPUT("x_scale", 0, 1),      INPUT("x_zero_point", 0, 1),
-      INPUT("w", 3, MAX_RANK), INPUT("w_scale", 0, 1),      INPUT("w_zero_point", 0, 1),
-      INPUT("y_scale", 0, 1),  INPUT("y_zero_point", 0, 1), INPUT_OPTIONAL("B", 1, 1),
-  };
+/* The parameters behind inputs that are checked. */
+static bool check_qlinear_conv(const Node *node) {
   static const uint32_t scalars[] = {A_SCALE, A_ZERO, Y_SCALE, Y_ZERO};
-  if (!CHECK_INPUTS(node, rules)) return false;
   for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) {
     if (!check_number(node, scalars[i])) return false;
   }
@@ -187,7 +187,17 @@ static bool infer_qlinear_conv(Node *node) {
       !check_size(node, BIAS, 0, input_type(node, B)->dims[0], "the number of filters")) {
     return false;
   }
-  return check_scales(node) && conv_infer(node, A, B, input_type(node, Y_ZERO)->dtype);
+  return check_scales(node);
+}
+
+static bool infer_qlinear_conv(Node *node) {
+  static const InputRule rules[] = {
+      INPUT("x", 3, MAX_RANK), INPUT("x_scale", 0, 1),      INPUT("x_zero_point", 0, 1),
+      INPUT("w", 3, MAX_RANK), INPUT("w_scale", 0, 1),      INPUT("w_zero_point", 0, 1),
+      INPUT("y_scale", 0, 1),  INPUT("y_zero_point", 0, 1), INPUT_OPTIONAL("B", 1, 1),
+  };
+  return CHECK_INPUTS(node, rules) && check_qlinear_conv(node) &&
+         conv_infer(node, A, B, input_type(node, Y_ZERO)->dtype);
 }
 
 static bool decompose_qlinear_conv(Builder *b, Node *node) {
@@ -201,8 +211,9 @@ static bool decompose_qlinear_conv(Builder *b, Node *node) {
     sum = BUILD(b, "Add", sum, along(b, node_in(node, BIAS), 1, rank));
   }
   Value *w_scale = along(b, node_in(node, B_SCALE), 1, rank);
-  Value *x_scale = along(b, node_in(node, A_SCALE), 1, rank);
-  build_replace(b, node, requantize(b, node, sum, x_scale, w_scale));
+  Value *scale = BUILD(b, "Mul", along(b, node_in(node, A_SCALE), 1, rank), w_scale);
+  sum = requantize(b, sum, scale, node_in(node, Y_SCALE), node_in(node, Y_ZERO));
+  build_replace(b, node, sum);
   return true;
 }
 
@@ -217,4 +228,238 @@ const OpDef op_QLinearConv = {
     .infer = infer_qlinear_conv,
     .decompose = decompose_qlinear_conv,
     .macs = qlinear_conv_macs,
+};
+
+/* ---- QLinearConv of ONNX Runtime ---------------------------------------------------------------
+ * The same, for data that may have channels last. */
+
+static bool channels_last(const Node *node) {
+  return op_param_i(node, "channels_last") != 0;
+}
+
+static bool infer_microsoft_conv(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DTS_BYTE, 0, "x", 3, MAX_RANK),     INPUT_OF(DT(F32), 0, "x_scale", 0, 1),
+      INPUT_OF(DTS_BYTE, 1, "x_zero_point", 0, 1), INPUT_OF(DTS_BYTE, 0, "w", 3, MAX_RANK),
+      INPUT_OF(DT(F32), 0, "w_scale", 0, 1),       INPUT_OF(DTS_BYTE, 4, "w_zero_point", 0, 1),
+      INPUT_OF(DT(F32), 0, "y_scale", 0, 1),       INPUT_OF(DTS_BYTE, 0, "y_zero_point", 0, 1),
+      INPUT_OPTIONAL_OF(DT(I32), 0, "B", 1, 1),
+  };
+  if (!CHECK_INPUTS(node, rules) || !check_qlinear_conv(node)) return false;
+  const Type *given = input_type(node, A), *w = input_type(node, B);
+  Type x = channels_last(node) ? layout_second(node, given) : *given;
+  const Dim *dims[MAX_RANK];
+  if (!conv_dims(node, A, channels_last(node) ? x.rank - 1 : 1, &x, w, dims)) return false;
+  Type y = type_tensor(node->graph->ctx, input_type(node, Y_ZERO)->dtype, x.rank, dims);
+  if (channels_last(node)) y = layout_last(node, &y);
+  infer_output_type(node, 0, &y);
+  return true;
+}
+
+static bool decompose_microsoft_conv(Builder *b, Node *node) {
+  Value *inputs[BIAS + 1];
+  for (uint32_t i = 0; i <= BIAS; i++) inputs[i] = node_in(node, i);
+  if (channels_last(node)) inputs[A] = layout_to_second(b, inputs[A]);
+  Node *conv = build_node(b, "", "QLinearConv", inputs, inputs[BIAS] == NULL ? BIAS : BIAS + 1, 1);
+  for (uint32_t i = 0; i < node->n_attrs; i++) {
+    if (strcmp(node->attrs[i].name, "channels_last") != 0) node_set_attr(conv, node->attrs[i]);
+  }
+  Value *y = build_done(b, conv);
+  build_replace(b, node, channels_last(node) ? layout_to_last(b, y) : y);
+  return true;
+}
+
+const OpDef op_microsoft_QLinearConv = {
+    .name = "QLinearConv",
+    .domain = "com.microsoft",
+    .params =
+        (const OpParam[]){WINDOW_PARAMS, PARAM_INT("group", 1), PARAM_INT("channels_last", 0), {0}},
+    .infer = infer_microsoft_conv,
+    .decompose = decompose_microsoft_conv,
+    .macs = qlinear_conv_macs,
+};
+
+/* ---- MatMulInteger16 ---------------------------------------------------------------------------
+ */
+
+static bool infer_matmul_integer16(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DT(I16), 0, "A", 1, MAX_RANK),
+      INPUT_OF(DT(I16), 0, "B", 1, MAX_RANK),
+  };
+  return CHECK_INPUTS(node, rules) && matmul_infer(node, 0, 1, ONNXC_RT_I32);
+}
+
+const OpDef op_microsoft_MatMulInteger16 = {
+    .name = "MatMulInteger16",
+    .domain = "com.microsoft",
+    .infer = infer_matmul_integer16,
+    OP_KERNEL(onnxc_rt_ref_matmul_integer),
+    .macs = matmul_integer_macs,
+};
+
+/* ---- MatMulIntegerToFloat, DynamicQuantizeMatMul -----------------------------------------------
+ */
+
+/* sum * scale + bias, in f32; the bias may be absent. */
+static void give_float(Builder *b, Node *node, Value *sum, Value *scale, Value *bias) {
+  Value *y = BUILD(b, "Mul", compose_cast(b, sum, ONNXC_RT_F32), scale);
+  build_replace(b, node, bias == NULL ? y : BUILD(b, "Add", y, bias));
+}
+
+static bool check_bias(const Node *node, uint32_t i) {
+  const Type *y = &node_out(node, 0)->type;
+  return check_broadcasts_to(node, i, y->rank, y->dims);
+}
+
+static bool infer_matmul_to_float(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DTS_BYTE, 0, "A", 1, MAX_RANK),
+      INPUT_OF(DTS_BYTE, 0, "B", 1, MAX_RANK),
+      INPUT_OF(DT(F32), 0, "a_scale", 0, 1),
+      INPUT_OF(DT(F32), 0, "b_scale", 0, MAX_RANK),
+      INPUT_OPTIONAL_OF(DTS_BYTE, 1, "a_zero_point", 0, 1),
+      INPUT_OPTIONAL_OF(DTS_BYTE, 2, "b_zero_point", 0, MAX_RANK),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "bias", 1, 1),
+  };
+  return CHECK_INPUTS(node, rules) && check_number(node, 2) && check_number(node, 4) &&
+         check_scale(node, 2) && check_scale(node, 3) && check_per_line(node, 3, 1, false) &&
+         check_per_line(node, 5, 1, false) && matmul_infer(node, 0, 1, ONNXC_RT_F32) &&
+         check_bias(node, 6);
+}
+
+static bool decompose_matmul_to_float(Builder *b, Node *node) {
+  Value *sum =
+      integer_product(b, node_in(node, 0), node_in(node, 1), node_in(node, 4), node_in(node, 5));
+  Value *scale =
+      BUILD(b, "Mul", compose_scalar(b, node_in(node, 2)), along(b, node_in(node, 3), 0, 1));
+  give_float(b, node, sum, scale, node_in(node, 6));
+  return true;
+}
+
+const OpDef op_microsoft_MatMulIntegerToFloat = {
+    .name = "MatMulIntegerToFloat",
+    .domain = "com.microsoft",
+    .infer = infer_matmul_to_float,
+    .decompose = decompose_matmul_to_float,
+    .macs = matmul_integer_macs,
+};
+
+static bool infer_dynamic_matmul(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DT(F32), 0, "A", 1, MAX_RANK),
+      INPUT_OF(DTS_BYTE, 0, "B", 1, MAX_RANK),
+      INPUT_OF(DT(F32), 0, "b_scale", 0, MAX_RANK),
+      INPUT_OPTIONAL_OF(DTS_BYTE, 2, "b_zero_point", 0, MAX_RANK),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "bias", 1, 1),
+  };
+  return CHECK_INPUTS(node, rules) && check_scale(node, 2) && check_per_line(node, 2, 1, false) &&
+         check_per_line(node, 3, 1, false) && matmul_infer(node, 0, 1, ONNXC_RT_F32) &&
+         check_bias(node, 4);
+}
+
+static bool decompose_dynamic_matmul(Builder *b, Node *node) {
+  Value *x = node_in(node, 0);
+  Node *quantize = build_node(b, "", "DynamicQuantizeLinear", &x, 1, 3);
+  build_done(b, quantize);
+  Value *sum = integer_product(b, node_out(quantize, 0), node_in(node, 1), node_out(quantize, 2),
+                               node_in(node, 3));
+  Value *scale = BUILD(b, "Mul", node_out(quantize, 1), along(b, node_in(node, 2), 0, 1));
+  give_float(b, node, sum, scale, node_in(node, 4));
+  return true;
+}
+
+const OpDef op_microsoft_DynamicQuantizeMatMul = {
+    .name = "DynamicQuantizeMatMul",
+    .domain = "com.microsoft",
+    .infer = infer_dynamic_matmul,
+    .decompose = decompose_dynamic_matmul,
+    .macs = matmul_integer_macs,
+};
+
+/* ---- QGemm -------------------------------------------------------------------------------------
+ */
+
+/* Its inputs from the bias on; those in front of it are as above. */
+enum { GEMM_C = 6, GEMM_Y_SCALE, GEMM_Y_ZERO };
+
+/* The parameters behind inputs that are checked; `columns` of B. */
+static bool check_qgemm(const Node *node, const Dim *columns) {
+  static const uint32_t scalars[] = {A_SCALE, A_ZERO, GEMM_Y_SCALE, GEMM_Y_ZERO};
+  for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) {
+    if (!check_number(node, scalars[i])) return false;
+  }
+  for (uint32_t i = B_SCALE; i <= B_ZERO; i++) {
+    bool one = is_number(input_type(node, i));
+    if (!one && !check_size(node, i, 0, columns, "the number of columns")) return false;
+  }
+  if (node_in(node, GEMM_Y_ZERO) != NULL && node_in(node, GEMM_Y_SCALE) == NULL) {
+    return node_error(node, DIAG_INVALID, "y_zero_point is there, but y_scale is not");
+  }
+  return check_scale(node, A_SCALE) && check_scale(node, B_SCALE) &&
+         check_scale(node, GEMM_Y_SCALE);
+}
+
+static bool infer_qgemm(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DTS_BYTE, 0, "A", 2, 2),
+      INPUT_OF(DT(F32), 0, "a_scale", 0, 1),
+      INPUT_OF(DTS_BYTE, 1, "a_zero_point", 0, 1),
+      INPUT_OF(DTS_BYTE, 0, "B", 2, 2),
+      INPUT_OF(DT(F32), 0, "b_scale", 0, 1),
+      INPUT_OF(DTS_BYTE, 4, "b_zero_point", 0, 1),
+      INPUT_OPTIONAL_OF(DT(I32), 0, "C", 0, 2),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "y_scale", 0, 1),
+      INPUT_OPTIONAL_OF(DTS_BYTE, 0, "y_zero_point", 0, 1),
+  };
+  if (!CHECK_INPUTS(node, rules)) return false;
+  const Type *a = input_type(node, A), *b = input_type(node, B);
+  const Type *y_zero = input_type(node, GEMM_Y_ZERO);
+  int ta = op_param_i(node, "transA") != 0, tb = op_param_i(node, "transB") != 0;
+  const Dim *dims[2] = {a->dims[ta], b->dims[!tb]};
+  if (!check_size(node, B, tb, a->dims[!ta], "the inner size of A")) return false;
+  if (!check_qgemm(node, dims[1]) || !check_broadcasts_to(node, GEMM_C, 2, dims)) return false;
+  infer_output(node, 0, y_zero == NULL ? ONNXC_RT_F32 : y_zero->dtype, 2, dims);
+  return true;
+}
+
+static Value *transposed(Builder *b, const Node *node, uint32_t i, const char *attr) {
+  Value *x = node_in(node, i);
+  return op_param_i(node, attr) == 0 ? x : BUILD(b, "Transpose", x);
+}
+
+static bool decompose_qgemm(Builder *b, Node *node) {
+  Value *x = transposed(b, node, A, "transA"), *y = transposed(b, node, B, "transB");
+  Value *sum = integer_product(b, x, y, node_in(node, A_ZERO), node_in(node, B_ZERO));
+  Value *bias = node_in(node, GEMM_C);
+  Value *y_scale = node_in(node, GEMM_Y_SCALE), *y_zero = node_in(node, GEMM_Y_ZERO);
+  if (bias != NULL) sum = BUILD(b, "Add", sum, bias);
+  Value *scale = BUILD(b, "Mul", build_f32(b, op_param_f(node, "alpha")),
+                       compose_scalar(b, node_in(node, A_SCALE)));
+  scale = BUILD(b, "Mul", scale, along(b, node_in(node, B_SCALE), 0, 1));
+  if (y_zero != NULL) {
+    build_replace(b, node, requantize(b, sum, scale, y_scale, y_zero));
+    return true;
+  }
+  if (y_scale != NULL) scale = BUILD(b, "Div", scale, compose_scalar(b, y_scale));
+  give_float(b, node, sum, scale, NULL);
+  return true;
+}
+
+static const Dim *qgemm_macs(const Node *node) {
+  const Type *a = input_type(node, A);
+  Context *ctx = node->graph->ctx;
+  const Dim *depth = a->dims[op_param_i(node, "transA") == 0];
+  return dim_mul(ctx->dims, type_count(ctx, &node_out(node, 0)->type), depth);
+}
+
+const OpDef op_microsoft_QGemm = {
+    .name = "QGemm",
+    .domain = "com.microsoft",
+    .params =
+        (const OpParam[]){
+            PARAM_FLOAT("alpha", 1), PARAM_INT("transA", 0), PARAM_INT("transB", 0), {0}},
+    .infer = infer_qgemm,
+    .decompose = decompose_qgemm,
+    .macs = qgemm_macs,
 };

@@ -3,13 +3,13 @@
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
+#include "ops/layout.h"
 #include "ops/window.h"
 
 /* ---- windows -----------------------------------------------------------------------------------
  */
 
-static bool pool_sizes(const Node *node, const Dim **dims) {
-  const Type *x = input_type(node, 0);
+static bool pool_sizes(const Node *node, const Type *x, const Dim **dims) {
   Window window;
   if (!window_read(node, x->rank - 2, NULL, &window)) return false;
   window.ceil = op_param_i(node, "ceil_mode") != 0;
@@ -21,7 +21,7 @@ static bool pool_sizes(const Node *node, const Dim **dims) {
 static bool infer_float_pool(Node *node) {
   static const InputRule rules[] = {INPUT("X", 3, MAX_RANK)};
   const Dim *dims[MAX_RANK];
-  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, dims)) return false;
+  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, input_type(node, 0), dims)) return false;
   const Type *x = input_type(node, 0);
   infer_output(node, 0, x->dtype, x->rank, dims);
   return true;
@@ -30,7 +30,7 @@ static bool infer_float_pool(Node *node) {
 static bool infer_max_pool(Node *node) {
   static const InputRule rules[] = {INPUT("X", 3, MAX_RANK)};
   const Dim *dims[MAX_RANK];
-  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, dims)) return false;
+  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, input_type(node, 0), dims)) return false;
   if (!check_int(node, "storage_order", 0, 1)) return false;
   const Type *x = input_type(node, 0);
   infer_output(node, 0, x->dtype, x->rank, dims);
@@ -91,6 +91,35 @@ const OpDef op_MaxPool = {
     OP_KERNEL(onnxc_rt_ref_max_pool),
     .lower = lower_max_pool,
     .takes_epilogue = has_kernel,
+};
+
+/* MaxPool of ONNX Runtime on bytes that have channels last. */
+static bool infer_nhwc_max_pool(Node *node) {
+  static const InputRule rules[] = {INPUT_OF(DTS_BYTE, 0, "x", 3, MAX_RANK)};
+  const Dim *dims[MAX_RANK];
+  if (!CHECK_INPUTS(node, rules)) return false;
+  Type x = layout_second(node, input_type(node, 0));
+  if (!pool_sizes(node, &x, dims)) return false;
+  Type y = type_tensor(node->graph->ctx, x.dtype, x.rank, dims);
+  y = layout_last(node, &y);
+  infer_output_type(node, 0, &y);
+  return true;
+}
+
+static bool decompose_nhwc_max_pool(Builder *b, Node *node) {
+  Value *x = layout_to_second(b, node_in(node, 0));
+  Node *pool = build_node(b, "", "MaxPool", &x, 1, 1);
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(pool, node->attrs[i]);
+  build_replace(b, node, layout_to_last(b, build_done(b, pool)));
+  return true;
+}
+
+const OpDef op_microsoft_NhwcMaxPool = {
+    .name = "NhwcMaxPool",
+    .domain = "com.microsoft",
+    .params = (const OpParam[]){WINDOW_PARAMS, PARAM_INT("ceil_mode", 0), {0}},
+    .infer = infer_nhwc_max_pool,
+    .decompose = decompose_nhwc_max_pool,
 };
 
 const OpDef op_AveragePool = {
