@@ -270,6 +270,16 @@ int onnxc_rt_ref_qlinear_softmax(const onnxc_rt_call *call);
 /* A, B, [a_zero_point], [b_zero_point] -> Y in i32, modulo its range. */
 int onnxc_rt_ref_matmul_integer(const onnxc_rt_call *call);
 
+/* A, B, scales, [zero_points], [g_idx], [bias] -> A @ W' + bias, W [N, K] in 2, 4 or 8 bits a
+ * weight. Attributes: K, N, bits, block_size. Scratch: 4 * K bytes. Errors: INDEX (of a group). */
+int onnxc_rt_ref_matmul_nbits(const onnxc_rt_call *call);
+/* A, B, absmax -> A @ W', W [N, K] as codes of 4 bits. Attributes: K, N, block_size, quant_type.
+ * Scratch: 4 * K bytes. */
+int onnxc_rt_ref_matmul_bnb4(const onnxc_rt_call *call);
+/* data, indices, scales, [zero_points] -> gathered and dequantised. Attributes: bits, block_size
+ * (0: all of the axis), gather_axis, quantize_axis. Errors: INDEX. */
+int onnxc_rt_ref_gather_block_quantized(const onnxc_rt_call *call);
+
 /* ---- search, sampling, signals, losses ----------------------------------------------------- */
 
 /* data -> [unique slices along the axis (absent: elements)], [first indices], [inverse], [counts].

@@ -413,6 +413,105 @@ def dynamic_quantize(random):
     return Draw("DynamicQuantizeLinear", [x.astype(np.float32)], outputs=3, domain="")
 
 
+# ---- packed weights ------------------------------------------------------------------------------
+
+def packed(numbers, bits):
+    """Numbers of the last axis put into bytes, low bits first; the last byte filled up."""
+    per_byte = 8 // bits
+    missing = -numbers.shape[-1] % per_byte
+    numbers = np.pad(numbers, [(0, 0)] * (numbers.ndim - 1) + [(0, missing)])
+    numbers = numbers.reshape(*numbers.shape[:-1], -1, per_byte).astype(np.uint8)
+    shifts = np.arange(per_byte, dtype=np.uint8) * bits
+    return np.bitwise_or.reduce(numbers << shifts, axis=-1)
+
+
+def unpacked(data, bits):
+    shifts = np.arange(8 // bits, dtype=np.uint8) * bits
+    return (data[..., None] >> shifts & ((1 << bits) - 1)).reshape(*data.shape[:-1], -1)
+
+
+def nbits_product(a, b, scales, zeros, groups, bias, K, N, bits, block_size, **_):
+    """MatMulNBits in all forms; ONNX Runtime lacks some."""
+    blocks = -(-K // block_size)
+    groups = np.arange(K) // block_size if groups is None else groups[:K]
+    if zeros is None:
+        zeros = np.full((N, blocks), 1 << (bits - 1))
+    elif zeros.dtype == np.uint8:
+        zeros = unpacked(zeros.reshape(N, -1), bits)
+    weights = unpacked(b, bits).reshape(N, -1)[:, :K].astype(np.float64)
+    weights -= zeros.reshape(N, -1)[:, groups]
+    weights *= scales.reshape(N, -1).astype(np.float64)[:, groups]
+    y = a.astype(np.float64) @ weights.T + (0 if bias is None else bias.astype(np.float64))
+    return [y.astype(a.dtype)]
+
+
+def matmul_nbits(random):
+    dtype = pick(random, np.float32, np.float32, np.float16)
+    bits, block = pick(random, 2, 4, 4, 8), pick(random, 16, 32, 64)
+    k, n = int(random.integers(1, 150)), int(random.integers(1, 20))
+    blocks = -(-k // block)
+    a = normal(random, *shape_of(random, 0, 2), k, dtype=dtype)
+    b = integers(random, np.uint8, n, blocks, block * bits // 8)
+    scales = (scale(random, n, blocks) / (1 << bits)).astype(dtype)
+    form = pick(random, None, "packed", "float")
+    zeros = None
+    if form:
+        zeros = random.integers(0, 1 << bits, size=(n, blocks))
+        zeros = packed(zeros, bits) if form == "packed" else (zeros + 0.25).astype(dtype)
+    groups = None
+    if chance(random, 0.3):
+        groups = random.permutation(np.arange(blocks * block) // block).astype(np.int32)
+        groups = groups[:pick(random, k, len(groups))]
+    if chance(random):  # the older, flat form
+        scales, zeros = scales.reshape(-1), None if zeros is None else zeros.reshape(-1)
+    bias = normal(random, n, dtype=dtype) if chance(random) else None
+    attributes = {"K": k, "N": n, "bits": bits, "block_size": block}
+    if chance(random):
+        attributes["accuracy_level"] = pick(random, 0, 1)
+    # ONNX Runtime has groups and zero points that are not whole numbers with 4 bits alone.
+    lacking = bits != 4 and (form == "float" or groups is not None) or dtype == np.float16
+    return Draw("MatMulNBits", [a, b, scales, zeros, groups, bias], attributes,
+                constant=weights(random, 1, 2, 3), expected=nbits_product if lacking else None)
+
+
+def matmul_bnb4(random):
+    block = pick(random, 16, 32, 64)
+    k, n = int(random.integers(1, 100)), int(random.integers(1, 12))
+    inputs = [normal(random, *shape_of(random, 0, 2), k),
+              integers(random, np.uint8, -(-n * k // 2)), scale(random, -(-n * k // block))]
+    return Draw("MatMulBnb4", inputs, {"K": k, "N": n, "block_size": block,
+                                       "quant_type": int(random.integers(2))},
+                constant=weights(random, 1, 2))
+
+
+def gather_block_quantized(random):
+    dtype = pick(random, np.uint8, np.uint8, ml_dtypes.uint4, ml_dtypes.int4,
+                 ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn)
+    is_float = np.dtype(dtype).name.startswith("float")
+    shape = shape_of(random, 2, 3, most=5)
+    rank = len(shape)
+    axis = rank - 1 if dtype == np.uint8 else int(random.integers(rank))
+    gather = 0 if dtype == np.uint8 else int(random.integers(rank))
+    block = 0 if is_float and chance(random, 0.3) else pick(random, 16, 32)
+    shape[axis] = int(random.integers(1, 20)) * 4
+    blocks = [-(-size // (block or size)) if i == axis else size for i, size in enumerate(shape)]
+    attributes = {"block_size": block, "gather_axis": gather - pick(random, 0, rank),
+                  "quantize_axis": axis - pick(random, 0, rank)}
+    zeros, scales = None, scale(random, *blocks)
+    if dtype == np.uint8:
+        bits = attributes["bits"] = pick(random, 2, 4, 8)
+        data = packed(random.integers(0, 1 << bits, size=shape), bits)
+        zeros = maybe(random, packed(random.integers(0, 1 << bits, size=blocks), bits))
+    elif is_float:
+        data = normal(random, *shape).astype(dtype)
+    else:
+        data, zeros = integers(random, dtype, *shape), maybe(random, integers(random, dtype, *blocks))
+    indices = random.integers(-shape[gather], shape[gather], size=shape_of(random, 0, 2))
+    indices = np.asarray(indices).astype(pick(random, np.int32, np.int64))
+    return Draw("GatherBlockQuantized", [data, indices, scales, zeros], attributes,
+                constant=(0, 2, 3))
+
+
 FAMILIES = {
     "QuantizeLinear": quantize(""),
     "DequantizeLinear": dequantize(""),
@@ -438,6 +537,9 @@ FAMILIES = {
     "MatMulInteger16": matmul_integer16,
     "MatMulIntegerToFloat": matmul_to_float,
     "DynamicQuantizeMatMul": dynamic_matmul,
+    "MatMulNBits": matmul_nbits,
+    "MatMulBnb4": matmul_bnb4,
+    "GatherBlockQuantized": gather_block_quantized,
 }
 
 if __name__ == "__main__":
