@@ -232,6 +232,11 @@ int onnxc_rt_ref_lstm(const onnxc_rt_call *call);
 int onnxc_rt_ref_gru(const onnxc_rt_call *call);
 /* The same without linear_before_reset. Scratch: 32 bytes for each hidden element. */
 int onnxc_rt_ref_rnn(const onnxc_rt_call *call);
+/* X, W, R, [B], [sequence_lens], [initial_h], [initial_c], [P], W_scale, W_zero_point, R_scale,
+ * R_zero_point -> [Y], [Y_h], [Y_c]. As the LSTM, but with W and R transposed and of bytes, and X
+ * and h quantised before the products. Scratch: 12 bytes for each state, 33 for each hidden element
+ * and 1 for each element of an input. */
+int onnxc_rt_ref_dynamic_quantize_lstm(const onnxc_rt_call *call);
 
 /* ---- reductions --------------------------------------------------------------------------------
  */

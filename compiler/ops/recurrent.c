@@ -1,4 +1,5 @@
-/* LSTM, GRU and RNN. The kernels know layout 0, which the other is decomposed into. */
+/* LSTM, GRU and RNN, and the LSTM of ONNX Runtime with quantised weights, which are transposed. The
+ * kernels know layout 0, which the other is decomposed into. */
 #include "lower/lower.h"
 #include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
@@ -12,15 +13,17 @@ typedef struct Kind {
   int gates;       /* rows of W and R a hidden element */
   int activations; /* of one direction */
   bool has_cell;   /* a cell state, and peepholes */
+  bool quantized;
 } Kind;
 
-enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES };
+enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES, W_SCALE, W_ZERO, R_SCALE, R_ZERO };
 
 static Kind kind_of(const Node *node) {
   switch (node->op->name[0]) {
-  case 'L': return (Kind){4, 3, true};
-  case 'G': return (Kind){3, 2, false};
-  default: return (Kind){1, 1, false};
+  case 'D': return (Kind){4, 3, true, true};
+  case 'L': return (Kind){4, 3, true, false};
+  case 'G': return (Kind){3, 2, false, false};
+  default: return (Kind){1, 1, false, false};
   }
 }
 
@@ -66,11 +69,12 @@ typedef struct Sizes {
 
 static Sizes sizes_of(const Node *node) {
   const Type *x = input_type(node, X), *r = input_type(node, R);
-  bool by_batch = op_param_i(node, "layout") != 0;
+  bool quantized = kind_of(node).quantized;
+  bool by_batch = !quantized && op_param_i(node, "layout") != 0;
   return (Sizes){.steps = x->dims[by_batch],
                  .batch = x->dims[!by_batch],
                  .input = x->dims[2],
-                 .hidden = r->dims[2],
+                 .hidden = r->dims[quantized ? 1 : 2],
                  .directions = dim_const(infer_dims(node), directions_of(node)),
                  .by_batch = by_batch};
 }
@@ -85,9 +89,20 @@ static void state_dims(const Sizes *s, const Dim **dims) {
 static bool check_weights(const Node *node, Kind kind, const Sizes *s) {
   DimTable *t = infer_dims(node);
   const Dim *rows = dim_mul_i(t, s->hidden, kind.gates);
-  const Dim *w[3] = {s->directions, rows, s->input}, *r[3] = {s->directions, rows, s->hidden};
-  if (!check_sizes(node, W, 3, w, "[directions, gates * hidden, input]")) return false;
-  if (!check_sizes(node, R, 3, r, "[directions, gates * hidden, hidden]")) return false;
+  const Dim *w[3] = {s->directions, kind.quantized ? s->input : rows,
+                     kind.quantized ? rows : s->input};
+  const Dim *r[3] = {s->directions, kind.quantized ? s->hidden : rows,
+                     kind.quantized ? rows : s->hidden};
+  if (!check_sizes(node, W, 3, w,
+                   kind.quantized ? "[directions, input, gates * hidden]"
+                                  : "[directions, gates * hidden, input]")) {
+    return false;
+  }
+  if (!check_sizes(node, R, 3, r,
+                   kind.quantized ? "[directions, hidden, gates * hidden]"
+                                  : "[directions, gates * hidden, hidden]")) {
+    return false;
+  }
   const Dim *b[2] = {s->directions, dim_mul_i(t, rows, 2)};
   return node_in(node, B) == NULL || check_sizes(node, B, 2, b, "[directions, 2 * gates * hidden]");
 }
@@ -109,7 +124,8 @@ static bool check_states(const Node *node, const Sizes *s) {
 
 static bool check_attributes(const Node *node, Kind kind, const Dim *hidden) {
   if (!check_choice(node, "direction", "forward reverse bidirectional")) return false;
-  if (!check_int(node, "layout", 0, 1) || !check_activations(node, kind)) return false;
+  if (!kind.quantized && !check_int(node, "layout", 0, 1)) return false;
+  if (!check_activations(node, kind)) return false;
   const Attr *clip = node_attr(node, "clip"), *size = node_attr(node, "hidden_size");
   if (clip != NULL && !(clip->f >= 0)) {
     return node_error(node, DIAG_INVALID, "attribute clip is %g, but must not be negative",
@@ -124,6 +140,22 @@ static bool check_attributes(const Node *node, Kind kind, const Dim *hidden) {
 /* ---- inference ---------------------------------------------------------------------------------
  */
 
+/* From inputs whose ranks and types are right. */
+static bool infer_outputs(Node *node) {
+  Kind kind = kind_of(node);
+  Sizes s = sizes_of(node);
+  if (!check_attributes(node, kind, s.hidden)) return false;
+  if (!check_weights(node, kind, &s) || !check_states(node, &s)) return false;
+  DType dtype = input_type(node, X)->dtype;
+  const Dim *by_step[4] = {s.steps, s.directions, s.batch, s.hidden};
+  const Dim *by_batch[4] = {s.batch, s.steps, s.directions, s.hidden}, *state[3];
+  state_dims(&s, state);
+  infer_output(node, 0, dtype, 4, s.by_batch ? by_batch : by_step);
+  infer_output(node, 1, dtype, 3, state);
+  infer_output(node, 2, dtype, 3, state);
+  return true;
+}
+
 static bool infer_recurrent(Node *node) {
   static const InputRule rules[] = {
       INPUT("X", 3, 3),
@@ -135,19 +167,7 @@ static bool infer_recurrent(Node *node) {
       INPUT_OPTIONAL("initial_c", 3, 3),
       INPUT_OPTIONAL("P", 2, 2),
   };
-  Kind kind = kind_of(node);
-  if (!check_inputs(node, rules, kind.has_cell ? 8 : 6)) return false;
-  if (!check_attributes(node, kind, input_type(node, R)->dims[2])) return false;
-  Sizes s = sizes_of(node);
-  if (!check_weights(node, kind, &s) || !check_states(node, &s)) return false;
-  DType dtype = input_type(node, X)->dtype;
-  const Dim *by_step[4] = {s.steps, s.directions, s.batch, s.hidden};
-  const Dim *by_batch[4] = {s.batch, s.steps, s.directions, s.hidden}, *state[3];
-  state_dims(&s, state);
-  infer_output(node, 0, dtype, 4, s.by_batch ? by_batch : by_step);
-  infer_output(node, 1, dtype, 3, state);
-  infer_output(node, 2, dtype, 3, state);
-  return true;
+  return check_inputs(node, rules, kind_of(node).has_cell ? 8 : 6) && infer_outputs(node);
 }
 
 static const Dim *scratch(const Node *node) {
@@ -347,5 +367,61 @@ const OpDef op_RNN = {
     OP_KERNEL(onnxc_rt_ref_rnn),
     .scratch = scratch,
     .decompose = decompose_recurrent,
+    .macs = macs,
+};
+
+/* ---- DynamicQuantizeLSTM -----------------------------------------------------------------------
+ */
+
+/* A scale or zero point for each direction, or for each column of each. */
+static bool check_columns(const Node *node, uint32_t i) {
+  const Type *type = input_type(node, i), *r = input_type(node, R);
+  const Dim *sizes[2] = {r->dims[0], r->dims[2]};
+  return check_sizes(node, i, type->rank == 1 ? 1 : 2, sizes, "one a direction, or a column") &&
+         (type->dtype != ONNXC_RT_F32 || check_scale(node, i));
+}
+
+static bool infer_quantized_lstm(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DT(F32), 0, "X", 3, 3),
+      INPUT_OF(DTS_BYTE, 0, "W", 3, 3),
+      INPUT_OF(DTS_BYTE, 0, "R", 3, 3),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "B", 2, 2),
+      INPUT_OPTIONAL_OF(DT(I32), 0, "sequence_lens", 1, 1),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "initial_h", 3, 3),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "initial_c", 3, 3),
+      INPUT_OPTIONAL_OF(DT(F32), 0, "P", 2, 2),
+      INPUT_OF(DT(F32), 0, "W_scale", 1, 2),
+      INPUT_OF(DTS_BYTE, 2, "W_zero_point", 1, 2),
+      INPUT_OF(DT(F32), 0, "R_scale", 1, 2),
+      INPUT_OF(DTS_BYTE, 3, "R_zero_point", 1, 2),
+  };
+  if (!CHECK_INPUTS(node, rules)) return false;
+  for (uint32_t i = W_SCALE; i <= R_ZERO; i++) {
+    if (!check_columns(node, i)) return false;
+  }
+  return infer_outputs(node);
+}
+
+static const Dim *quantized_lstm_scratch(const Node *node) {
+  Sizes s = sizes_of(node);
+  DimTable *t = infer_dims(node);
+  const Dim *states = dim_mul_i(t, dim_mul(t, s.batch, s.hidden), 12);
+  return dim_add(t, states, dim_add(t, dim_mul_i(t, s.hidden, 33), s.input));
+}
+
+const OpDef op_microsoft_DynamicQuantizeLSTM = {
+    .name = "DynamicQuantizeLSTM",
+    .domain = "com.microsoft",
+    .params =
+        (const OpParam[]){
+            RECURRENT_PARAMS,
+            PARAM_INT("input_forget", 0),
+            PARAM_OPTIONAL("hidden_size", ATTR_INT),
+            {0},
+        },
+    .infer = infer_quantized_lstm,
+    OP_KERNEL(onnxc_rt_ref_dynamic_quantize_lstm),
+    .scratch = quantized_lstm_scratch,
     .macs = macs,
 };

@@ -39,7 +39,7 @@ static int64_t state_at(const onnxc_rt_recurrent *r) {
   return (r->d * r->batch + r->b) * r->hidden;
 }
 
-static void load_states(onnxc_rt_recurrent *r, int has_c) {
+void onnxc_rt_recurrent_load_states(onnxc_rt_recurrent *r, int has_c) {
   const int has_h = onnxc_rt_has_in(r->call, INITIAL_H);
   const int64_t at = state_at(r);
   for (int64_t k = 0; k < r->hidden; k++) {
@@ -51,7 +51,7 @@ static void load_states(onnxc_rt_recurrent *r, int has_c) {
   }
 }
 
-static void store_states(const onnxc_rt_recurrent *r, int has_c) {
+void onnxc_rt_recurrent_store_states(const onnxc_rt_recurrent *r, int has_c) {
   const onnxc_rt_tensor *out = r->call->out;
   const int64_t at = state_at(r);
   if (onnxc_rt_has_out(r->call, 1)) onnxc_rt_copy(&out[1], at, &r->h, 0, r->hidden);
@@ -59,7 +59,7 @@ static void store_states(const onnxc_rt_recurrent *r, int has_c) {
   for (int64_t k = 0; k < r->hidden; k++) onnxc_rt_store_f64(&out[2], at + k, r->c[k]);
 }
 
-static void store_y(const onnxc_rt_recurrent *r) {
+void onnxc_rt_recurrent_store_y(const onnxc_rt_recurrent *r) {
   if (!onnxc_rt_has_out(r->call, 0)) return;
   const int64_t row = (r->t * r->directions + r->d) * r->batch + r->b;
   onnxc_rt_copy(&r->call->out[0], row * r->hidden, &r->h, 0, r->hidden);
@@ -73,7 +73,7 @@ static void run_sequence(onnxc_rt_recurrent *r, int64_t length, int reverse, onn
   for (int64_t i = 0; i < length; i++) {
     r->t = reverse ? length - 1 - i : i;
     cell(r);
-    store_y(r);
+    onnxc_rt_recurrent_store_y(r);
   }
 }
 
@@ -84,9 +84,9 @@ static int run_direction(onnxc_rt_recurrent *r, int reverse, int has_c, onnxc_rt
       length = onnxc_rt_load_i64(&r->call->in[LENGTHS], r->b);
     }
     if (length < 0 || length > r->steps) return ONNXC_RT_ERROR_VALUE;
-    load_states(r, has_c);
+    onnxc_rt_recurrent_load_states(r, has_c);
     run_sequence(r, length, reverse, cell);
-    store_states(r, has_c);
+    onnxc_rt_recurrent_store_states(r, has_c);
   }
   return ONNXC_RT_OK;
 }
@@ -107,6 +107,15 @@ static void init(onnxc_rt_recurrent *r, const onnxc_rt_call *call, int64_t gates
   r->gate = scratch + 3 * r->hidden;
 }
 
+void onnxc_rt_recurrent_set_activations(onnxc_rt_recurrent *r, const char *const *fallback,
+                                        int32_t n) {
+  const onnxc_rt_attr *attr = r->call->attr;
+  for (int32_t i = 0; i < n; i++) {
+    r->f[i] = onnxc_rt_activation_of(&attr[ACTIVATIONS], &attr[ALPHA], &attr[BETA],
+                                     (int32_t)r->d * n + i, fallback[i]);
+  }
+}
+
 int onnxc_rt_recurrent_run(const onnxc_rt_call *call, int64_t gates, const char *const *fallback,
                            int32_t n, int has_c, onnxc_rt_cell *cell) {
   onnxc_rt_recurrent r;
@@ -114,10 +123,7 @@ int onnxc_rt_recurrent_run(const onnxc_rt_call *call, int64_t gates, const char 
   if (onnxc_rt_has_out(call, 0)) onnxc_rt_clear(&call->out[0]);
   for (r.d = 0; r.d < r.directions; r.d++) {
     const int reverse = call->attr[DIRECTION].s[0] == 'r' || r.d == 1;
-    for (int32_t i = 0; i < n; i++) {
-      r.f[i] = onnxc_rt_activation_of(&call->attr[ACTIVATIONS], &call->attr[ALPHA],
-                                      &call->attr[BETA], (int32_t)r.d * n + i, fallback[i]);
-    }
+    onnxc_rt_recurrent_set_activations(&r, fallback, n);
     const int error = run_direction(&r, reverse, has_c, cell);
     if (error != ONNXC_RT_OK) return error;
   }

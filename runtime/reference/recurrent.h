@@ -33,6 +33,18 @@ struct onnxc_rt_recurrent {
 int onnxc_rt_recurrent_run(const onnxc_rt_call *call, int64_t gates, const char *const *fallback,
                            int32_t n, int has_c, onnxc_rt_cell *cell);
 
+/* What the run is made of, for operators that go through sequences in an order of their own. */
+void onnxc_rt_recurrent_set_activations(onnxc_rt_recurrent *r, const char *const *fallback,
+                                        int32_t n);
+/* Initial states of sequence `b` in direction `d` into `h` and `c`; and those to the outputs. */
+void onnxc_rt_recurrent_load_states(onnxc_rt_recurrent *r, int has_c);
+void onnxc_rt_recurrent_store_states(const onnxc_rt_recurrent *r, int has_c);
+/* `h` to Y, where that is there. */
+void onnxc_rt_recurrent_store_y(const onnxc_rt_recurrent *r);
+
+/* The step of an LSTM once `gate` has the products, with their biases. */
+void onnxc_rt_lstm_cell(onnxc_rt_recurrent *r);
+
 /* Row `row` of W times the input, and of R times `h`, each with its bias. */
 double onnxc_rt_recurrent_x(const onnxc_rt_recurrent *r, int64_t row);
 double onnxc_rt_recurrent_h(const onnxc_rt_recurrent *r, int64_t row, const onnxc_rt_tensor *h);

@@ -354,6 +354,37 @@ def dynamic_matmul(random):
     return Draw("DynamicQuantizeMatMul", inputs, constant=weights(random, 1, 2, 3))
 
 
+def dynamic_lstm(random):
+    steps, batch, size, hidden = (int(n) for n in random.integers(1, 7, size=4))
+    direction = pick(random, "forward", "reverse", "bidirectional")
+    ways = 2 if direction == "bidirectional" else 1
+    columns, dtype = pick(random, (ways,), (ways, 4 * hidden)), pick(random, *BYTES)
+
+    def weight(rows):
+        """Weights, scale and zero point, which is one number."""
+        zero = 0 if len(columns) == 2 and dtype == np.int8 else integers(random, dtype)
+        return (integers(random, dtype, ways, rows, 4 * hidden),
+                (scale(random, *columns) / 100).astype(np.float32), np.full(columns, zero, dtype))
+    w, w_scale, w_zero = weight(size)
+    r, r_scale, r_zero = weight(hidden)
+    lengths = random.integers(1, steps + 1, size=batch).astype(np.int32)
+    inputs = [normal(random, steps, batch, size), w, r, maybe(random, normal(random, ways, 8 * hidden)),
+              maybe(random, lengths), maybe(random, normal(random, ways, batch, hidden)),
+              maybe(random, normal(random, ways, batch, hidden)),
+              maybe(random, normal(random, ways, 3 * hidden)), w_scale, w_zero, r_scale, r_zero]
+    attributes = {"direction": direction, "hidden_size": hidden}
+    if chance(random, 0.3):
+        attributes["input_forget"] = 1
+    if chance(random, 0.3):
+        attributes["clip"] = 1.5
+    if chance(random, 0.3):
+        attributes["activations"] = pick(random, ["Sigmoid", "Tanh", "Relu"],
+                                         ["HardSigmoid", "Softsign", "Tanh"]) * ways
+    return Draw("DynamicQuantizeLSTM", inputs, attributes,
+                outputs=pick(random, 3, [True, False, True], [False, True, True], 2, 1),
+                constant=weights(random, 1, 2))
+
+
 # ---- to and fro ----------------------------------------------------------------------------------
 
 INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, ml_dtypes.uint4, ml_dtypes.int4)
@@ -537,6 +568,7 @@ FAMILIES = {
     "MatMulInteger16": matmul_integer16,
     "MatMulIntegerToFloat": matmul_to_float,
     "DynamicQuantizeMatMul": dynamic_matmul,
+    "DynamicQuantizeLSTM": dynamic_lstm,
     "MatMulNBits": matmul_nbits,
     "MatMulBnb4": matmul_bnb4,
     "GatherBlockQuantized": gather_block_quantized,
