@@ -125,6 +125,45 @@ static bool decompose_mul(Builder *b, Node *node) {
 BINARY(QLinearAdd, decompose_add);
 BINARY(QLinearMul, decompose_mul);
 
+/* ---- MulInteger --------------------------------------------------------------------------------
+ */
+
+static bool infer_mul_integer(Node *node) {
+  static const InputRule rules[] = {
+      DATA("A", 0),
+      ZERO("A_zero_point", 1),
+      DATA("B", 0),
+      ZERO("B_zero_point", 3),
+  };
+  if (!CHECK_INPUTS(node, rules) || !check_number(node, 1) || !check_number(node, 3)) return false;
+  const Dim *dims[MAX_RANK];
+  int rank;
+  const Type *types[2] = {input_type(node, 0), input_type(node, 2)};
+  if (!infer_broadcast(node, types, 2, &rank, dims)) return false;
+  infer_output(node, 0, ONNXC_RT_I32, rank, dims);
+  return true;
+}
+
+/* Input `i` less the zero point at input `zero`, in i32. */
+static Value *centred_integer(Builder *b, const Node *node, uint32_t i, uint32_t zero) {
+  Value *x = compose_cast(b, node_in(node, i), ONNXC_RT_I32);
+  if (node_in(node, zero) == NULL) return x;
+  return BUILD(b, "Sub", x, compose_cast(b, compose_scalar(b, node_in(node, zero)), ONNXC_RT_I32));
+}
+
+static bool decompose_mul_integer(Builder *b, Node *node) {
+  Value *x = centred_integer(b, node, 0, 1), *y = centred_integer(b, node, 2, 3);
+  build_replace(b, node, BUILD(b, "Mul", x, y));
+  return true;
+}
+
+const OpDef op_microsoft_MulInteger = {
+    .name = "MulInteger",
+    .domain = "com.microsoft",
+    .infer = infer_mul_integer,
+    .decompose = decompose_mul_integer,
+};
+
 /* ---- QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax ------------------------------------------
  */
 
@@ -220,6 +259,59 @@ const OpDef op_microsoft_QLinearWhere = {
     .domain = "com.microsoft",
     .infer = infer_where,
     .decompose = decompose_where,
+};
+
+/* ---- QLinearReduceMean -------------------------------------------------------------------------
+ */
+
+/* flags[axis]: whether it is reduced; without the attribute all are. */
+static bool reduced_axes(const Node *node, bool *flags) {
+  const Attr *axes = op_param_list(node, "axes");
+  int rank = input_type(node, 0)->rank;
+  for (int i = 0; i < rank; i++) flags[i] = axes == NULL || axes->count == 0;
+  for (size_t k = 0; axes != NULL && k < axes->count; k++) {
+    int axis;
+    if (!infer_axis(node, axes->ints[k], rank, &axis)) return false;
+    flags[axis] = true;
+  }
+  return true;
+}
+
+static bool infer_reduce_mean(Node *node) {
+  const Dim *dims[MAX_RANK];
+  bool flags[MAX_RANK];
+  int rank = 0;
+  if (!check_unary(node, 0) || !reduced_axes(node, flags)) return false;
+  const Type *x = input_type(node, 0);
+  for (int i = 0; i < x->rank; i++) {
+    if (!flags[i]) dims[rank++] = x->dims[i];
+    if (flags[i] && op_param_i(node, "keepdims") != 0) {
+      dims[rank++] = dim_const(infer_dims(node), 1);
+    }
+  }
+  infer_output(node, 0, x->dtype, rank, dims);
+  return true;
+}
+
+static bool decompose_reduce_mean(Builder *b, Node *node) {
+  int64_t axes[MAX_RANK];
+  bool flags[MAX_RANK];
+  size_t n = 0;
+  reduced_axes(node, flags);
+  for (int i = 0; i < input_type(node, 0)->rank; i++) {
+    if (flags[i]) axes[n++] = i;
+  }
+  const Type *type = &node_out(node, 0)->type;
+  Value *y = compose_reduce(b, "ReduceMean", dequantized(b, node, 0), axes, n);
+  return quantized(b, node, compose_reshape(b, y, type->dims, type->rank), 3);
+}
+
+const OpDef op_microsoft_QLinearReduceMean = {
+    .name = "QLinearReduceMean",
+    .domain = "com.microsoft",
+    .params = (const OpParam[]){PARAM_OPTIONAL("axes", ATTR_INTS), PARAM_INT("keepdims", 1), {0}},
+    .infer = infer_reduce_mean,
+    .decompose = decompose_reduce_mean,
 };
 
 /* ---- QLinearConcat -----------------------------------------------------------------------------
@@ -379,11 +471,7 @@ static bool decompose_global(Builder *b, Node *node) {
   int64_t axes[MAX_RANK];
   int n = type->rank - 2, first = channels_last(node) ? 1 : 2;
   for (int i = 0; i < n; i++) axes[i] = first + i;
-  Value *x = compose_cast(b, node_in(node, 0), ONNXC_RT_I32);
-  if (node_in(node, 2) != NULL) {
-    x = BUILD(b, "Sub", x, compose_cast(b, compose_scalar(b, node_in(node, 2)), ONNXC_RT_I32));
-  }
-  x = compose_reduce(b, "ReduceSum", x, axes, (size_t)n);
+  Value *x = compose_reduce(b, "ReduceSum", centred_integer(b, node, 0, 2), axes, (size_t)n);
   Value *sum = compose_cast(b, x, ONNXC_RT_F32);
   const Dim *plane = dim_product(infer_dims(node), type->dims + first, n);
   Value *count = compose_cast(b, compose_size(b, plane), ONNXC_RT_F32);

@@ -130,6 +130,36 @@ def alpha(random):
     return pick(random, {}, {"alpha": float(random.normal())})
 
 
+def mul_integer(random):
+    dtype = pick(random, *BYTES)
+    (a, _, a_zero), (b, _, b_zero) = (tensor(random, dtype, *shape)
+                                      for shape in broadcast_pair(random))
+
+    def expected(a, a_zero, b, b_zero):  # ONNX Runtime has the schema only
+        a, b = (x.astype(np.int32) - (0 if zero is None else zero.astype(np.int32).item())
+                for x, zero in ((a, a_zero), (b, b_zero)))
+        return [a * b]
+    return Draw("MulInteger", [a, a_zero, b, b_zero], expected=expected)
+
+
+def reduce_mean(random):
+    dtype = pick(random, *BYTES)
+    shape = shape_of(random, 1, 4)
+    axes = [int(axis) for axis in range(-len(shape), 0) if chance(random)]
+    keep = int(random.integers(2))
+
+    def expected(x, x_scale, x_zero, y_scale, y_zero, axes=None, keepdims=1):  # likewise
+        x_zero, y_zero = (0 if zero is None else int(zero.item()) for zero in (x_zero, y_zero))
+        x = (x.astype(np.int32) - x_zero).astype(np.float32) * x_scale.reshape(())
+        axes = tuple(range(-x.ndim, 0) if axes is None else axes)
+        y = x.mean(axis=axes, keepdims=keepdims, dtype=np.float64).astype(np.float32)
+        y = np.rint(y / y_scale.reshape(())) + np.float32(y_zero)
+        return [np.clip(y, *limits(dtype)).astype(dtype)]
+    attributes = {"keepdims": keep} | ({"axes": axes} if axes else {})
+    return Draw("QLinearReduceMean", tensor(random, dtype, *shape) + result(random, dtype),
+                attributes, expected=expected)
+
+
 def softmax(random):
     dtype = pick(random, *BYTES)
     shape = shape_of(random, 1, 4, most=20)
@@ -417,7 +447,7 @@ def quantize(domain):
         shape = shape_of(random, 0, 4)
         scales, attributes = granularity(random, shape)
         spread = 3.0 ** random.integers(0, 8)
-        inputs = [(normal(random, *shape) * spread).astype(np.float32), scale(random, *scales),
+        inputs = [np.asarray(normal(random, *shape) * np.float32(spread)), scale(random, *scales),
                   integers(random, dtype, *scales)]
         if dtype == np.uint8 and chance(random):
             inputs[2] = None
@@ -499,8 +529,10 @@ def matmul_nbits(random):
     attributes = {"K": k, "N": n, "bits": bits, "block_size": block}
     if chance(random):
         attributes["accuracy_level"] = pick(random, 0, 1)
-    # ONNX Runtime has groups and zero points that are not whole numbers with 4 bits alone.
-    lacking = bits != 4 and (form == "float" or groups is not None) or dtype == np.float16
+    # ONNX Runtime has groups and zero points that are not whole numbers with 4 bits alone; with
+    # groups it forgets packed zero points.
+    lacking = (dtype == np.float16 or bits != 4 and (form == "float" or groups is not None)
+               or form == "packed" and groups is not None)
     return Draw("MatMulNBits", [a, b, scales, zeros, groups, bias], attributes,
                 constant=weights(random, 1, 2, 3), expected=nbits_product if lacking else None)
 
@@ -556,7 +588,9 @@ FAMILIES = {
     "microsoft.QLinearConv": qlinear_conv("com.microsoft"),
     "QLinearAdd": binary("QLinearAdd"),
     "QLinearMul": binary("QLinearMul"),
+    "MulInteger": mul_integer,
     "QLinearWhere": where,
+    "QLinearReduceMean": reduce_mean,
     "QLinearSigmoid": unary("QLinearSigmoid"),
     "QLinearLeakyRelu": unary("QLinearLeakyRelu", alpha),
     "QLinearSoftmax": softmax,
