@@ -474,6 +474,26 @@ def dynamic_quantize(random):
     return Draw("DynamicQuantizeLinear", [x.astype(np.float32)], outputs=3, domain="")
 
 
+# ---- embedding -----------------------------------------------------------------------------------
+
+def embedding(random):
+    dtype = pick(random, *BYTES)
+    batch, length, hidden, words = (int(n) for n in random.integers(1, 7, size=4))
+    with_segments = chance(random)
+    tables = [integers(random, dtype, words, hidden), integers(random, dtype, length + 2, hidden),
+              integers(random, dtype, 2, hidden) if with_segments else None,
+              integers(random, dtype, hidden), integers(random, dtype, hidden)]
+    there = [table is not None for table in tables]
+    ids = random.integers(0, words, size=(batch, length)).astype(np.int32)
+    segments = random.integers(0, 2, size=(batch, length)).astype(np.int32)
+    mask = random.integers(0, 2, size=(batch, length)).astype(np.int32)
+    inputs = [ids, segments if with_segments else None, *tables, maybe(random, mask),
+              *[scale(random) if x else None for x in there],
+              *[integers(random, dtype) if x else None for x in there]]
+    return Draw("QEmbedLayerNormalization", inputs, pick(random, {}, {"epsilon": 0.01}), outputs=2,
+                constant=weights(random, 2, 3, 4, 5, 6))
+
+
 # ---- packed weights ------------------------------------------------------------------------------
 
 def packed(numbers, bits):
@@ -603,6 +623,7 @@ FAMILIES = {
     "MatMulIntegerToFloat": matmul_to_float,
     "DynamicQuantizeMatMul": dynamic_matmul,
     "DynamicQuantizeLSTM": dynamic_lstm,
+    "QEmbedLayerNormalization": embedding,
     "MatMulNBits": matmul_nbits,
     "MatMulBnb4": matmul_bnb4,
     "GatherBlockQuantized": gather_block_quantized,
