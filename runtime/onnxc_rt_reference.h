@@ -276,10 +276,11 @@ int onnxc_rt_ref_qlinear_softmax(const onnxc_rt_call *call);
 int onnxc_rt_ref_matmul_integer(const onnxc_rt_call *call);
 
 /* A, B, scales, [zero_points], [g_idx], [bias] -> A @ W' + bias, W [N, K] in 2, 4 or 8 bits a
- * weight. Attributes: K, N, bits, block_size. Scratch: 4 * K bytes. Errors: INDEX (of a group). */
+ * weight. Attributes: K, N, bits, block_size. Scratch: 4 * (K + 3) bytes. Errors: INDEX (of a
+ * group). */
 int onnxc_rt_ref_matmul_nbits(const onnxc_rt_call *call);
 /* A, B, absmax -> A @ W', W [N, K] as codes of 4 bits. Attributes: K, N, block_size, quant_type.
- * Scratch: 4 * K bytes. */
+ * Scratch: 4 * (K + 3) bytes. */
 int onnxc_rt_ref_matmul_bnb4(const onnxc_rt_call *call);
 /* data, indices, scales, [zero_points] -> gathered and dequantised. Attributes: bits, block_size
  * (0: all of the axis), gather_axis, quantize_axis. Errors: INDEX. */

@@ -39,7 +39,7 @@ static bool infer_product(Node *node) {
 }
 
 static const Dim *product_scratch(const Node *node) {
-  return dim_const(infer_dims(node), 4 * op_param_i(node, "K"));
+  return dim_const(infer_dims(node), 4 * (op_param_i(node, "K") + 3));
 }
 
 static const Dim *product_macs(const Node *node) {

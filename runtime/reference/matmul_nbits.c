@@ -19,31 +19,66 @@ static float zero_of(const onnxc_rt_call *call, int64_t n, int64_t blocks, int64
   return (float)number_at(row, block, bits);
 }
 
-/* Weights [begin, end) of row `n`, which share a scale and zero point. */
-static void unpack_block(const onnxc_rt_call *call, int64_t n, int64_t block, int64_t begin,
-                         int64_t end, float *row) {
-  const int64_t k = call->attr[0].i, bits = call->attr[BITS].i, size = call->attr[BLOCK_SIZE].i;
-  const int64_t blocks = (k + size - 1) / size;
-  const unsigned char *bytes =
-      (const unsigned char *)call->in[B].data + n * blocks * (size * bits / 8);
-  const float scale = (float)onnxc_rt_load_f64(&call->in[SCALES], n * blocks + block);
-  const float zero = zero_of(call, n, blocks, block);
-  for (int64_t i = begin; i < end; i++) {
-    row[i] = ((float)number_at(bytes, i, bits) - zero) * scale;
+/* A row of packed weights. */
+typedef struct Packed {
+  const onnxc_rt_call *call;
+  const unsigned char *bytes;
+  int64_t n, k, bits, block_size, blocks;
+} Packed;
+
+/* Whole bytes: the last may hold more numbers than the block. */
+#define UNPACK(BITS)                                                                               \
+  static void unpack_##BITS(const unsigned char *bytes, int64_t n, float zero, float scale,        \
+                            float *to) {                                                           \
+    enum { PER_BYTE = 8 / (BITS) };                                                                \
+    for (int64_t i = 0; i * PER_BYTE < n; i++) {                                                   \
+      for (int k = 0; k < PER_BYTE; k++) {                                                         \
+        const int number = (bytes[i] >> (k * (BITS))) & ((1 << (BITS)) - 1);                       \
+        to[i * PER_BYTE + k] = ((float)number - zero) * scale;                                     \
+      }                                                                                            \
+    }                                                                                              \
+  }
+
+UNPACK(2)
+UNPACK(4)
+UNPACK(8)
+
+static float scale_of(const Packed *p, int64_t block) {
+  return (float)onnxc_rt_load_f64(&p->call->in[SCALES], p->n * p->blocks + block);
+}
+
+static void unpack_blocks(const Packed *p, float *row) {
+  for (int64_t block = 0; block < p->blocks; block++) {
+    const int64_t begin = block * p->block_size, left = p->k - begin;
+    const int64_t n = left < p->block_size ? left : p->block_size;
+    const unsigned char *bytes = p->bytes + begin * p->bits / 8;
+    const float zero = zero_of(p->call, p->n, p->blocks, block), scale = scale_of(p, block);
+    switch (p->bits) {
+    case 2: unpack_2(bytes, n, zero, scale, row + begin); break;
+    case 4: unpack_4(bytes, n, zero, scale, row + begin); break;
+    default: unpack_8(bytes, n, zero, scale, row + begin); break;
+    }
   }
 }
 
-static int unpack(const onnxc_rt_call *call, int64_t n, float *row) {
-  const int64_t k = call->attr[0].i, size = call->attr[BLOCK_SIZE].i;
-  const int64_t blocks = (k + size - 1) / size;
-  const int grouped = onnxc_rt_has_in(call, GROUPS);
-  const int64_t step = grouped ? 1 : size;
-  for (int64_t begin = 0; begin < k; begin += step) {
-    const int64_t end = begin + step < k ? begin + step : k;
-    const int64_t block = grouped ? onnxc_rt_load_i64(&call->in[GROUPS], begin) : begin / size;
-    if (block < 0 || block >= blocks) return ONNXC_RT_ERROR_INDEX;
-    unpack_block(call, n, block, begin, end, row);
+/* Weights whose blocks are not in order. */
+static int unpack_groups(const Packed *p, float *row) {
+  for (int64_t i = 0; i < p->k; i++) {
+    const int64_t block = onnxc_rt_load_i64(&p->call->in[GROUPS], i);
+    if (block < 0 || block >= p->blocks) return ONNXC_RT_ERROR_INDEX;
+    const float zero = zero_of(p->call, p->n, p->blocks, block);
+    row[i] = ((float)number_at(p->bytes, i, p->bits) - zero) * scale_of(p, block);
   }
+  return ONNXC_RT_OK;
+}
+
+static int unpack(const onnxc_rt_call *call, int64_t n, float *row) {
+  const int64_t k = call->attr[0].i, bits = call->attr[BITS].i, size = call->attr[BLOCK_SIZE].i;
+  const int64_t blocks = (k + size - 1) / size;
+  const unsigned char *bytes = (const unsigned char *)call->in[B].data;
+  const Packed p = {call, bytes + n * blocks * (size * bits / 8), n, k, bits, size, blocks};
+  if (onnxc_rt_has_in(call, GROUPS)) return unpack_groups(&p, row);
+  unpack_blocks(&p, row);
   return ONNXC_RT_OK;
 }
 

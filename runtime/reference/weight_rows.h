@@ -8,11 +8,11 @@
 
 enum { ONNXC_RT_WEIGHT_ROWS_PARAMS = 2 };
 
-/* Writes the K weights of row `n`. */
+/* Writes the K weights of row `n`, and may write up to 3 numbers behind them. */
 typedef int onnxc_rt_unpack_row(const onnxc_rt_call *call, int64_t n, float *row);
 
-/* Y = A @ W' + bias, which is input `bias` or absent. Scratch: 4 * K bytes. The unpacking's errors.
- */
+/* Y = A @ W' + bias, which is input `bias` or absent. Scratch: 4 * (K + 3) bytes. The
+ * unpacking's errors. */
 int onnxc_rt_matmul_rows(const onnxc_rt_call *call, int32_t bias, onnxc_rt_unpack_row *unpack);
 
 #endif
