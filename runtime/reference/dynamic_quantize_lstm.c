@@ -34,20 +34,20 @@ static void quantize(const Quantizer *q, const float *x, int64_t n, uint8_t *ste
  */
 
 typedef struct Lstm {
-  onnxc_rt_recurrent r;
+  onnxc_rt_ref_recurrent r;
   Quantizer x, h;
   uint8_t *x_steps, *h_steps; /* of the current step and sequence */
 } Lstm;
 
 /* The parameter of column `row` in the current direction: one for all columns, or its own. */
-static int64_t parameter_at(const onnxc_rt_recurrent *r, int32_t input, int64_t row) {
+static int64_t parameter_at(const onnxc_rt_ref_recurrent *r, int32_t input, int64_t row) {
   return r->call->in[input].rank < 2 ? r->d : r->d * GATES * r->hidden + row;
 }
 
 /* `n` steps times column `row` of the weights at input `w`, which are [directions, n, columns];
  * their scale and zero point are at input `scale` and behind it. */
-static double product(const onnxc_rt_recurrent *r, const Quantizer *q, uint8_t *steps, int64_t n,
-                      int32_t w, int32_t scale, int64_t row) {
+static double product(const onnxc_rt_ref_recurrent *r, const Quantizer *q, uint8_t *steps,
+                      int64_t n, int32_t w, int32_t scale, int64_t row) {
   const onnxc_rt_tensor *in = r->call->in;
   const int64_t columns = GATES * r->hidden;
   const onnxc_rt_tensor left = onnxc_rt_tensor_at(steps, &n, 1, ONNXC_RT_U8);
@@ -59,7 +59,7 @@ static double product(const onnxc_rt_recurrent *r, const Quantizer *q, uint8_t *
   return (double)((float)sum * (q->scale * unit));
 }
 
-static double bias(const onnxc_rt_recurrent *r, int64_t row) {
+static double bias(const onnxc_rt_ref_recurrent *r, int64_t row) {
   const int64_t rows = GATES * r->hidden, at = r->d * 2 * rows + row;
   const onnxc_rt_tensor *b = &r->call->in[B];
   if (!onnxc_rt_has_in(r->call, B)) return 0;
@@ -67,7 +67,7 @@ static double bias(const onnxc_rt_recurrent *r, int64_t row) {
 }
 
 static void cell(Lstm *l) {
-  onnxc_rt_recurrent *r = &l->r;
+  onnxc_rt_ref_recurrent *r = &l->r;
   const float *x = (const float *)r->call->in[X].data;
   quantize(&l->x, x + (r->t * r->batch + r->b) * r->input, r->input, l->x_steps);
   quantize(&l->h, (const float *)r->h.data, r->hidden, l->h_steps);
@@ -81,13 +81,13 @@ static void cell(Lstm *l) {
 /* ---- sequences ---------------------------------------------------------------------------------
  * All go on together, since what they have in `h` is quantised together. */
 
-static int64_t length_of(const onnxc_rt_recurrent *r, int64_t b) {
+static int64_t length_of(const onnxc_rt_ref_recurrent *r, int64_t b) {
   if (!onnxc_rt_has_in(r->call, LENGTHS)) return r->steps;
   return onnxc_rt_load_i64(&r->call->in[LENGTHS], b);
 }
 
 /* The longest; -1 when one is outside. */
-static int64_t longest(const onnxc_rt_recurrent *r) {
+static int64_t longest(const onnxc_rt_ref_recurrent *r) {
   int64_t most = 0;
   for (int64_t b = 0; b < r->batch; b++) {
     const int64_t length = length_of(r, b);
@@ -99,7 +99,7 @@ static int64_t longest(const onnxc_rt_recurrent *r) {
 
 /* Scratch holds c of all sequences, gates, h of all sequences, then the steps. */
 static void select(Lstm *l, int64_t b) {
-  onnxc_rt_recurrent *r = &l->r;
+  onnxc_rt_ref_recurrent *r = &l->r;
   double *c = (double *)r->call->scratch;
   float *h = (float *)(c + (r->batch + GATES) * r->hidden);
   r->b = b;
@@ -113,7 +113,7 @@ static void select(Lstm *l, int64_t b) {
 /* ONNX Runtime still has the last state of a sequence one step behind its end; without Y it keeps
  * the states to the end of all. */
 static void quantize_states(Lstm *l, int64_t step) {
-  onnxc_rt_recurrent *r = &l->r;
+  onnxc_rt_ref_recurrent *r = &l->r;
   const int has_y = onnxc_rt_has_out(r->call, 0);
   l->h = (Quantizer){0, 0, 1, 0};
   for (int64_t b = 0; b < r->batch; b++) {
@@ -125,7 +125,7 @@ static void quantize_states(Lstm *l, int64_t step) {
 }
 
 static void run_step(Lstm *l, int64_t step, int reverse) {
-  onnxc_rt_recurrent *r = &l->r;
+  onnxc_rt_ref_recurrent *r = &l->r;
   quantize_states(l, step);
   for (int64_t b = 0; b < r->batch; b++) {
     const int64_t length = length_of(r, b);
@@ -139,7 +139,7 @@ static void run_step(Lstm *l, int64_t step, int reverse) {
 
 static void run_direction(Lstm *l, int64_t steps) {
   static const char *const activations[] = {"Sigmoid", "Tanh", "Tanh"};
-  onnxc_rt_recurrent *r = &l->r;
+  onnxc_rt_ref_recurrent *r = &l->r;
   const int reverse = r->call->attr[DIRECTION].s[0] == 'r' || r->d == 1;
   onnxc_rt_recurrent_set_activations(r, activations, 3);
   for (int64_t b = 0; b < r->batch; b++) {

@@ -7,7 +7,7 @@ enum { F, G };
 enum { LINEAR_BEFORE_RESET = ONNXC_RT_RECURRENT_PARAMS };
 
 /* The recurrent part of the candidate: reset before the product, or after it. */
-static double candidate(const onnxc_rt_recurrent *r, int64_t k, const double *reset) {
+static double candidate(const onnxc_rt_ref_recurrent *r, int64_t k, const double *reset) {
   const int64_t row = GATE_H * r->hidden + k;
   if (r->call->attr[LINEAR_BEFORE_RESET].i != 0) {
     return reset[k] * onnxc_rt_recurrent_h(r, row, &r->h);
@@ -15,7 +15,7 @@ static double candidate(const onnxc_rt_recurrent *r, int64_t k, const double *re
   return onnxc_rt_recurrent_h(r, row, &r->h2);
 }
 
-static void cell(onnxc_rt_recurrent *r) {
+static void cell(onnxc_rt_ref_recurrent *r) {
   const int64_t n = r->hidden;
   double *update = r->gate + GATE_Z * n, *reset = r->gate + GATE_R * n;
   double *fresh = r->gate + GATE_H * n;

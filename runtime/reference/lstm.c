@@ -3,7 +3,7 @@
 
 enum { GATES = 4 };
 
-static void cell(onnxc_rt_recurrent *r) {
+static void cell(onnxc_rt_ref_recurrent *r) {
   for (int64_t row = 0; row < GATES * r->hidden; row++) {
     r->gate[row] = onnxc_rt_recurrent_x(r, row) + onnxc_rt_recurrent_h(r, row, &r->h);
   }

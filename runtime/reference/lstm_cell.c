@@ -5,12 +5,12 @@ enum { GATE_I, GATE_O, GATE_F, GATE_C };
 enum { F, G, H };
 enum { INPUT_FORGET = ONNXC_RT_RECURRENT_PARAMS, INPUT_P = 7 };
 
-static double peephole(const onnxc_rt_recurrent *r, int64_t gate, int64_t k, double c) {
+static double peephole(const onnxc_rt_ref_recurrent *r, int64_t gate, int64_t k, double c) {
   if (!onnxc_rt_has_in(r->call, INPUT_P)) return 0;
   return c * onnxc_rt_load_f64(&r->call->in[INPUT_P], (r->d * 3 + gate) * r->hidden + k);
 }
 
-void onnxc_rt_lstm_cell(onnxc_rt_recurrent *r) {
+void onnxc_rt_lstm_cell(onnxc_rt_ref_recurrent *r) {
   const int coupled = r->call->attr[INPUT_FORGET].i != 0;
   const int64_t n = r->hidden;
   for (int64_t k = 0; k < n; k++) {

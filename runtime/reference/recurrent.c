@@ -6,25 +6,26 @@ enum { DIRECTION, CLIP, ACTIVATIONS, ALPHA, BETA };
 /* ---- the cell's arithmetic ---------------------------------------------------------------------
  */
 
-static double bias(const onnxc_rt_recurrent *r, int64_t part, int64_t row) {
+static double bias(const onnxc_rt_ref_recurrent *r, int64_t part, int64_t row) {
   if (!onnxc_rt_has_in(r->call, B)) return 0;
   return onnxc_rt_load_f64(&r->call->in[B], (r->d * 2 + part) * r->gates * r->hidden + row);
 }
 
-double onnxc_rt_recurrent_x(const onnxc_rt_recurrent *r, int64_t row) {
+double onnxc_rt_recurrent_x(const onnxc_rt_ref_recurrent *r, int64_t row) {
   const int64_t at = r->t * r->batch + r->b;
   const int64_t w_at = (r->d * r->gates * r->hidden + row) * r->input;
   const onnxc_rt_line x = {&r->call->in[X], at * r->input, 1, 0}, w = {&r->call->in[W], w_at, 1, 0};
   return bias(r, 0, row) + onnxc_rt_dot_f64(x, w, r->input);
 }
 
-double onnxc_rt_recurrent_h(const onnxc_rt_recurrent *r, int64_t row, const onnxc_rt_tensor *h) {
+double onnxc_rt_recurrent_h(const onnxc_rt_ref_recurrent *r, int64_t row,
+                            const onnxc_rt_tensor *h) {
   const int64_t at = (r->d * r->gates * r->hidden + row) * r->hidden;
   const onnxc_rt_line x = {h, 0, 1, 0}, w = {&r->call->in[R], at, 1, 0};
   return bias(r, 1, row) + onnxc_rt_dot_f64(x, w, r->hidden);
 }
 
-double onnxc_rt_recurrent_activate(const onnxc_rt_recurrent *r, int i, double x) {
+double onnxc_rt_recurrent_activate(const onnxc_rt_ref_recurrent *r, int i, double x) {
   const onnxc_rt_attr *clip = &r->call->attr[CLIP];
   if (clip->present && x > clip->f) x = clip->f;
   if (clip->present && x < -clip->f) x = -clip->f;
@@ -35,11 +36,11 @@ double onnxc_rt_recurrent_activate(const onnxc_rt_recurrent *r, int i, double x)
  */
 
 /* Where the state of the current sequence and direction lies in initial_h, Y_h and their like. */
-static int64_t state_at(const onnxc_rt_recurrent *r) {
+static int64_t state_at(const onnxc_rt_ref_recurrent *r) {
   return (r->d * r->batch + r->b) * r->hidden;
 }
 
-void onnxc_rt_recurrent_load_states(onnxc_rt_recurrent *r, int has_c) {
+void onnxc_rt_recurrent_load_states(onnxc_rt_ref_recurrent *r, int has_c) {
   const int has_h = onnxc_rt_has_in(r->call, INITIAL_H);
   const int64_t at = state_at(r);
   for (int64_t k = 0; k < r->hidden; k++) {
@@ -51,7 +52,7 @@ void onnxc_rt_recurrent_load_states(onnxc_rt_recurrent *r, int has_c) {
   }
 }
 
-void onnxc_rt_recurrent_store_states(const onnxc_rt_recurrent *r, int has_c) {
+void onnxc_rt_recurrent_store_states(const onnxc_rt_ref_recurrent *r, int has_c) {
   const onnxc_rt_tensor *out = r->call->out;
   const int64_t at = state_at(r);
   if (onnxc_rt_has_out(r->call, 1)) onnxc_rt_copy(&out[1], at, &r->h, 0, r->hidden);
@@ -59,7 +60,7 @@ void onnxc_rt_recurrent_store_states(const onnxc_rt_recurrent *r, int has_c) {
   for (int64_t k = 0; k < r->hidden; k++) onnxc_rt_store_f64(&out[2], at + k, r->c[k]);
 }
 
-void onnxc_rt_recurrent_store_y(const onnxc_rt_recurrent *r) {
+void onnxc_rt_recurrent_store_y(const onnxc_rt_ref_recurrent *r) {
   if (!onnxc_rt_has_out(r->call, 0)) return;
   const int64_t row = (r->t * r->directions + r->d) * r->batch + r->b;
   onnxc_rt_copy(&r->call->out[0], row * r->hidden, &r->h, 0, r->hidden);
@@ -69,7 +70,8 @@ void onnxc_rt_recurrent_store_y(const onnxc_rt_recurrent *r) {
  */
 
 /* Y is 0 behind the end of a sequence. The reverse direction begins at that end. */
-static void run_sequence(onnxc_rt_recurrent *r, int64_t length, int reverse, onnxc_rt_cell *cell) {
+static void run_sequence(onnxc_rt_ref_recurrent *r, int64_t length, int reverse,
+                         onnxc_rt_cell *cell) {
   for (int64_t i = 0; i < length; i++) {
     r->t = reverse ? length - 1 - i : i;
     cell(r);
@@ -77,7 +79,7 @@ static void run_sequence(onnxc_rt_recurrent *r, int64_t length, int reverse, onn
   }
 }
 
-static int run_direction(onnxc_rt_recurrent *r, int reverse, int has_c, onnxc_rt_cell *cell) {
+static int run_direction(onnxc_rt_ref_recurrent *r, int reverse, int has_c, onnxc_rt_cell *cell) {
   for (r->b = 0; r->b < r->batch; r->b++) {
     int64_t length = r->steps;
     if (onnxc_rt_has_in(r->call, LENGTHS)) {
@@ -91,7 +93,7 @@ static int run_direction(onnxc_rt_recurrent *r, int reverse, int has_c, onnxc_rt
   return ONNXC_RT_OK;
 }
 
-static void init(onnxc_rt_recurrent *r, const onnxc_rt_call *call, int64_t gates) {
+static void init(onnxc_rt_ref_recurrent *r, const onnxc_rt_call *call, int64_t gates) {
   const onnxc_rt_tensor *x = &call->in[X];
   double *scratch = (double *)call->scratch;
   r->call = call;
@@ -107,7 +109,7 @@ static void init(onnxc_rt_recurrent *r, const onnxc_rt_call *call, int64_t gates
   r->gate = scratch + 3 * r->hidden;
 }
 
-void onnxc_rt_recurrent_set_activations(onnxc_rt_recurrent *r, const char *const *fallback,
+void onnxc_rt_recurrent_set_activations(onnxc_rt_ref_recurrent *r, const char *const *fallback,
                                         int32_t n) {
   const onnxc_rt_attr *attr = r->call->attr;
   for (int32_t i = 0; i < n; i++) {
@@ -118,7 +120,7 @@ void onnxc_rt_recurrent_set_activations(onnxc_rt_recurrent *r, const char *const
 
 int onnxc_rt_recurrent_run(const onnxc_rt_call *call, int64_t gates, const char *const *fallback,
                            int32_t n, int has_c, onnxc_rt_cell *cell) {
-  onnxc_rt_recurrent r;
+  onnxc_rt_ref_recurrent r;
   init(&r, call, gates);
   if (onnxc_rt_has_out(call, 0)) onnxc_rt_clear(&call->out[0]);
   for (r.d = 0; r.d < r.directions; r.d++) {

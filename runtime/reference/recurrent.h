@@ -11,12 +11,12 @@
 
 enum { ONNXC_RT_RECURRENT_PARAMS = 5 };
 
-typedef struct onnxc_rt_recurrent onnxc_rt_recurrent;
+typedef struct onnxc_rt_ref_recurrent onnxc_rt_ref_recurrent;
 
 /* One step of a cell: reads and replaces `h` (and `c`). */
-typedef void onnxc_rt_cell(onnxc_rt_recurrent *r);
+typedef void onnxc_rt_cell(onnxc_rt_ref_recurrent *r);
 
-struct onnxc_rt_recurrent {
+struct onnxc_rt_ref_recurrent {
   const onnxc_rt_call *call;
   int64_t steps, batch, input, hidden, directions;
   int64_t gates;      /* rows of W are gates * hidden */
@@ -34,22 +34,22 @@ int onnxc_rt_recurrent_run(const onnxc_rt_call *call, int64_t gates, const char 
                            int32_t n, int has_c, onnxc_rt_cell *cell);
 
 /* What the run is made of, for operators that go through sequences in an order of their own. */
-void onnxc_rt_recurrent_set_activations(onnxc_rt_recurrent *r, const char *const *fallback,
+void onnxc_rt_recurrent_set_activations(onnxc_rt_ref_recurrent *r, const char *const *fallback,
                                         int32_t n);
 /* Initial states of sequence `b` in direction `d` into `h` and `c`; and those to the outputs. */
-void onnxc_rt_recurrent_load_states(onnxc_rt_recurrent *r, int has_c);
-void onnxc_rt_recurrent_store_states(const onnxc_rt_recurrent *r, int has_c);
+void onnxc_rt_recurrent_load_states(onnxc_rt_ref_recurrent *r, int has_c);
+void onnxc_rt_recurrent_store_states(const onnxc_rt_ref_recurrent *r, int has_c);
 /* `h` to Y, where that is there. */
-void onnxc_rt_recurrent_store_y(const onnxc_rt_recurrent *r);
+void onnxc_rt_recurrent_store_y(const onnxc_rt_ref_recurrent *r);
 
 /* The step of an LSTM once `gate` has the products, with their biases. */
-void onnxc_rt_lstm_cell(onnxc_rt_recurrent *r);
+void onnxc_rt_lstm_cell(onnxc_rt_ref_recurrent *r);
 
 /* Row `row` of W times the input, and of R times `h`, each with its bias. */
-double onnxc_rt_recurrent_x(const onnxc_rt_recurrent *r, int64_t row);
-double onnxc_rt_recurrent_h(const onnxc_rt_recurrent *r, int64_t row, const onnxc_rt_tensor *h);
+double onnxc_rt_recurrent_x(const onnxc_rt_ref_recurrent *r, int64_t row);
+double onnxc_rt_recurrent_h(const onnxc_rt_ref_recurrent *r, int64_t row, const onnxc_rt_tensor *h);
 
 /* Activation `i` of the direction, on an input that is clipped when the attribute is there. */
-double onnxc_rt_recurrent_activate(const onnxc_rt_recurrent *r, int i, double x);
+double onnxc_rt_recurrent_activate(const onnxc_rt_ref_recurrent *r, int i, double x);
 
 #endif

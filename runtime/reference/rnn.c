@@ -1,7 +1,7 @@
 #include "onnxc_rt_reference.h"
 #include "reference/recurrent.h"
 
-static void cell(onnxc_rt_recurrent *r) {
+static void cell(onnxc_rt_ref_recurrent *r) {
   for (int64_t row = 0; row < r->hidden; row++) {
     const double sum = onnxc_rt_recurrent_x(r, row) + onnxc_rt_recurrent_h(r, row, &r->h);
     r->gate[row] = onnxc_rt_recurrent_activate(r, 0, sum);
