@@ -36,6 +36,18 @@ PACKED = [ml_dtypes.int2, ml_dtypes.int4, ml_dtypes.uint2, ml_dtypes.uint4]
 onnxruntime.set_default_logger_severity(4)
 
 
+def pick(random, *choices):
+    return choices[random.integers(len(choices))]
+
+
+def normal(random, *shape, dtype=np.float32):
+    return random.normal(size=shape).astype(dtype)
+
+
+def maybe(random, value):
+    return value if random.random() < 0.5 else None
+
+
 @dataclass
 class Draw:
     op: str

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 
 import peer
-from peer import Draw
+from peer import Draw, maybe, normal, pick
 
 BYTES = (np.uint8, np.int8)
 # Signs of the two factors of a product that ONNX Runtime has.
@@ -17,20 +17,8 @@ SCALES = (0.5, 0.25, 0.1, 0.02, 0.0137, 1.0)
 
 # ---- what draws are made of ----------------------------------------------------------------------
 
-def pick(random, *choices):
-    return choices[random.integers(len(choices))]
-
-
 def chance(random, probability=0.5):
     return random.random() < probability
-
-
-def maybe(random, value):
-    return value if chance(random) else None
-
-
-def normal(random, *shape, dtype=np.float32):
-    return np.asarray(random.normal(size=shape), dtype=dtype)
 
 
 def limits(dtype):
@@ -85,9 +73,10 @@ def weights(random, *positions):
     return positions if chance(random, 0.7) else ()
 
 
-def open_sizes(random, inputs, *axes):
-    """The first axis of input 0 is open, in some draws."""
-    return {(0, axis): f"size{axis}" for axis in axes} if chance(random, 0.3) else {}
+def open_sizes(random, x, *axes):
+    """Sizes of input 0 that are left open, in some draws."""
+    some = chance(random, 0.3)
+    return {(0, axis): f"size{axis}" for axis in axes if some and axis < x.ndim}
 
 
 # ---- elementwise ---------------------------------------------------------------------------------
@@ -113,9 +102,11 @@ def where(random):
     dtype = pick(random, *BYTES)
     a, b = broadcast_pair(random)
     inputs = [random.integers(0, 2, size=pick(random, a, b)).astype(bool),
-              *tensor(random, dtype, *a, optional=False), *tensor(random, dtype, *b, optional=False),
+              *tensor(random, dtype, *a, optional=False),
+              *tensor(random, dtype, *b, optional=False),
               *result(random, dtype, optional=False)]
-    return Draw("QLinearWhere", inputs, constant=weights(random, 2, 3, 5, 6, 7, 8))
+    return Draw("QLinearWhere", inputs, constant=weights(random, 2, 3, 5, 6, 7, 8),
+                symbols=open_sizes(random, inputs[0], 0))
 
 
 def unary(op, attributes=lambda random: {}):
@@ -173,7 +164,8 @@ def softmax(random):
         attributes["axis"] = int(random.integers(-len(shape), len(shape)))
     y_zero = pick(random, np.array(limits(dtype)[0], dtype), integers(random, dtype))
     return Draw("QLinearSoftmax", [x, x_scale, x_zero, np.asarray(y_scale), y_zero], attributes,
-                constant=weights(random, 1, 2, 3, 4))
+                constant=weights(random, 1, 2, 3, 4),
+                symbols=open_sizes(random, x, 0, 1))
 
 
 def concat(random):
@@ -232,7 +224,8 @@ def average(random):
     attributes |= {"channels_last": int(last), "count_include_pad": int(chance(random))}
     inputs = tensor(random, dtype, *placed(batch, channels, spatial, last))
     return Draw("QLinearAveragePool", inputs + result(random, dtype), attributes,
-                constant=weights(random, 1, 2, 3, 4), expected=plain("QLinearAveragePool", 0))
+                constant=weights(random, 1, 2, 3, 4), expected=plain("QLinearAveragePool", 0),
+                symbols=open_sizes(random, inputs[0], 0, 2))
 
 
 def global_average(random):
@@ -240,13 +233,16 @@ def global_average(random):
     last = chance(random)
     inputs = tensor(random, dtype, *placed(*image(random), last), optional=False)
     return Draw("QLinearGlobalAveragePool", inputs + result(random, dtype, optional=False),
-                {"channels_last": int(last)}, constant=weights(random, 1, 2, 3, 4))
+                {"channels_last": int(last)}, constant=weights(random, 1, 2, 3, 4),
+                symbols=open_sizes(random, inputs[0], 0, 2))
 
 
 def nhwc_max_pool(random):
     batch, channels, spatial = image(random)
     data = integers(random, pick(random, *BYTES), *placed(batch, channels, spatial, True))
-    return Draw("NhwcMaxPool", [data], window(random, spatial, ("strides", "dilations", "ceil_mode")))
+    attributes = window(random, spatial, ("strides", "dilations", "ceil_mode"))
+    return Draw("NhwcMaxPool", [data], attributes,
+                symbols=open_sizes(random, data, 0, 1))
 
 
 def convolution(random, channels_last):
@@ -359,7 +355,8 @@ def qgemm(random):
               None if bias is None else random.integers(-5000, 5000, bias).astype(np.int32)]
     if chance(random, 0.7):
         inputs += result(random, a_type, optional=False)
-    return Draw("QGemm", inputs, flags | alpha(random), constant=weights(random, 3, 4, 5, 6))
+    return Draw("QGemm", inputs, flags | alpha(random), constant=weights(random, 3, 4, 5, 6),
+                symbols=open_sizes(random, inputs[0], 0))
 
 
 def matmul_to_float(random):
@@ -371,7 +368,8 @@ def matmul_to_float(random):
               maybe(random, integers(random, a_type, *number(random))),
               maybe(random, integers(random, b_type, *columns)),
               maybe(random, normal(random, b[-1]))]
-    return Draw("MatMulIntegerToFloat", inputs, constant=weights(random, 1, 3, 5, 6))
+    return Draw("MatMulIntegerToFloat", inputs, constant=weights(random, 1, 3, 5, 6),
+                symbols=open_sizes(random, inputs[0], 0))
 
 
 def dynamic_matmul(random):
@@ -381,7 +379,8 @@ def dynamic_matmul(random):
     inputs = [normal(random, *a) * 10, integers(random, b_type, *b), scale(random, *columns),
               maybe(random, integers(random, b_type, *columns)),
               maybe(random, normal(random, b[-1]))]
-    return Draw("DynamicQuantizeMatMul", inputs, constant=weights(random, 1, 2, 3))
+    return Draw("DynamicQuantizeMatMul", inputs, constant=weights(random, 1, 2, 3),
+                symbols=open_sizes(random, inputs[0], 0))
 
 
 def dynamic_lstm(random):
@@ -398,8 +397,9 @@ def dynamic_lstm(random):
     w, w_scale, w_zero = weight(size)
     r, r_scale, r_zero = weight(hidden)
     lengths = random.integers(1, steps + 1, size=batch).astype(np.int32)
-    inputs = [normal(random, steps, batch, size), w, r, maybe(random, normal(random, ways, 8 * hidden)),
-              maybe(random, lengths), maybe(random, normal(random, ways, batch, hidden)),
+    inputs = [normal(random, steps, batch, size), w, r,
+              maybe(random, normal(random, ways, 8 * hidden)), maybe(random, lengths),
+              maybe(random, normal(random, ways, batch, hidden)),
               maybe(random, normal(random, ways, batch, hidden)),
               maybe(random, normal(random, ways, 3 * hidden)), w_scale, w_zero, r_scale, r_zero]
     attributes = {"direction": direction, "hidden_size": hidden}
@@ -412,7 +412,8 @@ def dynamic_lstm(random):
                                          ["HardSigmoid", "Softsign", "Tanh"]) * ways
     return Draw("DynamicQuantizeLSTM", inputs, attributes,
                 outputs=pick(random, 3, [True, False, True], [False, True, True], 2, 1),
-                constant=weights(random, 1, 2))
+                constant=weights(random, 1, 2),
+                symbols=open_sizes(random, inputs[0], 0))
 
 
 # ---- to and fro ----------------------------------------------------------------------------------
@@ -554,7 +555,8 @@ def matmul_nbits(random):
     lacking = (dtype == np.float16 or bits != 4 and (form == "float" or groups is not None)
                or form == "packed" and groups is not None)
     return Draw("MatMulNBits", [a, b, scales, zeros, groups, bias], attributes,
-                constant=weights(random, 1, 2, 3), expected=nbits_product if lacking else None)
+                constant=weights(random, 1, 2, 3), expected=nbits_product if lacking else None,
+                symbols=open_sizes(random, a, 0))
 
 
 def matmul_bnb4(random):
@@ -588,7 +590,8 @@ def gather_block_quantized(random):
     elif is_float:
         data = normal(random, *shape).astype(dtype)
     else:
-        data, zeros = integers(random, dtype, *shape), maybe(random, integers(random, dtype, *blocks))
+        data = integers(random, dtype, *shape)
+        zeros = maybe(random, integers(random, dtype, *blocks))
     indices = random.integers(-shape[gather], shape[gather], size=shape_of(random, 0, 2))
     indices = np.asarray(indices).astype(pick(random, np.int32, np.int64))
     return Draw("GatherBlockQuantized", [data, indices, scales, zeros], attributes,
