@@ -68,6 +68,87 @@ static void quantised_operators_round_late(void **state) {
          "u8[1, 1, 1, 1]", 3);
 }
 
+static void softmax_rounds_by_its_table(void **state) {
+  TEST_BEGIN(state);
+  EXPECT("output %y\n const %x = i8[2, 3] {1, 1, -128, 127, 3, 3}\n const %s = f32[] {0.5}\n"
+         "const %q = f32[] {0.00390625}\n const %z = i8[] {-128}\n"
+         "%y = com.microsoft.QLinearSoftmax(%x, %s, %z, %q, %z) {opset = 13}",
+         "i8[2, 3]", 0, 0, -128, 127, -128, -128);
+  EXPECT("output %y\n const %x = u8[2, 2] {9, 9, 9, 9}\n const %s = f32[] {0.5}\n"
+         "const %q = f32[] {0.00390625}\n const %z = u8[] {0}\n"
+         "%y = com.microsoft.QLinearSoftmax(%x, %s, %z, %q, %z) {opset = 11, axis = 0}",
+         "u8[2, 2]", 64, 64, 64, 64);
+}
+
+static void products_keep_or_lose_their_scale(void **state) {
+  TEST_BEGIN(state);
+  EXPECT(AB "const %bz = i8[2] {1, 0}\n const %c = i32[1, 2] {10, 20}\n"
+            "const %bs = f32[2] {0.5, 0.25}\n"
+            "%y = com.microsoft.QGemm(%a, %f, %az, %b, %bs, %bz, %c)",
+         "f32[2, 2]", 1.5, 3, -0.5, 4.5);
+  EXPECT(AB "const %bz = i8[] {0}\n"
+            "%y = com.microsoft.QGemm(%a, %f, %az, %b, %f, %bz, _, %f, %yz) {transA = 1}",
+         "u8[2, 2]", 0, 7, 0, 10);
+  EXPECT(AB "const %bias = f32[2] {1, 2}\n"
+            "%y = com.microsoft.MatMulIntegerToFloat(%a, %b, %f, %f, _, _, %bias)",
+         "f32[2, 2]", -0.25, 4.5, -1.25, 7.5);
+  EXPECT("output %y\n const %a = i16[1, 2] {32767, -32768}\n const %b = i16[2, 1] {2, 32767}\n"
+         "%y = com.microsoft.MatMulInteger16(%a, %b)",
+         "i32[1, 1]", -1073643522);
+}
+
+static void weights_are_unpacked(void **state) {
+  TEST_BEGIN(state);
+  EXPECT("output %y\n const %a = f32[1, 3] {1, 10, 100}\n"
+         "const %b = u8[2, 1, 8] {33, 3, 0, 0, 0, 0, 0, 0, 240, 8, 0, 0, 0, 0, 0, 0}\n"
+         "const %s = f32[2] {1, 0.5}\n const %z = u8[2] {1, 8}\n const %bias = f32[2] {7, 0}\n"
+         "%y = com.microsoft.MatMulNBits(%a, %b, %s, %z, _, %bias)"
+         " {K = 3, N = 2, block_size = 16}",
+         "f32[1, 2]", 217, 31);
+  EXPECT("output %y\n const %a = f32[1, 2] {1, 10}\n"
+         "const %b = u8[1, 1, 4] {228, 0, 0, 0}\n const %s = f32[1, 1] {2}\n"
+         "const %g = i32[2] {0, 0}\n"
+         "%y = com.microsoft.MatMulNBits(%a, %b, %s, _, %g) {K = 2, N = 1, bits = 2,"
+         " block_size = 16}",
+         "f32[1, 1]", -24);
+  EXPECT("output %y\n const %a = f32[1, 2] {1, 10}\n const %b = u8[1] {47}\n"
+         "const %s = f32[1] {2}\n"
+         "%y = com.microsoft.MatMulBnb4(%a, %b, %s) {K = 2, N = 1, block_size = 16,"
+         " quant_type = 0}",
+         "f32[1, 1]", -3.6666668);
+  EXPECT("output %y\n const %x = u8[2, 8] {1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 48, 64, 80, 96, 112,"
+         " 128}\n const %i = i64[1] {-1}\n const %s = f32[2, 1] {1, 0.5}\n"
+         "const %z = u8[2, 1] {1, 2}\n"
+         "%y = com.microsoft.GatherBlockQuantized(%x, %i, %s, %z) {block_size = 16}",
+         "f32[1, 16]", -1, -0.5, -1, 0, -1, 0.5, -1, 1, -1, 1.5, -1, 2, -1, 2.5, -1, 3);
+}
+
+static void wrong_packing_is_refused(void **state) {
+  TEST_BEGIN(state);
+#define WEIGHTS "input %a: f32[1, 20]\n input %b: u8[4, 1, 8]\n input %s: f32[4, 2]\n output %y\n"
+  expect_refused(ctx,
+                 WEIGHTS "%y = com.microsoft.MatMulNBits(%a, %b, %s) {K = 20, N = 4,"
+                         " block_size = 16}",
+                 "has size 1 on axis 1");
+  expect_refused(ctx,
+                 WEIGHTS "%y = com.microsoft.MatMulNBits(%a, %b, %s) {K = 20, N = 4,"
+                         " block_size = 17}",
+                 "must be a power of two");
+  expect_refused(ctx,
+                 WEIGHTS "%y = com.microsoft.MatMulNBits(%a, %b, %s) {K = 20, N = 4,"
+                         " block_size = 16, bits = 3}",
+                 "must be 2, 4 or 8");
+  expect_refused(ctx,
+                 "input %x: u8[4, 8]\n input %i: i64[1]\n input %s: f32[4, 1]\n output %y\n"
+                 "%y = com.microsoft.GatherBlockQuantized(%x, %i, %s) {block_size = 16,"
+                 " gather_axis = 1}",
+                 "must be gathered along axis 0");
+  expect_refused(ctx,
+                 "input %x: u8[4, 8]\n input %s: f32[]\n input %z: u8[]\n output %y\n"
+                 "%y = com.microsoft.QGemm(%x, %s, %z, %x, %s, %z, _, _, %z) {transB = 1}",
+                 "y_scale is not");
+}
+
 static void wrong_scales_are_refused(void **state) {
   TEST_BEGIN(state);
   expect_refused(ctx,
@@ -90,8 +171,14 @@ static void wrong_scales_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(numbers_are_rounded_and_saturated), TEST(numbers_come_back),
-      TEST(integers_are_multiplied),           TEST(quantised_operators_round_late),
+      TEST(numbers_are_rounded_and_saturated),
+      TEST(numbers_come_back),
+      TEST(integers_are_multiplied),
+      TEST(quantised_operators_round_late),
+      TEST(softmax_rounds_by_its_table),
+      TEST(products_keep_or_lose_their_scale),
+      TEST(weights_are_unpacked),
+      TEST(wrong_packing_is_refused),
       TEST(wrong_scales_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
