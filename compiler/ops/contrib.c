@@ -258,14 +258,31 @@ const OpDef op_microsoft_QuickGelu = {
 /* ---- QuantizeLinear, DequantizeLinear ----------------------------------------------------------
  * As ONNX has them, but older. */
 
+#define DTS_QUANTIZED (DTS_BYTE | DT(U16) | DT(I16) | DT(U4) | DT(I4))
+
+static bool check_quantization(const Node *node) {
+  static const InputRule quantize[] = {
+      INPUT_OF(DT(F32) | DT(F16), 0, "x", 0, MAX_RANK),
+      INPUT_OF(DT(F32) | DT(F16), 1, "y_scale", 0, 1),
+      INPUT_OPTIONAL_OF(DTS_QUANTIZED, 0, "y_zero_point", 0, 1),
+  };
+  static const InputRule dequantize[] = {
+      INPUT_OF(DTS_QUANTIZED | DT(I32), 0, "x", 0, MAX_RANK),
+      INPUT_OF(DT(F32) | DT(F16), 0, "x_scale", 0, 1),
+      INPUT_OPTIONAL_OF(DTS_QUANTIZED | DT(I32), 1, "x_zero_point", 0, 1),
+  };
+  bool forth = node->op->name[0] == 'Q';
+  return forth ? CHECK_INPUTS(node, quantize) : CHECK_INPUTS(node, dequantize);
+}
+
 static bool infer_as_onnx(Node *node) {
-  return op_find("", node->op->name)->infer(node);
+  return check_quantization(node) && op_find("", node->op->name)->infer(node);
 }
 
 static bool decompose_as_onnx(Builder *b, Node *node) {
   Value *inputs[3] = {node_in(node, 0), node_in(node, 1), node_in(node, 2)};
   Node *same = build_node(b, "", node->op->name, inputs, inputs[2] == NULL ? 2 : 3, 1);
-  node_set_int(same, "axis", op_param_i(node, "axis"));
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(same, node->attrs[i]);
   build_replace(b, node, build_done(b, same));
   return true;
 }

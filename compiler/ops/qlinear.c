@@ -324,8 +324,10 @@ static bool check_parts(const Node *node) {
                       "there are %u inputs; needed are two for the result and three a tensor",
                       node->n_formal);
   }
+  const Type *data = infer_tensor(node, 2);
+  if (data == NULL) return false;
   for (uint32_t i = 0; i < node->n_formal; i++) {
-    const Type *type = infer_tensor(node, i), *data = input_type(node, 2);
+    const Type *type = infer_tensor(node, i);
     bool is_scale = i % 3 == 0;
     if (type == NULL) return false;
     if (is_scale ? type->dtype == ONNXC_RT_F32
