@@ -3,6 +3,7 @@ give what ONNX Runtime computes without optimising the graph.
 
 In the operator-oriented format (QOperator) results are the same bit for bit. Elsewhere float
 products lie between the quantisations, and another order of their sums can move a number by a step.
+Some are also taken as ONNX Runtime's optimiser leaves them, with contributed operators in them.
 """
 import logging
 import sys
@@ -148,11 +149,23 @@ WAYS = {
     "operators_8": low_bit(OPERATORS, 8, True),
     "qdq_4": low_bit(QDQ, 4, True),
 }
+OPTIMISED = ("qdq_u8_s8_channels", "qdq_u8_u8", "operators_s8_s8", "dynamic_u8")
 # Gemm is no MatMul, so the tools leave the other networks as they are.
 LOW_BIT = [name for name in WAYS if name[-2:] in ("_4", "_8") and name.count("_") == 1]
 
 
 # ---- comparison ----------------------------------------------------------------------------------
+
+def optimised(quantise):
+    """Quantises, and has ONNX Runtime optimise the result."""
+    def both(model, path):
+        quantise(model, path)
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(path)
+        onnxruntime.InferenceSession(onnx.load(path).SerializeToString(), options,
+                                     providers=["CPUExecutionProvider"])
+    return both
+
 
 def write(folder, quantise, model):
     """A case for `onnxc test`, and how exact it is."""
@@ -181,7 +194,8 @@ def main():
             name = network.__name__.lower()
             model = root / f"{name}.onnx"
             export(network(), model)
-            for way, quantise in WAYS.items():
+            some = {f"{way}_optimised": optimised(WAYS[way]) for way in OPTIMISED}
+            for way, quantise in (WAYS | some).items():
                 if way in LOW_BIT and network is not Transformer:
                     continue
                 folder = root / f"{name}-{way}"
