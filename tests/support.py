@@ -10,7 +10,9 @@ from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import onnx
+from onnx import helper, numpy_helper
 
 SOURCE = Path(os.environ.get("ONNXC_SOURCE", Path(__file__).parent.parent)).resolve()
 ONNXC = Path(os.environ.get("ONNXC", SOURCE / "build/release/onnxc")).resolve()
@@ -54,6 +56,41 @@ def passed(result):
 def cases(*roots):
     """The folders under `roots` that hold a model and test data."""
     return sorted(path.parent for root in roots for path in Path(root).glob("**/model.onnx"))
+
+
+def tensor_info(name, array, dims=None):
+    dtype = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return helper.make_tensor_value_info(name, dtype, array.shape if dims is None else dims)
+
+
+def write_case(folder, model, inputs, outputs):
+    """A folder for `onnxc test`: the model with one set of input and expected output arrays."""
+    data = Path(folder) / "test_data_set_0"
+    data.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, Path(folder) / "model.onnx")
+    for kind, arrays in (("input", inputs), ("output", outputs)):
+        for i, array in enumerate(arrays):
+            tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(np.shape(array)))
+            (data / f"{kind}_{i}.pb").write_bytes(tensor.SerializeToString())
+
+
+def node_model(op, inputs, outputs, domain="", opset=None, constants=(), **attributes):
+    """A model of one node: `inputs` are arrays that come at run time (None: absent), `constants`
+    are initializers behind them, `outputs` arrays that say the types."""
+    names = [f"x{i}" if array is not None else "" for i, array in enumerate(inputs)]
+    weights = [f"w{i}" if array is not None else "" for i, array in enumerate(constants)]
+    results = [f"y{i}" if array is not None else "" for i, array in enumerate(outputs)]
+    there = lambda names, arrays: [(n, a) for n, a in zip(names, arrays) if a is not None]
+    graph = helper.make_graph(
+        [helper.make_node(op, names + weights, results, domain=domain, **attributes)], op,
+        [tensor_info(*pair) for pair in there(names, inputs)],
+        [tensor_info(*pair) for pair in there(results, outputs)],
+        [numpy_helper.from_array(a, n) for n, a in there(weights, constants)])
+    newest = onnx.defs.onnx_opset_version() if domain == "" else 1
+    opsets = [helper.make_opsetid(domain, opset or newest)]
+    if domain:
+        opsets.append(helper.make_opsetid("", onnx.defs.onnx_opset_version()))
+    return helper.make_model(graph, ir_version=10, opset_imports=opsets)
 
 
 def dim_flags(folder):

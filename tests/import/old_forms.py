@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import JOBS, onnxc, passed  # noqa: E402
+from support import JOBS, node_model, onnxc, passed, write_case  # noqa: E402
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -114,31 +112,10 @@ CASES = {
 }
 
 
-def value_info(name, array):
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-
-
-def model(op, opset, inputs, outputs, constants, attributes):
-    sources = [f"x{i}" for i in range(len(inputs))]
-    weights = [f"w{i}" for i in range(len(constants))]
-    results = [f"y{i}" for i in range(len(outputs))]
-    node = helper.make_node(op, sources + weights, results, **attributes)
-    graph = helper.make_graph(
-        [node], "old", [value_info(n, a) for n, a in zip(sources, inputs)],
-        [value_info(n, a) for n, a in zip(results, outputs)],
-        [numpy_helper.from_array(a, n) for n, a in zip(weights, constants)])
-    return helper.make_model(graph, ir_version=4, opset_imports=[helper.make_opsetid("", opset)])
-
-
 def write(folder, op, opset, inputs, outputs, constants, attributes):
     outputs = [o if o.dtype in (bool, LONG, np.int32, np.float16) else o.astype(np.float32) for o in outputs]
-    data = folder / "test_data_set_0"
-    data.mkdir(parents=True, exist_ok=True)
-    onnx.save(model(op, opset, inputs, outputs, constants, attributes), folder / "model.onnx")
-    for kind, arrays in (("input", inputs), ("output", outputs)):
-        for i, array in enumerate(arrays):
-            tensor = numpy_helper.from_array(np.ascontiguousarray(array))
-            (data / f"{kind}_{i}.pb").write_bytes(tensor.SerializeToString())
+    model = node_model(op, inputs, outputs, opset=opset, constants=constants, **attributes)
+    write_case(folder, model, inputs, outputs)
 
 
 def main():
