@@ -106,18 +106,23 @@ typedef struct onnxc_rt_call {
   int32_t n_in, n_out;
   void *scratch;
   onnxc_rt_text *text;
+  uint64_t seed, turn; /* for random operators: env->seed, and onnxc_rt_turn of the loops around */
 } onnxc_rt_call;
 
 typedef int onnxc_rt_kernel(const onnxc_rt_call *call);
 
 /* The caller's side of a run; every member may be zero, and so may the pointer to it.
  * parallel_for calls body(argument, begin, end) on parts that cover [0, count) exactly once and
- * returns when all are done. */
+ * returns when all are done.
+ *
+ * `seed` is for models with random operators. Runs with the same seed and inputs give the same
+ * numbers; another seed gives other numbers to all nodes without a seed of their own. */
 typedef struct onnxc_rt_env {
   void *context;
   void (*parallel_for)(void *context, ptrdiff_t count,
                        void (*body)(void *argument, ptrdiff_t begin, ptrdiff_t end),
                        void *argument);
+  uint64_t seed;
 } onnxc_rt_env;
 
 /* Receives finished accumulators of a contraction: elements [column, column + count) of output
@@ -144,6 +149,29 @@ ONNXC_RT_UNUSED static inline ptrdiff_t onnxc_rt_min_size(ptrdiff_t a, ptrdiff_t
 
 ONNXC_RT_UNUSED static inline ptrdiff_t onnxc_rt_max_size(ptrdiff_t a, ptrdiff_t b) {
   return a > b ? a : b;
+}
+
+/* ---- random numbers ----------------------------------------------------------------------------
+ * Each is a function of a stream and of the element's position in the output: there is no state.
+ * SplitMix64: number i of stream s is onnxc_rt_mix(s + (i + 1) * ONNXC_RT_GAMMA), 64 bits.
+ *
+ * The stream of a node is that of its attribute `seed`; without one, that of its number in the
+ * model and of env->seed, so no two nodes give the same numbers. In a loop it also depends on the
+ * turn. Integer arithmetic makes streams, and all that is drawn from them but normal and
+ * multinomial numbers, the same on every machine; those two use log, cos and exp of the C library
+ * and are the same up to its rounding. */
+
+#define ONNXC_RT_GAMMA UINT64_C(0x9E3779B97F4A7C15)
+
+ONNXC_RT_UNUSED static inline uint64_t onnxc_rt_mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  return z ^ (z >> 31);
+}
+
+/* What tells turn `turn` of a loop from others; `outer` is that of the loops around it, else 0. */
+ONNXC_RT_UNUSED static inline uint64_t onnxc_rt_turn(uint64_t outer, ptrdiff_t turn) {
+  return onnxc_rt_mix(outer + ((uint64_t)turn + 1) * ONNXC_RT_GAMMA);
 }
 
 /* A tensor over memory that a kernel may or may not write; the call decides. */

@@ -87,9 +87,6 @@ int onnxc_rt_ref_top_k(const onnxc_rt_call *call);
 int onnxc_rt_ref_cum_sum(const onnxc_rt_call *call);
 /* data, axis -> running products. exclusive, reverse. Errors: VALUE. */
 int onnxc_rt_ref_cum_prod(const onnxc_rt_call *call);
-/* data, [ratio], [training_mode] -> data, [mask of ones]. Errors: VALUE (training with a ratio that
- * is not 0). */
-int onnxc_rt_ref_dropout(const onnxc_rt_call *call);
 
 /* ---- elementwise -------------------------------------------------------------------------------
  */
@@ -327,14 +324,19 @@ int onnxc_rt_ref_max_unpool(const onnxc_rt_call *call);
 /* query, key, value, [past state], [decay], [beta] -> output, [state]. kv_num_heads, q_num_heads,
  * scale, update_rule. Scratch: 8 bytes for each element of one head's state and of a value. */
 int onnxc_rt_ref_linear_attention(const onnxc_rt_call *call);
-/* [sizes of] -> random numbers, always the same for a seed. seed, scale, mean; or seed, high, low
- */
+/* [sizes of] -> random numbers. seed, stream, scale, mean; or seed, stream, high, low. Streams are
+ * described in onnxc_rt.h; an element takes as many random bits as its type has precision. A
+ * uniform number is at least low and below high, or high where it rounds to that. */
 int onnxc_rt_ref_random_normal(const onnxc_rt_call *call);
 int onnxc_rt_ref_random_uniform(const onnxc_rt_call *call);
-/* probabilities -> 1 with them, else 0. seed */
+/* probabilities -> 1 with them, else 0. seed, stream */
 int onnxc_rt_ref_bernoulli(const onnxc_rt_call *call);
-/* scores [n, classes], logarithms -> classes. seed. Errors: SHAPE (no class). */
+/* scores [n, classes], logarithms -> classes. seed, stream. Errors: SHAPE (no class), VALUE (no
+ * class has a positive probability, or one is infinite). */
 int onnxc_rt_ref_multinomial(const onnxc_rt_call *call);
+/* data, [ratio], [training_mode] -> data, [mask]. seed, stream. In training an element is kept with
+ * probability 1 - ratio, and divided by it, else it is 0. Errors: VALUE (ratio not in [0, 1)). */
+int onnxc_rt_ref_dropout(const onnxc_rt_call *call);
 /* items -> how often each n-gram occurs. max_gram_length, max_skip_count, min_gram_length, mode,
  * ngram_counts, ngram_indexes, pool_int64s, pool_strings, weights */
 int onnxc_rt_ref_tfidf(const onnxc_rt_call *call);

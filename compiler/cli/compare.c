@@ -78,12 +78,16 @@ static const char *compare_numbers(Arena *arena, const Tensor *actual, const Ten
       place_text(arena, expected, worst / parts));
 }
 
+const char *compare_types(Arena *arena, const Tensor *actual, const Tensor *expected) {
+  if (same_shape(actual, expected)) return NULL;
+  return arena_printf(arena, "%s instead of %s", tensor_type_text(arena, actual),
+                      tensor_type_text(arena, expected));
+}
+
 const char *compare_tensors(Arena *arena, const Tensor *actual, const Tensor *expected,
                             Tolerance tolerance) {
-  if (!same_shape(actual, expected)) {
-    return arena_printf(arena, "%s instead of %s", tensor_type_text(arena, actual),
-                        tensor_type_text(arena, expected));
-  }
+  const char *difference = compare_types(arena, actual, expected);
+  if (difference != NULL) return difference;
   return expected->dtype == ONNXC_RT_STRING ? compare_strings(arena, actual, expected)
                                             : compare_numbers(arena, actual, expected, tolerance);
 }

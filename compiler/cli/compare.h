@@ -12,6 +12,8 @@ typedef struct Tolerance {
  * shape agree; else what differs, with the largest error and its place (text in `arena`). */
 const char *compare_tensors(Arena *arena, const Tensor *actual, const Tensor *expected,
                             Tolerance tolerance);
+/* The same for dtype and shape only. */
+const char *compare_types(Arena *arena, const Tensor *actual, const Tensor *expected);
 /* `f32[2, 3]` */
 const char *tensor_type_text(Arena *arena, const Tensor *tensor);
 

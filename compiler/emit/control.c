@@ -49,12 +49,14 @@ void emit_loop_step(Emitter *e, const Step *step) {
   emit_condition(e, turns);
   out(e->out, "const int64_t limit = %s;\n", limit_text(e, turns));
   out(e->out, "int status = ONNXC_RT_OK;\nptrdiff_t turn = 0;\n");
+  if (e->draws) out(e->out, "const uint64_t outer_turn = f->random_turn;\n");
   out(e->out, "for (; status == ONNXC_RT_OK && turn < limit%s; turn++) {\n",
       turns->condition.buffer == NULL ? "" : " && *condition != 0");
   out_indent(e->out, 1);
   if (turns->most != NULL && turns->trips == NULL) {
     out(e->out, "if (turn >= %lld) return ONNXC_RT_ERROR_SHAPE;\n", (long long)turns->most->hi);
   }
+  if (e->draws) out(e->out, "f->random_turn = onnxc_rt_turn(outer_turn, turn);\n");
   emit_size(e, turns->turn, "turn");
   if (turns->counter.buffer != NULL) {
     out(e->out, "*(%s) = turn;\n", emit_pointer(e, &turns->counter, true));
@@ -62,6 +64,7 @@ void emit_loop_step(Emitter *e, const Step *step) {
   emit_calls(e, turns->body);
   out_indent(e->out, -1);
   out(e->out, "}\nif (status != ONNXC_RT_OK) return status;\n");
+  if (e->draws) out(e->out, "f->random_turn = outer_turn;\n");
   VEC_EACH(const Dim *, count, &turns->counts) emit_size(e, *count, "turn");
   emit_ready_checks(e, "SHAPE");
 }

@@ -238,6 +238,7 @@ static void emit_frame(Emitter *e) {
       e->interface->name);
   out(e->out, "unsigned char *arena;\nconst onnxc_rt_env *env;\n");
   if (e->interface->makes_text) out(e->out, "onnxc_rt_text text;\n");
+  if (e->draws) out(e->out, "uint64_t random_turn; /* of the loops around */\n");
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {
     if (e->sizes[i] != NULL) out(e->out, "ptrdiff_t %s;\n", e->sizes[i]);
   }
@@ -339,7 +340,7 @@ static void emit_run(Emitter *e) {
 /* Members of the frame: sizes of inputs under their name there, others under their own. */
 static void name_sizes(Emitter *e) {
   NameScope scope = name_scope(e->arena);
-  static const char *const members[] = {"in", "out", "arena", "env", "text"};
+  static const char *const members[] = {"in", "out", "arena", "env", "text", "random_turn"};
   for (size_t i = 0; i < sizeof members / sizeof *members; i++) name_unique(&scope, members[i]);
   e->sizes = ARENA_ARRAY(e->arena, dims_symbols(e->ctx->dims) + 1, const char *);
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {
@@ -364,6 +365,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
                .ctx = steps->ctx,
                .arena = arena_scratch(steps->ctx->arena),
                .out = files->source,
+               .draws = graph_draws(steps->graph),
                .weights_from_caller = files->weights != NULL && !files->incbin};
   name_sizes(&e);
   e.inputs = tensor_names(&e, interface->inputs.data, interface->inputs.len);

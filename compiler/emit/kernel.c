@@ -188,6 +188,11 @@ static void emit_found_sizes(Emitter *e, const Call *call) {
   }
 }
 
+/* What random numbers depend on beside the node. */
+static void emit_random(Emitter *e) {
+  out(e->out, ",\n    .seed = f->env == NULL ? 0 : f->env->seed, .turn = f->random_turn");
+}
+
 void emit_call_step(Emitter *e, const Step *step) {
   const Call *call = &step->call;
   for (uint32_t i = 0; i < call->n_in; i++) {
@@ -199,13 +204,13 @@ void emit_call_step(Emitter *e, const Step *step) {
   emit_tensors(e, call->in, call->n_in, "in", false);
   emit_tensors(e, call->out, call->n_out, "out", true);
   bool attributes = emit_attrs(e, call->node);
-  const char *scratch = "NULL";
-  if (call->scratch != NULL) {
-    scratch = arena_printf(e->arena, "f->arena + %zu", call->scratch->offset);
-  }
-  out(e->out, "const onnxc_rt_call call = {in, out, %s, %u, %u, %s, %s};\n",
-      attributes ? "attributes" : "NULL", call->n_in, call->n_out, scratch,
-      op_makes_text(call->node) ? "&f->text" : "NULL");
+  out(e->out, "const onnxc_rt_call call = {.in = in, .out = out, .n_in = %u, .n_out = %u",
+      call->n_in, call->n_out);
+  if (attributes) out(e->out, ", .attr = attributes");
+  if (call->scratch != NULL) out(e->out, ", .scratch = f->arena + %zu", call->scratch->offset);
+  if (op_makes_text(call->node)) out(e->out, ", .text = &f->text");
+  if (call->node->op->flags & OP_NONDETERMINISTIC) emit_random(e);
+  out(e->out, "};\n");
   out(e->out, "const int status = %s(&call);\n", call->node->op->kernel);
   out(e->out, "if (status != ONNXC_RT_OK) return status;\n");
   emit_found_sizes(e, call);

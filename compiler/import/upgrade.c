@@ -263,6 +263,20 @@ static bool upgrade_one_output(Draft *d, const Upgrade *row) {
   return true;
 }
 
+/* Dropout was in training unless is_test said otherwise. */
+static bool upgrade_dropout_training(Draft *d, const Upgrade *row) {
+  const Attr *is_test = draft_attr(d, row->attr);
+  bool trains = is_test == NULL || is_test->i == 0;
+  draft_drop(d, row->attr);
+  if (!trains) return true;
+  Tensor *yes = tensor_new(context(d), ONNXC_RT_BOOL, 0, NULL);
+  tensor_set_i64(yes, 0, 1);
+  Value *ratio = like_scalar(d, float_attr(d, "ratio", 0.5F));
+  set_input(d, 1, ratio);
+  set_input(d, 2, draft_constant(d, yes));
+  return ratio != NULL;
+}
+
 static bool upgrade_split_outputs(Draft *d, const Upgrade *row) {
   (void)row;
   if (draft_in(d, 1) != NULL) return true;

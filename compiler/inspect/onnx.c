@@ -243,8 +243,14 @@ static char *refer(ExportGraph *g, const Value *value) {
   return name;
 }
 
+/* Attributes that the compiler has added to operators of others mean nothing to them. */
+static bool is_own(const Attr *attr) {
+  return strncmp(attr->name, "onnxc_", 6) == 0;
+}
+
 static bool export_attrs(Exporter *x, const Node *node, Onnx__NodeProto *proto) {
   for (uint32_t i = 0; i < node->n_attrs; i++) {
+    if (is_own(&node->attrs[i])) continue;
     Onnx__AttributeProto *attr = export_attr(x, node, &node->attrs[i]);
     if (attr == NULL) return false;
     add_attr(x->arena, proto, attr);

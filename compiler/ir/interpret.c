@@ -168,7 +168,7 @@ static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
   onnxc_rt_tensor *in = ARENA_ARRAY(run->arena, node->n_in, onnxc_rt_tensor);
   onnxc_rt_tensor *out = ARENA_ARRAY(run->arena, node->n_out, onnxc_rt_tensor);
   onnxc_rt_attr *attrs;
-  onnxc_rt_call call = {.in = in, .out = out};
+  onnxc_rt_call call = {.in = in, .out = out, .turn = run->turn};
   const Node *sized = sizes_known(run, node) ? node : inferred_alone(run, node, inputs);
   if (sized == NULL) return false;
   for (uint32_t i = 0; i < node->n_in; i++) in[i] = call_input(inputs[i]);

@@ -119,11 +119,14 @@ typedef struct Turns {
   Tensors *scans;         /* what each turn has put out, for each scan output */
   const Tensor **results; /* of one turn: all outputs of the body */
   const Dim **sizes;      /* those known before the first turn */
+  uint64_t outer;         /* the turn of the loops around */
+  ptrdiff_t made;         /* turns */
 } Turns;
 
 static bool turns_begin(Turns *t, const Tensor *const *states) {
   Run *run = t->run;
   size_t fixed = (size_t)t->out_lead + t->n_states;
+  t->outer = run->turn;
   if (t->body->inputs.len < (size_t)t->in_lead + t->n_states) return false;
   if (t->body->outputs.len < fixed) return false;
   t->n_scans = (uint32_t)(t->body->outputs.len - fixed);
@@ -145,6 +148,7 @@ static void forget_sizes(const Turns *t) {
 /* One turn, with the body inputs other than states already set. */
 static bool turn(Turns *t) {
   Run *run = t->run;
+  run->turn = onnxc_rt_turn(t->outer, t->made++);
   for (uint32_t i = 0; i < t->n_states; i++) {
     run_set_value(run, t->body->inputs.data[t->in_lead + i], t->states[i]);
   }
@@ -171,6 +175,7 @@ static bool turns_end(Turns *t, const Tensor **outputs) {
   const Attr *axes = node_attr(t->node, "scan_output_axes");
   const Attr *directions = node_attr(t->node, "scan_output_directions");
   forget_sizes(t);
+  t->run->turn = t->outer;
   for (uint32_t i = 0; i < t->n_states; i++) outputs[i] = t->states[i];
   for (uint32_t i = 0; i < t->n_scans; i++) {
     const Value *value = t->node->out[t->n_states + i];

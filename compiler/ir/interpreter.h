@@ -14,6 +14,7 @@ typedef struct Run {
   Map values;        /* value id -> Tensor */
   const Dim **sizes; /* by symbol; NULL: not known */
   uint32_t n_sizes;
+  uint64_t turn; /* of the loops around, for random numbers */
   const Node *failed;
 } Run;
 

@@ -262,7 +262,7 @@ const OpDef op_EyeLike = {
     OP_KERNEL(onnxc_rt_ref_eye_like),
 };
 
-/* ---- CumSum, CumProd, Dropout ------------------------------------------------------------------
+/* ---- CumSum, CumProd -------------------------------------------------------------------
  */
 
 static bool cumulative_infer(Node *node) {
@@ -288,30 +288,3 @@ static bool cumulative_infer(Node *node) {
 
 CUMULATIVE(CumSum, onnxc_rt_ref_cum_sum);
 CUMULATIVE(CumProd, onnxc_rt_ref_cum_prod);
-
-static bool dropout_infer(Node *node) {
-  const Type *x = infer_tensor(node, 0);
-  if (x == NULL) return false;
-  infer_output(node, 0, x->dtype, x->rank, x->dims);
-  infer_output(node, 1, ONNXC_RT_BOOL, x->rank, x->dims);
-  return true;
-}
-
-/* Inference only: without a mask, and with training_mode constant, it is the identity. */
-static bool dropout_decompose(Builder *b, Node *node) {
-  const Value *mode = node_in(node, 2);
-  bool trains = mode != NULL && (mode->constant == NULL || tensor_i64(mode->constant, 0) != 0);
-  const Value *mask = node_out(node, 1);
-  if (trains || (mask != NULL && value_uses(mask) != 0)) return false;
-  build_replace(b, node, BUILD(b, "Identity", node_in(node, 0)));
-  return true;
-}
-
-const OpDef op_Dropout = {
-    .name = "Dropout",
-    .domain = "",
-    .params = (const OpParam[]){PARAM_OPTIONAL("seed", ATTR_INT), {0}},
-    .infer = dropout_infer,
-    OP_KERNEL(onnxc_rt_ref_dropout),
-    .decompose = dropout_decompose,
-};

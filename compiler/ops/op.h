@@ -168,4 +168,12 @@ static inline DimTable *infer_dims(const Node *node) {
 bool infer_node(Node *node);
 bool infer_graph(Graph *graph);
 
+/* ---- randomness --------------------------------------------------------------------------------
+ */
+
+/* Whether a node of the graph or of its subgraphs draws random numbers. */
+bool graph_draws(const Graph *graph);
+/* Sets random[i] where the elements of output `i` of the main graph may depend on such numbers. */
+void graph_random_outputs(const Graph *graph, bool *random);
+
 #endif

@@ -68,18 +68,6 @@ static bool draw_inputs(Sample *s, const Graph *graph) {
   return true;
 }
 
-static bool is_deterministic(const Graph *graph) {
-  for (const Node *node = graph->first; node != NULL; node = node->next) {
-    if (node->op->flags & OP_NONDETERMINISTIC) return false;
-    for (uint32_t i = 0; i < node->n_attrs; i++) {
-      if (node->attrs[i].kind == ATTR_GRAPH && !is_deterministic(node->attrs[i].graph)) {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
 Sample *sample_take(const Graph *graph, Arena *arena) {
   Sample *s = ARENA_NEW(arena, Sample);
   s->arena = arena;
@@ -88,7 +76,7 @@ Sample *sample_take(const Graph *graph, Arena *arena) {
   s->inputs = ARENA_ARRAY(arena, graph->inputs.len, const Tensor *);
   s->outputs = ARENA_ARRAY(arena, graph->outputs.len, const Tensor *);
   const Node *failed = NULL;
-  for (size_t i = 0; i < sizeof bases / sizeof *bases && is_deterministic(graph); i++) {
+  for (size_t i = 0; i < sizeof bases / sizeof *bases && !graph_draws(graph); i++) {
     draw_symbols(s, graph->ctx->dims, bases[i]);
     if (!draw_inputs(s, graph)) break;
     if (interpret_graph(graph, s->symbols, s->inputs, s->outputs, arena, &failed)) return s;

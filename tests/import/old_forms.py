@@ -87,6 +87,7 @@ CASES = {
     "parametric_softplus": case("ParametricSoftplus", 7, [X], [2 * np.log1p(np.exp(3 * X))], alpha=2.0, beta=3.0),
     "scaled_tanh": case("ScaledTanh", 7, [X], [2 * np.tanh(3 * X)], alpha=2.0, beta=3.0),
     "dropout": case("Dropout", 6, [X], [X], ratio=0.7, is_test=1),
+    "dropout_in_training": case("Dropout", 1, [X], [X], ratio=0.7),
     "gemm_broadcast": case("Gemm", 6, [X[0, :, :, 0], X[0, 0]], [X[0, :, :, 0] @ X[0, 0] + X[1, 0, 0]],
                            [X[1, 0, 0]], broadcast=1),
     "group_norm": case("GroupNormalization", 18, [GROUPED], [group_norm(GROUPED, 2, *HALVES)], HALVES, num_groups=2),
