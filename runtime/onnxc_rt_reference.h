@@ -310,7 +310,8 @@ int onnxc_rt_ref_det(const onnxc_rt_call *call);
 int onnxc_rt_ref_blackman_window(const onnxc_rt_call *call);
 int onnxc_rt_ref_hamming_window(const onnxc_rt_call *call);
 int onnxc_rt_ref_hann_window(const onnxc_rt_call *call);
-/* signal, [dft_length], [axis] -> spectrum. inverse, onesided. Errors: VALUE, SHAPE. */
+/* signal, [dft_length], [axis] -> spectrum. inverse, onesided. Scratch: onnxc_rt_fft_bytes of
+ * reference/fft.h, here and below. Errors: VALUE, SHAPE. */
 int onnxc_rt_ref_dft(const onnxc_rt_call *call);
 /* signal, frame_step, [window], [frame_length] -> spectra. onesided. Errors: VALUE, SHAPE. */
 int onnxc_rt_ref_stft(const onnxc_rt_call *call);

@@ -234,13 +234,17 @@ static void find_macros(Single *s, const char *text, Names *macros) {
 /* A source between renamings of its own names, so that they meet nobody else's. */
 static void write_source(Single *s, const RuntimeFile *file, size_t index) {
   Names local = {0}, macros = {0};
-  find_names(s, file->text, &local, NULL);
-  find_macros(s, file->text, &macros);
+  Single part = *s;
+  part.w = out_memory(s->arena);
+  write_text(&part, file->text);
+  const char *text = out_text(part.w, NULL);
+  find_names(s, text, &local, NULL);
+  find_macros(s, text, &macros);
   out(s->w, "\n/* runtime/%s */\n", file->path);
   VEC_EACH(const char *, name, &local) {
     out(s->w, "#define %s %s_%zu_%s\n", *name, s->prefix, index, *name);
   }
-  write_text(s, file->text);
+  out_bytes(s->w, text, strlen(text));
   VEC_EACH(const char *, name, &local) out(s->w, "#undef %s\n", *name);
   VEC_EACH(const char *, name, &macros) out(s->w, "#undef %s\n", *name);
 }

@@ -1,6 +1,8 @@
-/* Discrete Fourier transforms by definition: a sum for each element. */
+/* Discrete Fourier transforms of signals in tensors. As NumPy does it, the inverse is computed in
+ * the precision of its type, all else in double. */
 #include "onnxc_rt_reference.h"
 #include "reference/element.h"
+#include "reference/fft.h"
 
 /* One signal: element j is at start + j * stride, real or (parts 2) complex. */
 typedef struct Signal {
@@ -10,35 +12,21 @@ typedef struct Signal {
   int half;       /* complex, and only the first half of a symmetric spectrum */
 } Signal;
 
-typedef struct Complex {
-  double re, im;
-} Complex;
-
-static Complex element(const Signal *s, int64_t n, int64_t j) {
-  const int mirrored = s->half && j > n / 2;
-  const int64_t k = mirrored ? n - j : j;
-  Complex value = {0, 0};
-  if (k >= s->length) return value;
-  const int64_t at = s->start + k * s->stride;
-  const double factor = s->window == NULL ? 1 : onnxc_rt_load_f64(s->window, k);
-  value.re = factor * onnxc_rt_load_f64(s->x, at);
-  if (s->parts == 2) value.im = factor * onnxc_rt_load_f64(s->x, at + 1);
-  if (mirrored) value.im = -value.im;
-  return value;
+static void set_element(const onnxc_rt_any_fft *fft, const Signal *s, int64_t j) {
+  const int mirrored = s->half && j > fft->n / 2;
+  const int64_t k = mirrored ? fft->n - j : j, at = s->start + k * s->stride;
+  double re = 0, im = 0;
+  if (k < s->length) {
+    const double factor = s->window == NULL ? 1 : onnxc_rt_load_f64(s->window, k);
+    re = factor * onnxc_rt_load_f64(s->x, at);
+    if (s->parts == 2) im = factor * onnxc_rt_load_f64(s->x, at + 1);
+  }
+  onnxc_rt_fft_set(fft, j, re, mirrored ? -im : im);
 }
 
-/* Element `k` of the transform of n elements; `sign` of the exponent. */
-static Complex transform(const Signal *s, int64_t n, int64_t k, double sign) {
-  const double step = sign * 2 * 3.14159265358979323846 / (double)n;
-  Complex sum = {0, 0};
-  for (int64_t j = 0; j < n; j++) {
-    const Complex x = element(s, n, j);
-    const double angle = step * (double)((uint64_t)j * (uint64_t)k % (uint64_t)n);
-    const double c = cos(angle), d = sin(angle);
-    sum.re += x.re * c - x.im * d;
-    sum.im += x.re * d + x.im * c;
-  }
-  return sum;
+static void transform(onnxc_rt_any_fft *fft, const Signal *s) {
+  for (int64_t j = 0; j < fft->n; j++) set_element(fft, s, j);
+  onnxc_rt_fft_run(fft);
 }
 
 /* Number of elements of the transform: given, or those of the signal. */
@@ -62,15 +50,21 @@ int onnxc_rt_ref_dft(const onnxc_rt_call *call) {
   }
   const int64_t inner = onnxc_rt_span(x, axis + 1, x->rank - 1);
   const int64_t signals = onnxc_rt_span(x, 0, axis) * inner;
+  onnxc_rt_any_fft fft;
+  const int single = inverse && x->dtype != ONNXC_RT_F64;
+  onnxc_rt_fft_begin(&fft, n, inverse ? 1 : -1, single, call->scratch);
   for (int64_t i = 0; i < signals; i++) {
     const int64_t start = (i / inner * dim * inner + i % inner) * parts;
     const Signal s = {x, NULL, start, inner * parts, parts, dim < n ? dim : n, inverse && onesided};
+    transform(&fft, &s);
     for (int64_t k = 0; k < bins; k++) {
-      const Complex sum = transform(&s, n, k, inverse ? 1 : -1);
-      const double scale = inverse ? (double)n : 1;
       const int64_t to = ((i / inner * bins + k) * inner + i % inner) * out_parts;
-      onnxc_rt_store_f64(y, to, sum.re / scale);
-      if (out_parts == 2) onnxc_rt_store_f64(y, to + 1, sum.im / scale);
+      const double scale = inverse ? (double)n : 1;
+      double value[2];
+      onnxc_rt_fft_get(&fft, k, value);
+      for (int part = 0; part < out_parts; part++) {
+        onnxc_rt_store_f64(y, to + part, value[part] / scale);
+      }
     }
   }
   return ONNXC_RT_OK;
@@ -92,13 +86,17 @@ int onnxc_rt_ref_stft(const onnxc_rt_call *call) {
   if (!onnxc_rt_set_dim(y, 1, frames) || !onnxc_rt_set_dim(y, 2, bins)) {
     return ONNXC_RT_ERROR_SHAPE;
   }
+  onnxc_rt_any_fft fft;
+  onnxc_rt_fft_begin(&fft, n, -1, 0, call->scratch);
   for (int64_t i = 0; i < x->dims[0] * frames; i++) {
     const int64_t start = (i / frames * length + i % frames * step) * parts;
     const Signal s = {x, window, start, parts, parts, n, 0};
+    transform(&fft, &s);
     for (int64_t k = 0; k < bins; k++) {
-      const Complex sum = transform(&s, n, k, -1);
-      onnxc_rt_store_f64(y, 2 * (i * bins + k), sum.re);
-      onnxc_rt_store_f64(y, 2 * (i * bins + k) + 1, sum.im);
+      double value[2];
+      onnxc_rt_fft_get(&fft, k, value);
+      onnxc_rt_store_f64(y, 2 * (i * bins + k), value[0]);
+      onnxc_rt_store_f64(y, 2 * (i * bins + k) + 1, value[1]);
     }
   }
   return ONNXC_RT_OK;
