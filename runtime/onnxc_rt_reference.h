@@ -283,6 +283,16 @@ int onnxc_rt_ref_matmul_bnb4(const onnxc_rt_call *call);
  * (0: all of the axis), gather_axis, quantize_axis. Errors: INDEX. */
 int onnxc_rt_ref_gather_block_quantized(const onnxc_rt_call *call);
 
+/* ---- optional parts ------------------------------------------------------------------------ */
+
+/* In libonnxc_rt_image, which is built where its libraries are, libjpeg, libpng, libtiff, libwebp
+ * and libopenjp2, and links them. Other than the rest of the runtime, they and it allocate memory.
+ *
+ * A file of a format of theirs, BMP or PNM -> pixels u8[height, width, 3 or 1], transparency left
+ * out. pixel_format. Errors: SHAPE (an image larger than the bounds), VALUE (not an image, or not
+ * all of it). */
+int onnxc_rt_image_decode(const onnxc_rt_call *call);
+
 /* ---- search, sampling, signals, losses ----------------------------------------------------- */
 
 /* data -> [unique slices along the axis (absent: elements)], [first indices], [inverse], [counts].

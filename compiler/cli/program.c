@@ -3,6 +3,7 @@
 #include "cli/compare.h"
 #include "cli/process.h"
 #include "onnxc_rt.h"
+#include "ops/op.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -39,7 +40,7 @@ const CliOption cli_build_options[] = {
  */
 
 typedef struct Runtime {
-  const char *include, *library, *threads, *harness;
+  const char *include, *folder, *library, *threads, *harness;
 } Runtime;
 
 static bool exists(const char *path) {
@@ -52,7 +53,7 @@ static bool runtime_below(Arena *a, const char *root, Runtime *found) {
   found->include = files_join(a, root, "include");
   if (!exists(files_join(a, found->include, "onnxc_harness.h"))) return false;
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-    const char *folder = files_join(a, root, folders[i]);
+    const char *folder = found->folder = files_join(a, root, folders[i]);
     found->library = files_join(a, folder, "libonnxc_rt.a");
     found->threads = files_join(a, folder, "libonnxc_rt_threads.a");
     found->harness = files_join(a, folder, "libonnxc_harness.a");
@@ -161,6 +162,31 @@ static void add_words(Arena *arena, CliList *argv, const char *line) {
   }
 }
 
+/* Whether a node calls a kernel of an optional part of the runtime. */
+static bool needs_library(const Graph *graph, const char *library) {
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    if (node->op->library != NULL && strcmp(node->op->library, library) == 0) return true;
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+      const Attr *attr = &node->attrs[i];
+      if (attr->kind == ATTR_GRAPH && needs_library(attr->graph, library)) return true;
+    }
+  }
+  return false;
+}
+
+/* The optional parts that the model needs, with what they link. */
+static void add_libraries(Arena *arena, CliList *argv, const Runtime *runtime, const Program *p) {
+  static const struct {
+    const char *library, *flags;
+  } parts[] = {{"onnxc_rt_image", ONNXC_IMAGE_FLAGS}};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    if (!needs_library(p->compilation->graph, parts[i].library)) continue;
+    vec_push(arena, argv, arena_printf(arena, "%s/lib%s.a", runtime->folder, parts[i].library));
+    vec_push(arena, argv, runtime->library);
+    add_words(arena, argv, parts[i].flags);
+  }
+}
+
 /* argv of the C compiler. */
 static CliList compile_command(Cli *cli, const BuildOptions *options, const char *cflags,
                                const Runtime *runtime, const Program *p) {
@@ -186,10 +212,11 @@ static CliList compile_command(Cli *cli, const BuildOptions *options, const char
                         runtime->harness,
                         runtime->threads,
                         runtime->library,
-                        "-pthread",
-                        "-lm",
-                        NULL};
+                        "-pthread"};
   for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) vec_push(a, &argv, rest[i]);
+  add_libraries(a, &argv, runtime, p);
+  vec_push(a, &argv, "-lm");
+  vec_push(a, &argv, NULL);
   return argv;
 }
 

@@ -67,6 +67,7 @@ struct OpDef {
   /* The reference kernel and the name it links by: runtime/reference/. */
   onnxc_rt_kernel *eval;
   const char *kernel;
+  const char *library; /* the optional part of the runtime that holds it; NULL: onnxc_rt */
   /* Bytes of scratch the kernel needs; NULL: none. */
   const Dim *(*scratch)(const Node *node);
   /* Whether the kernel makes strings of bytes that are in none of its inputs and attributes, and so
