@@ -406,6 +406,29 @@ static bool upgrade_label_classes(Draft *d, const Upgrade *row) {
   return true;
 }
 
+/* What Gradient names becomes inputs behind its own: xs, zs and y. */
+static bool add_named(Draft *d, const char *bytes, ptrdiff_t size) {
+  const char *name = arena_printf(d->scratch, "%.*s", (int)size, bytes);
+  Value *value = scope_resolve(d->scope, name);
+  if (value == NULL || value == d->scope->importer->absent) {
+    return draft_error(d, DIAG_INVALID, "no earlier value is called '%.200s'", name);
+  }
+  vec_push(d->scratch, &d->in, value);
+  return true;
+}
+
+static bool upgrade_name_inputs(Draft *d, const Upgrade *row) {
+  (void)row;
+  const Attr *const lists[] = {draft_attr(d, "xs"), draft_attr(d, "zs")}, *y = draft_attr(d, "y");
+  bool good = true;
+  for (size_t k = 0; k < 2; k++) {
+    for (size_t i = 0; lists[k] != NULL && i < lists[k]->count; i++) {
+      good &= add_named(d, lists[k]->strings[i].bytes, lists[k]->strings[i].size);
+    }
+  }
+  return add_named(d, y->s, (ptrdiff_t)strlen(y->s)) && good;
+}
+
 /* ---- experimental operators of opset 1 that ONNX has dropped ---- */
 
 /* The draft becomes the binary `op` of its input and `b`, without attributes. */

@@ -3,6 +3,7 @@
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/slice.h"
 
 #include <string.h>
 
@@ -206,6 +207,23 @@ static bool slice_axis(Node *node, const Type *x, const Slice *s, int i, const D
     if (known) size = slice_size(t, x->dims[axis], s->starts[i], s->ends[i], s->steps[i]);
   }
   dims[axis] = size != NULL ? size : infer_fresh(node, 0, axis, x->dims[axis]);
+  return true;
+}
+
+bool slice_geometry(const Node *node, SliceAxis *axes, int *n) {
+  DimTable *t = infer_dims(node);
+  const Type *x = &node_in(node, 0)->type;
+  Slice s;
+  if (!slice_read(node, &s) || s.starts == NULL || !s.axes_known || !s.steps_known) return false;
+  *n = s.n;
+  for (int i = 0; i < s.n; i++) {
+    if (!infer_axis(node, s.axes[i], x->rank, &axes[i].axis)) return false;
+    const Dim *size = x->dims[axes[i].axis];
+    const Dim *most = s.steps[i] > 0 ? size : dim_add_i(t, size, -1);
+    axes[i].step = s.steps[i];
+    axes[i].start = slice_bound(t, s.starts[i], size, dim_const(t, 0), most);
+    if (axes[i].start == NULL) return false;
+  }
   return true;
 }
 

@@ -81,7 +81,7 @@ struct OpDef {
    * elementwise operators behind it can be computed on the finished accumulators. NULL: never. */
   bool (*takes_epilogue)(const Node *node);
   /* Rewritten into other operators after import, by build_replace for each output that is there.
-   * False: this node cannot be, nothing was built, and it stays. */
+   * False: this node cannot be and stays, and nothing was built, or an error was reported. */
   bool (*decompose)(Builder *builder, Node *node);
 
   /* What inspection shows behind the name: the attributes that matter; NULL: all of them. */

@@ -1,4 +1,5 @@
 /* Reductions along axes. */
+#include "ops/reduce.h"
 #include "lower/row.h"
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
@@ -6,8 +7,7 @@
 /* ---- axes and sizes ----------------------------------------------------------------------------
  */
 
-/* The axes that go, as flags, where they are known; `*known` false: they are no constants. */
-static bool read_axes(const Node *node, bool *flags, bool *known) {
+bool reduced_axes(const Node *node, bool *flags, bool *known) {
   const Type *x = &node_in(node, 0)->type;
   int64_t axes[MAX_RANK];
   uint32_t n = 0;
@@ -61,7 +61,7 @@ static bool reduce_infer(Node *node) {
   const Dim *dims[MAX_RANK];
   bool flags[MAX_RANK] = {false}, known = false;
   int rank;
-  if (x == NULL || !read_axes(node, flags, &known)) return false;
+  if (x == NULL || !reduced_axes(node, flags, &known)) return false;
   if (known) {
     known_sizes(node, x, flags, dims, &rank);
   } else if (!unknown_sizes(node, x, dims, &rank)) {
@@ -112,7 +112,7 @@ static bool min_infer(Node *node) {
 /* Reductions that keep their axes are rows; the others become such by decomposition. */
 static bool reduce_axes(const Node *node, bool *flags) {
   bool known, some = false;
-  if (!keeps(node) || !read_axes(node, flags, &known) || !known) return false;
+  if (!keeps(node) || !reduced_axes(node, flags, &known) || !known) return false;
   for (int i = 0; i < node_in(node, 0)->type.rank; i++) some = some || flags[i];
   return some;
 }

@@ -16,10 +16,11 @@ static Node *expand(PassRun *run, Node *node) {
 }
 
 static bool run_decompose(PassRun *run, Graph *graph) {
+  size_t errors = diag_errors(graph->ctx->diag);
   for (Node *node = graph->first; node != NULL && pass_may(run);) {
     node = node->op->decompose == NULL ? node->next : expand(run, node);
   }
-  return true;
+  return diag_errors(graph->ctx->diag) == errors;
 }
 
 const PassDef pass_decompose = {
