@@ -122,12 +122,13 @@ static void mark_wanted(Tape *tape, Node *first, const Node *behind) {
   }
 }
 
-/* Gradients of gradients can grow with each by a factor: what the graph may have of nodes. */
-enum { MOST_NODES = 1 << 17 };
-
+/* Each gradient of a gradient may have several times its nodes. What a graph may grow to goes by
+ * the number of nodes that the model has in front of this one. */
 static bool has_room(const Tape *tape) {
-  if (tape->node->graph->n_nodes <= MOST_NODES) return true;
-  return node_error(tape->node, DIAG_LIMIT, "differentiation makes the graph too large");
+  enum { LEAST = 1 << 14, FACTOR = 64 };
+  const Node *node = tape->node;
+  if (node->graph->n_nodes <= LEAST + FACTOR * (uint64_t)node->id) return true;
+  return node_error(node, DIAG_LIMIT, "differentiation makes the graph too large");
 }
 
 static bool go_back(Tape *tape, Node *node) {
