@@ -292,6 +292,8 @@ int onnxc_rt_ref_gather_block_quantized(const onnxc_rt_call *call);
  * out. pixel_format. Errors: SHAPE (an image larger than the bounds), VALUE (not an image, or not
  * all of it). */
 int onnxc_rt_image_decode(const onnxc_rt_call *call);
+/* The size that the head of a file says. Errors: VALUE. */
+int onnxc_rt_image_size(const onnxc_rt_tensor *file, int64_t *height, int64_t *width);
 
 /* ---- search, sampling, signals, losses ----------------------------------------------------- */
 

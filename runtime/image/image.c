@@ -49,6 +49,7 @@ int onnxc_rt_image_begin(onnxc_rt_image *image, int64_t width, int64_t height) {
   if (width < 1 || height < 1) return 0;
   image->width = width;
   image->height = height;
+  if (image->out == NULL) return 0;
   image->too_large =
       !onnxc_rt_set_dim(image->out, 0, height) || !onnxc_rt_set_dim(image->out, 1, width);
   if (image->too_large) return 0;
@@ -75,10 +76,23 @@ static void finish(const onnxc_rt_image *image, int swapped) {
   }
 }
 
+static onnxc_rt_image image_of(const onnxc_rt_tensor *file, const onnxc_rt_tensor *out) {
+  const unsigned char *const bytes = (const unsigned char *)file->data;
+  const onnxc_rt_image image = {bytes, (size_t)file->dims[0], out, 0, 0, NULL, 0};
+  return image;
+}
+
+int onnxc_rt_image_size(const onnxc_rt_tensor *file, int64_t *height, int64_t *width) {
+  onnxc_rt_image image = image_of(file, NULL);
+  onnxc_rt_image_decoder *const decode = find_decoder(&image);
+  if (decode != NULL) decode(&image);
+  *height = image.height;
+  *width = image.width;
+  return image.height != 0 ? ONNXC_RT_OK : ONNXC_RT_ERROR_VALUE;
+}
+
 int onnxc_rt_image_decode(const onnxc_rt_call *call) {
-  const onnxc_rt_tensor *file = &call->in[0];
-  onnxc_rt_image image = {
-      (const unsigned char *)file->data, (size_t)file->dims[0], &call->out[0], 0, 0, NULL, 0};
+  onnxc_rt_image image = image_of(&call->in[0], &call->out[0]);
   onnxc_rt_image_decoder *const decode = find_decoder(&image);
   const int decoded = decode != NULL && decode(&image);
   if (decoded) finish(&image, onnxc_rt_attr_is(&call->attr[0], "BGR"));

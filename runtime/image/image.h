@@ -7,9 +7,9 @@
 typedef struct onnxc_rt_image {
   const unsigned char *bytes; /* of the file */
   size_t size;
-  const onnxc_rt_tensor *out;
-  int64_t width, height; /* known after image_begin */
-  unsigned char *rgb;    /* three bytes a pixel, row by row */
+  const onnxc_rt_tensor *out; /* NULL: only the size is asked for */
+  int64_t width, height;      /* known after image_begin */
+  unsigned char *rgb;         /* three bytes a pixel, row by row */
   int too_large;
 } onnxc_rt_image;
 

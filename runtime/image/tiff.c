@@ -50,7 +50,8 @@ static int say_nothing(TIFF *tiff, void *data, const char *module, const char *f
 /* What one allocation may take: tables of the file's size, and the pixels that there is room for.
  */
 static tmsize_t largest_allocation(const onnxc_rt_image *image) {
-  const int64_t pixels = image->out->dims[0] * image->out->dims[1];
+  const int64_t *const dims = image->out == NULL ? NULL : image->out->dims;
+  const int64_t pixels = dims == NULL ? 0 : dims[0] * dims[1];
   const int64_t least = 1 << 20;
   return (tmsize_t)(least + 16 * pixels + 16 * (int64_t)image->size);
 }

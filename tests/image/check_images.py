@@ -233,6 +233,19 @@ class Model(unittest.TestCase):
         np.save(FOLDER / "x.npy", file)
         return onnxc("run", path, "--input", f"x={FOLDER / 'x.npy'}", "--output-dir", FOLDER, "--single-file")
 
+    def test_constant_files(self):
+        """Their sizes are known: the image is folded."""
+        for name, file in SAMPLES.items():
+            for content, code in ((file, 0), (file[:10], 2)):
+                tensor = onnx.numpy_helper.from_array(np.frombuffer(content, np.uint8), "x")
+                graph = helper.make_graph([helper.make_node("ImageDecoder", ["x"], ["y"])], "image", [],
+                                          [helper.make_tensor_value_info("y", onnx.TensorProto.UINT8, ["h", "w", 3])], [tensor])
+                path = FOLDER / f"{name}.onnx"
+                onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)]), path)
+                result = onnxc("inspect", path)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertEqual("u8[32, 32, 3]" in result.stdout and "ImageDecoder" not in result.stdout, code == 0)
+
     def test_sizes_are_bounds(self):
         result = self.run_model([32, 32, 3])
         self.assertEqual(result.returncode, 0, result.stderr)

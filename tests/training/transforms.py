@@ -12,7 +12,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import JOBS, node_model, onnxc, passed, write_case  # noqa: E402
+from support import JOBS, node_model, onnxc, passed, tensor_info, write_case  # noqa: E402
 
 RANDOM = np.random.default_rng(5)
 ROOT = Path(sys.argv[1])
@@ -117,6 +117,21 @@ def mel_cases():
                                                    output_datatype=kind), [])
 
 
+def symbolic_cases():
+    """Lengths that only the run knows."""
+    for name, dims, axis, inverse, onesided in (("forward", ["n", 3, 2], 0, False, False), ("inverse", [3, "n", 2], 1, True, False),
+                                                ("half", [2, "n", 1], 1, False, True), ("real", ["n", 2, 2], 0, True, True)):
+        x = RANDOM.normal(size=[17 if size == "n" else size for size in dims]).astype(np.float32)
+        y = dft(x.astype(np.float64), None, axis, inverse, onesided).astype(np.float32)
+        model = node_model("DFT", [x], [y], constants=[None, scalar(axis)], inverse=int(inverse), onesided=int(onesided))
+        model.graph.input[0].CopyFrom(tensor_info("x0", x, dims))
+        model.graph.output[0].CopyFrom(tensor_info("y0", y, [f"size_{i}" for i in range(3)]))
+        write_case(ROOT / "symbolic" / name, model, [x], [y])
+    result = onnxc("test", "--dim", "n=1..70", "--atol", "1e-5", ROOT / "symbolic")
+    print(result.stdout, result.stderr)
+    return passed(result)
+
+
 def accuracy():
     """Errors of long transforms, in units of the result's norm, are no larger than NumPy's."""
     faults = 0
@@ -150,6 +165,7 @@ def main():
         result = onnxc("test", "--jobs", JOBS, "--rtol", tolerance, "--atol", 8 * tolerance, ROOT / name)
         print("".join(line + "\n" for line in result.stdout.splitlines() if not line.startswith("PASS")), result.stderr)
         good = passed(result) and good
+    good = symbolic_cases() and good
     sys.exit(accuracy() != 0 or not good)
 
 
