@@ -34,8 +34,10 @@ static bool is_live(Step *step, bool *read) {
   }
   if (step->kind == STEP_IF && step->branches.sizes.len != 0) live = true;
   if (step->kind == STEP_LOOP) {
-    live = live || step->turns.counts.len != 0;
-    mark_body(step->turns.body, read);
+    const Turns *turns = &step->turns;
+    live = live || turns->counts.len != 0;
+    if (turns->condition.buffer != NULL) read[turns->condition.buffer->id] = true;
+    mark_body(turns->body, read);
   }
   for (uint32_t n = step_bodies(step, lists); n-- > 0;) live = drop_unread(lists[n], read) || live;
   return live;

@@ -15,10 +15,10 @@ enum { MAX_MEMBERS = 48, SEARCH_LIMIT = 512 };
 /* ---- what is needed at run time -----------------------------------------------------------------
  */
 
-/* An input that only decides about sizes is settled once its contents are known. */
-static bool needed_at_run_time(const Node *node, uint32_t i) {
+bool needed_at_run_time(const Node *node, uint32_t i) {
+  const Value *value = node_in(node, i);
   if (i >= 32 || (node->op->shape_inputs >> i & 1) == 0) return true;
-  return node_in(node, i) != NULL && node_in(node, i)->contents == NULL;
+  return value != NULL && (value->contents == NULL || node_sizes_from_data(node));
 }
 
 static void need(Lowering *l, Value *value) {

@@ -52,6 +52,9 @@ void fuse_nodes(Lowering *l, Groups *order);
 void place_parts(Lowering *l, const Groups *order);
 /* Which values and nodes are needed at run time. */
 void find_needed(Lowering *l);
+/* Whether the node reads input `i` when it runs: one that only decides about sizes is settled once
+ * its contents are known, unless the node's kernel finds those sizes. */
+bool needed_at_run_time(const Node *node, uint32_t i);
 
 struct RowBuilder {
   Lowering *l; /* NULL: probing, nothing is kept */

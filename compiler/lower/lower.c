@@ -319,7 +319,7 @@ static bool lower_call(Lowering *l, Node *node) {
   }
   Operand *in = ARENA_ARRAY(l->ctx->arena, node->n_in, Operand);
   for (uint32_t i = 0; i < node->n_in; i++) {
-    bool wanted = i >= 32 || (node->op->shape_inputs >> i & 1) == 0;
+    bool wanted = needed_at_run_time(node, i);
     if (node_in(node, i) != NULL && (wanted || node_in(node, i)->constant != NULL)) {
       in[i] = lower_dense(l, node_in(node, i));
     }
