@@ -143,6 +143,11 @@ static bool known(const Checker *c, const Buffer *buffer) {
   return buffer->id < c->n && c->root->buffers.data[buffer->id] == buffer;
 }
 
+/* Inputs and weights are there all the while. */
+static bool is_given(const Buffer *buffer) {
+  return buffer->place == BUFFER_INPUT || buffer->place == BUFFER_WEIGHT;
+}
+
 static bool see(Checker *c, const Step *step, const Buffer *buffer) {
   if (!known(c, buffer)) return fault(c, step, "has the unknown", buffer);
   Track *track = &c->tracks[buffer->id];
@@ -157,8 +162,7 @@ static bool see(Checker *c, const Step *step, const Buffer *buffer) {
 
 static bool check_read(Checker *c, const Step *step, const Buffer *buffer) {
   if (!see(c, step, buffer)) return false;
-  bool given = buffer->place == BUFFER_INPUT || buffer->place == BUFFER_WEIGHT;
-  if (!given && !c->tracks[buffer->id].written) {
+  if (!is_given(buffer) && !c->tracks[buffer->id].written) {
     return fault(c, step, "reads before anything was written to", buffer);
   }
   c->tracks[buffer->id].reads = c->time;
@@ -266,7 +270,7 @@ static bool check_turns(Checker *c, const Step *step, const Turns *turns) {
     if (track->born <= begin)
       track->died = c->time;
     else
-      track->passing = true;
+      track->passing = !is_given(c->root->buffers.data[i]);
   }
   return true;
 }
@@ -323,7 +327,8 @@ static bool check_bounds(Checker *c, size_t arena_bytes) {
     if (buffer->place == BUFFER_WEIGHT && buffer->index >= c->root->weights.len) {
       wrong = "weight does not exist";
     }
-    if (buffer->place == BUFFER_ARENA) {
+    bool used = c->tracks[buffer->id].born != 0; /* others have no place */
+    if (buffer->place == BUFFER_ARENA && used) {
       if (buffer->offset % ARENA_ALIGN != 0) wrong = "offset is not aligned";
       if (buffer->bytes > arena_bytes || buffer->offset > arena_bytes - buffer->bytes) {
         wrong = "end is outside of the arena";
