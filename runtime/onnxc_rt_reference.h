@@ -376,6 +376,33 @@ int onnxc_rt_ref_pair_scores(const onnxc_rt_call *call);
  * n the number of classes. */
 int onnxc_rt_ref_pair_probabilities(const onnxc_rt_call *call);
 
+/* ---- sequences: see reference/sequence.h ------------------------------------------------------
+ *
+ * `sequence` stands for three inputs, data, dims and length; results are data, dims and [length].
+ * Errors of all: SHAPE (a malformed sequence, no room). shape INTS and rank are the compiler's. */
+
+/* tensors... -> sequence. shape, rank */
+int onnxc_rt_ref_sequence_pack(const onnxc_rt_call *call);
+/* sequence, tensor, [position] -> sequence. shape, rank. Errors: INDEX. */
+int onnxc_rt_ref_sequence_insert(const onnxc_rt_call *call);
+/* sequence, [position] -> sequence. shape, rank. Errors: INDEX. */
+int onnxc_rt_ref_sequence_erase(const onnxc_rt_call *call);
+/* tensor, [split] -> sequence. shape, rank, axis, keepdims. Errors: VALUE (split). */
+int onnxc_rt_ref_sequence_split(const onnxc_rt_call *call);
+/* sequence, [turns] -> the same with another capacity and slot, data and dims. shape, rank, to
+ * ("shape", "length", or "turns": its capacity and `growth` for each turn), growth */
+int onnxc_rt_ref_sequence_fit(const onnxc_rt_call *call);
+/* x, condition -> x, a scalar. Errors: INDEX (the condition is false). */
+int onnxc_rt_ref_sequence_require(const onnxc_rt_call *call);
+/* sequence, [position] -> tensor. sizes INTS (the compiler's), ragged (bit i: axis i is found),
+ * optional (no error where there is none). Errors: INDEX. */
+int onnxc_rt_ref_sequence_at(const onnxc_rt_call *call);
+/* sequence -> tensors joined. sizes, ragged, axis, new_axis */
+int onnxc_rt_ref_sequence_join(const onnxc_rt_call *call);
+/* values, keys, [wanted keys] -> the values [1, n] of the wanted keys, 0 where there is none;
+ * without them those of all keys in order. Keys are i64 or strings. */
+int onnxc_rt_ref_map_values(const onnxc_rt_call *call);
+
 #ifdef __cplusplus
 }
 #endif

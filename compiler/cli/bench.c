@@ -102,8 +102,10 @@ static const char *measure(Compilation *c, Trial *t) {
   Runs runs = {.runs = t->given->runs, .warm_up = t->given->warm_up, .threads = t->given->threads};
   const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *),
                **outputs = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
-  const char *wrong = feed_inputs(c, &t->given->inputs, inputs);
+  Datum *given = ARENA_ARRAY(c->arena, c->graph->inputs.len, Datum);
+  const char *wrong = feed_inputs(c, &t->given->inputs, given);
   for (size_t i = 0; wrong == NULL && i < c->graph->inputs.len; i++) {
+    inputs[i] = given[i].tensor;
     if (inputs[i] == NULL) inputs[i] = feed_sample(c, c->graph->inputs.data[i]);
     if (inputs[i] == NULL) wrong = "an input cannot be made up; give it with --input";
   }

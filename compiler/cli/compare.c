@@ -78,16 +78,77 @@ static const char *compare_numbers(Arena *arena, const Tensor *actual, const Ten
       place_text(arena, expected, worst / parts));
 }
 
-const char *compare_types(Arena *arena, const Tensor *actual, const Tensor *expected) {
-  if (same_shape(actual, expected)) return NULL;
-  return arena_printf(arena, "%s instead of %s", tensor_type_text(arena, actual),
-                      tensor_type_text(arena, expected));
-}
-
 const char *compare_tensors(Arena *arena, const Tensor *actual, const Tensor *expected,
                             Tolerance tolerance) {
-  const char *difference = compare_types(arena, actual, expected);
-  if (difference != NULL) return difference;
+  if (!same_shape(actual, expected)) {
+    return arena_printf(arena, "%s instead of %s", tensor_type_text(arena, actual),
+                        tensor_type_text(arena, expected));
+  }
+  if (tolerance.types_only) return NULL;
   return expected->dtype == ONNXC_RT_STRING ? compare_strings(arena, actual, expected)
                                             : compare_numbers(arena, actual, expected, tolerance);
+}
+
+/* ---- data of other kinds -----------------------------------------------------------------------
+ */
+
+static const char *compare_parts(Arena *arena, const Datum *actual, const Datum *expected,
+                                 Tolerance tolerance) {
+  bool optional = expected->kind == TYPE_OPTIONAL;
+  if (actual->n != expected->n && optional) {
+    return expected->n == 0 ? "an element instead of none" : "no element instead of one";
+  }
+  if (actual->n != expected->n) {
+    return arena_printf(arena, "%zu elements instead of %zu", actual->n, expected->n);
+  }
+  for (size_t i = 0; i < expected->n; i++) {
+    const char *wrong = compare_data(arena, &actual->parts[i], &expected->parts[i], tolerance);
+    if (wrong == NULL) continue;
+    return optional ? wrong : arena_printf(arena, "element %zu: %s", i, wrong);
+  }
+  return NULL;
+}
+
+static bool same_key(const Tensor *a, size_t i, const Tensor *b, size_t k) {
+  if (a->dtype != b->dtype) return false;
+  if (a->dtype != ONNXC_RT_STRING) return tensor_i64(a, i) == tensor_i64(b, k);
+  const onnxc_rt_string *x = (const onnxc_rt_string *)a->data + i;
+  const onnxc_rt_string *y = (const onnxc_rt_string *)b->data + k;
+  return x->size == y->size && (x->size == 0 || memcmp(x->bytes, y->bytes, (size_t)x->size) == 0);
+}
+
+/* A tensor of one element of a vector. */
+static Tensor element_of(const Tensor *vector, size_t i) {
+  size_t width = vector->count == 0 ? 0 : vector->bytes / vector->count;
+  Tensor element = {.dtype = vector->dtype, .count = 1, .bytes = width};
+  element.data = (const char *)vector->data + i * width;
+  return element;
+}
+
+/* Pairs in any order. */
+static const char *compare_maps(Arena *arena, const Datum *actual, const Datum *expected,
+                                Tolerance tolerance) {
+  size_t n = expected->keys->count;
+  if (actual->keys->count != n) {
+    return arena_printf(arena, "%zu keys instead of %zu", actual->keys->count, n);
+  }
+  for (size_t i = 0; i < n; i++) {
+    size_t k = 0;
+    while (k < n && !same_key(expected->keys, i, actual->keys, k)) k++;
+    if (k == n) return arena_printf(arena, "key %zu is missing", i);
+    const Tensor a = element_of(actual->tensor, k), e = element_of(expected->tensor, i);
+    const char *wrong = compare_tensors(arena, &a, &e, tolerance);
+    if (wrong != NULL) return arena_printf(arena, "key %zu: %s", i, wrong);
+  }
+  return NULL;
+}
+
+const char *compare_data(Arena *arena, const Datum *actual, const Datum *expected,
+                         Tolerance tolerance) {
+  switch (expected->kind) {
+  case TYPE_SEQUENCE:
+  case TYPE_OPTIONAL: return compare_parts(arena, actual, expected, tolerance);
+  case TYPE_MAP: return compare_maps(arena, actual, expected, tolerance);
+  default: return compare_tensors(arena, actual->tensor, expected->tensor, tolerance);
+  }
 }

@@ -28,12 +28,19 @@ static const Tensor *npy_file(Compilation *c, const char *path, const char **err
   return tensor;
 }
 
-const Tensor *tensor_file(Compilation *c, const char *path, const char **error) {
+static bool is_npy(const char *path) {
   size_t length = strlen(path);
-  if (length > 4 && strcmp(path + length - 4, ".npy") == 0) return npy_file(c, path, error);
-  const Tensor *tensor = import_tensor_file(&c->ctx, path);
-  if (tensor == NULL) *error = onnxc_diagnostic(c, 0);
-  return tensor;
+  return length > 4 && strcmp(path + length - 4, ".npy") == 0;
+}
+
+/* The file as data of that type; NULL, else what is wrong. */
+static const char *data_file(Compilation *c, const char *path, const Type *type, Datum *datum) {
+  const char *error = NULL;
+  if (type->kind != TYPE_TENSOR || !is_npy(path)) {
+    return import_data_file(&c->ctx, path, type, datum) ? NULL : onnxc_diagnostic(c, 0);
+  }
+  *datum = (Datum){.kind = TYPE_TENSOR, .tensor = npy_file(c, path, &error)};
+  return error;
 }
 
 static const char *input_names(Compilation *c) {
@@ -45,9 +52,9 @@ static const char *input_names(Compilation *c) {
   return text;
 }
 
-const char *feed_inputs(Compilation *c, const CliList *given, const Tensor **inputs) {
+const char *feed_inputs(Compilation *c, const CliList *given, Datum *inputs) {
   VEC_EACH(const char *, item, given) {
-    const char *equals = strrchr(*item, '='), *error = NULL;
+    const char *equals = strrchr(*item, '=');
     size_t i = 0, length = equals == NULL ? 0 : (size_t)(equals - *item);
     if (equals == NULL) return arena_printf(c->arena, "--input '%s' is not NAME=FILE", *item);
     for (; i < c->graph->inputs.len; i++) {
@@ -58,8 +65,8 @@ const char *feed_inputs(Compilation *c, const CliList *given, const Tensor **inp
       return arena_printf(c->arena, "the model has no input '%.*s'; it has %s", (int)length, *item,
                           input_names(c));
     }
-    inputs[i] = tensor_file(c, equals + 1, &error);
-    if (inputs[i] == NULL) return error;
+    const char *wrong = data_file(c, equals + 1, &c->graph->inputs.data[i]->type, &inputs[i]);
+    if (wrong != NULL) return wrong;
   }
   return NULL;
 }

@@ -6,6 +6,7 @@
 #define ONNXC_CLI_PROGRAM_H
 
 #include "cli/model.h"
+#include "import/import.h"
 #include "stages.h"
 
 /* First member of the options of a command that lists `cli_build_options` in its groups. */
@@ -40,10 +41,13 @@ size_t program_text_bytes(const Program *program);
 /* ---- sizes -------------------------------------------------------------------------------------
  */
 
-/* What sets of input tensors say about the symbolic sizes of the inputs: appended to `dims` where
- * the user has not said it. */
+/* What sets of input data say about the symbolic sizes of the inputs of an imported graph: appended
+ * to `dims` where the user has not said it. */
 typedef Vec(onnxc_dim) DimList;
-const char *sizes_from_data(const Graph *graph, const Tensor *const *const *sets, size_t n_sets,
+const char *sizes_from_data(const Graph *graph, const Datum *const *sets, size_t n_sets,
                             DimList *dims);
+/* What they say about the tensors that loops put into sequences: how many turns there are may be
+ * data. The inputs of the imported graph become constants, and it is inferred. */
+void capacities_from_data(Graph *graph, const Datum *inputs, DimList *dims);
 
 #endif

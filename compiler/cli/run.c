@@ -1,5 +1,6 @@
 /* `onnxc run`: compiles, builds and runs a model on given inputs. */
 #include "cli/compare.h"
+#include "cli/data.h"
 #include "cli/feed.h"
 #include "cli/npy.h"
 #include "cli/process.h"
@@ -20,7 +21,7 @@ static const CliOption options_table[] = {
      .kind = CLI_LIST,
      .offset = offsetof(RunOptions, inputs),
      .value = "NAME=FILE",
-     .help = "tensor for an input, .npy or .pb; once for each input"},
+     .help = "data for an input, .npy or .pb; once for each input"},
     {.name = "output-dir",
      .letter = 'o',
      .kind = CLI_TEXT,
@@ -34,7 +35,7 @@ typedef struct Trial {
   const RunOptions *given;
   onnxc_options options;
   const char *folder; /* for what is built */
-  const Tensor **inputs;
+  Datum *inputs;
   bool complete; /* no input is missing */
   const char *wrong;
 } Trial;
@@ -89,9 +90,12 @@ static bool build_and_run(Compilation *c, void *argument) {
   Trial *t = argument;
   Program program;
   Runs runs = {.runs = 1};
+  const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
   const Tensor **outputs = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
-  t->wrong = program_build(t->cli, &t->given->build, "-O1", c, t->folder, &program);
-  if (t->wrong == NULL) t->wrong = program_run(&program, t->inputs, outputs, &runs);
+  t->wrong = data_pack(c->graph, t->inputs, inputs);
+  if (t->wrong == NULL)
+    t->wrong = program_build(t->cli, &t->given->build, "-O1", c, t->folder, &program);
+  if (t->wrong == NULL) t->wrong = program_run(&program, inputs, outputs, &runs);
   if (t->wrong != NULL) return true;
   if (t->given->output != NULL) return write_outputs(c, t->given->output, outputs);
   for (size_t i = 0; i < c->graph->outputs.len; i++) {
@@ -104,7 +108,7 @@ static bool build_and_run(Compilation *c, void *argument) {
 static bool check_given(Trial *t, const Compilation *c) {
   bool all = true;
   for (size_t i = 0; i < c->graph->inputs.len; i++) {
-    if (t->inputs[i] != NULL) continue;
+    if (t->inputs[i].kind != TYPE_UNKNOWN) continue;
     const char *name = text_escape(c->arena, c->graph->inputs.data[i]->name);
     cli_error(t->cli, DIAG_USAGE, "input '%s' is missing; add --input %s=FILE", name, name);
     all = false;
@@ -115,13 +119,13 @@ static bool check_given(Trial *t, const Compilation *c) {
 static bool read_inputs(Compilation *c, void *argument) {
   Trial *t = argument;
   DimList dims = {0};
-  t->inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
+  t->inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, Datum);
   t->wrong = feed_inputs(c, &t->given->inputs, t->inputs);
   if (t->wrong != NULL) return true;
   t->complete = check_given(t, c);
   if (!t->complete) return true;
   for (size_t i = 0; i < t->options.n_dims; i++) vec_push(c->arena, &dims, t->options.dims[i]);
-  const Tensor *const *sets[] = {t->inputs};
+  const Datum *sets[] = {t->inputs};
   t->wrong = sizes_from_data(c->graph, sets, 1, &dims);
   t->options.dims = dims.data;
   t->options.n_dims = dims.len;

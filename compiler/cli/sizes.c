@@ -1,6 +1,7 @@
 /* Symbolic sizes from the shapes of data. */
 #include "cli/compare.h"
 #include "cli/program.h"
+#include "ops/op.h"
 
 #include <string.h>
 
@@ -30,9 +31,9 @@ static const char *mismatch(const Value *input, const Tensor *data) {
                       tensor_type_text(arena, data));
 }
 
-static const char *note_input(const Value *input, const Tensor *data, DimList *found) {
-  const Type *type = &input->type;
-  if (type->kind != TYPE_TENSOR || data == NULL) return NULL;
+static const char *note_tensor(const Value *input, const Type *type, const Tensor *data,
+                               DimList *found) {
+  if (data == NULL) return NULL;
   if (type->dtype != data->dtype) return mismatch(input, data);
   if (type->rank >= 0 && type->rank != data->rank) return mismatch(input, data);
   for (int axis = 0; axis < type->rank; axis++) {
@@ -44,12 +45,72 @@ static const char *note_input(const Value *input, const Tensor *data, DimList *f
   return NULL;
 }
 
-const char *sizes_from_data(const Graph *graph, const Tensor *const *const *sets, size_t n_sets,
+/* ---- sequences and optionals ---- */
+
+/* The parts of a name that --dim takes. */
+static void note_part(const Value *input, const char *format, int number, int64_t size,
+                      DimList *found) {
+  Arena *arena = input->graph->ctx->arena;
+  const char *part = arena_printf(arena, format, number);
+  note_size(arena, found, arena_printf(arena, "%s%s", input->name, part), size);
+}
+
+/* One tensor, whose sizes need not be those that the model declares. */
+static void note_element(const Value *input, const Tensor *data, DimList *found) {
+  note_part(input, "_rank", 0, data->rank, found);
+  for (int axis = 0; axis < data->rank; axis++) {
+    note_part(input, ".%d", axis, data->dims[axis], found);
+  }
+}
+
+static void note_sequence(const Value *input, const Datum *sequence, DimList *found) {
+  note_part(input, "_length", 0, (int64_t)sequence->n, found);
+  for (size_t i = 0; i < sequence->n; i++) {
+    if (sequence->parts[i].kind == TYPE_TENSOR) {
+      note_element(input, sequence->parts[i].tensor, found);
+    } else {
+      note_part(input, "_keys", 0, (int64_t)sequence->parts[i].keys->count, found);
+    }
+  }
+}
+
+/* Where nothing is there sizes that the model leaves open may be any. */
+static const char *note_absent(const Value *input, const Type *type, DimList *found) {
+  if (type->kind == TYPE_SEQUENCE) return note_part(input, "_length", 0, 0, found), NULL;
+  const Type *element = type->element;
+  if (element->rank < 0) note_part(input, "_rank", 0, 0, found);
+  for (int axis = 0; axis < element->rank; axis++) {
+    const DimAtom *symbol = dim_as_symbol(element->dims[axis]);
+    if (symbol != NULL && find_dim(found, symbol->name) == NULL) {
+      note_size(input->graph->ctx->arena, found, symbol->name, 0);
+    }
+  }
+  return NULL;
+}
+
+static const char *note_input(const Value *input, const Datum *data, DimList *found) {
+  const Type *type = &input->type;
+  if (type->kind == TYPE_TENSOR) return note_tensor(input, type, data->tensor, found);
+  if (type->kind == TYPE_OPTIONAL) {
+    bool nested = type->element->kind == TYPE_SEQUENCE;
+    if (data->n == 0) return note_absent(input, nested ? type->element : type, found);
+    data = &data->parts[0];
+    if (!nested && type->element->rank < 0) note_element(input, data->tensor, found);
+    if (!nested) return note_tensor(input, type->element, data->tensor, found);
+  }
+  if (data->kind == TYPE_MAP)
+    note_part(input, "_length", 0, (int64_t)data->keys->count, found);
+  else
+    note_sequence(input, data, found);
+  return NULL;
+}
+
+const char *sizes_from_data(const Graph *graph, const Datum *const *sets, size_t n_sets,
                             DimList *dims) {
   DimList found = {0};
   for (size_t set = 0; set < n_sets; set++) {
     for (size_t i = 0; i < graph->inputs.len; i++) {
-      const char *wrong = note_input(graph->inputs.data[i], sets[set][i], &found);
+      const char *wrong = note_input(graph->inputs.data[i], &sets[set][i], &found);
       if (wrong != NULL) return wrong;
     }
   }
@@ -57,4 +118,38 @@ const char *sizes_from_data(const Graph *graph, const Tensor *const *const *sets
     if (find_dim(dims, dim->name) == NULL) vec_push(graph->ctx->arena, dims, *dim);
   }
   return NULL;
+}
+
+/* ---- capacities --------------------------------------------------------------------------------
+ */
+
+static void note_capacity(const Value *value, DimList *dims) {
+  const Type *type = &value->type;
+  if (type->kind == TYPE_OPTIONAL) type = type->element;
+  if (type->kind != TYPE_SEQUENCE || type->items == NULL) return;
+  int64_t capacity = type->items->capacity->hi;
+  if (capacity == INT64_MAX) return;
+  Arena *arena = value->graph->ctx->arena;
+  note_size(arena, dims, arena_printf(arena, "%s_capacity", value->name), capacity);
+}
+
+static void note_capacities(const Graph *graph, DimList *dims) {
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+      if (node->attrs[i].kind != ATTR_GRAPH) continue;
+      note_capacities(node->attrs[i].graph, dims);
+      for (uint32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] != NULL) note_capacity(node->out[k], dims);
+      }
+    }
+  }
+}
+
+void capacities_from_data(Graph *graph, const Datum *inputs, DimList *dims) {
+  for (size_t i = 0; i < graph->inputs.len; i++) {
+    Value *input = graph->inputs.data[i];
+    if (input->type.kind == TYPE_TENSOR) input->constant = inputs[i].tensor;
+  }
+  infer_graph(graph);
+  note_capacities(graph, dims);
 }

@@ -1,5 +1,6 @@
 /* `onnxc test`: compiles, builds, runs and compares every model that comes with test data. */
 #include "cli/compare.h"
+#include "cli/data.h"
 #include "cli/process.h"
 #include "cli/program.h"
 #include "import/import.h"
@@ -126,22 +127,33 @@ static bool find_cases(Cli *cli, const TestOptions *o, const char *folder, const
 /* ---- data --------------------------------------------------------------------------------------
  */
 
-typedef Vec(const Tensor *) TensorList;
+typedef Vec(Datum) Data;
 
 typedef struct DataSet {
   const char *name;
-  TensorList inputs, outputs;
+  Data inputs, outputs;
 } DataSet;
 
-/* FOLDER/PREFIX_0.pb and on. NULL; else what is wrong. */
-static const char *read_tensors(Compilation *c, const char *folder, const char *prefix,
-                                TensorList *tensors) {
+/* The type that the model declares for its input or output `i`. */
+static Type declared_type(const Graph *graph, bool input, size_t i) {
+  Type type = {.kind = TYPE_TENSOR};
+  if (input) return i < graph->inputs.len ? graph->inputs.data[i]->type : type;
+  const Value *value = i < graph->outputs.len ? graph->outputs.data[i] : NULL;
+  return value == NULL || value->declared == NULL ? type : *value->declared;
+}
+
+/* FOLDER/input_0.pb (or output_0.pb) and on. NULL; else what is wrong. */
+static const char *read_files(Compilation *c, const char *folder, bool input, Data *data) {
   for (;;) {
-    const char *path = arena_printf(c->arena, "%s/%s_%zu.pb", folder, prefix, tensors->len);
+    const char *prefix = input ? "input" : "output";
+    const char *path = arena_printf(c->arena, "%s/%s_%zu.pb", folder, prefix, data->len);
     if (access(path, F_OK) != 0) return NULL;
-    const Tensor *tensor = import_tensor_file(&c->ctx, path);
-    if (tensor == NULL) return arena_printf(c->arena, "%s: not a tensor", path);
-    vec_push(c->arena, tensors, tensor);
+    Datum datum;
+    const Type type = declared_type(c->graph, input, data->len);
+    if (!import_data_file(&c->ctx, path, &type, &datum)) {
+      return arena_printf(c->arena, "%s: no data of type %s", path, type_text(c->arena, &type));
+    }
+    vec_push(c->arena, data, datum);
   }
 }
 
@@ -154,8 +166,8 @@ static const char *read_data(Compilation *c, const char *folder, DataList *data)
     if (!is_data_set(*name)) continue;
     DataSet set = {.name = *name};
     const char *path = files_join(c->arena, folder, *name);
-    const char *wrong = read_tensors(c, path, "input", &set.inputs);
-    if (wrong == NULL) wrong = read_tensors(c, path, "output", &set.outputs);
+    const char *wrong = read_files(c, path, true, &set.inputs);
+    if (wrong == NULL) wrong = read_files(c, path, false, &set.outputs);
     if (wrong != NULL) return wrong;
     vec_push(c->arena, data, set);
   }
@@ -164,7 +176,7 @@ static const char *read_data(Compilation *c, const char *folder, DataList *data)
 
 /* Adds to the options the sizes that the data sets have. */
 static const char *sizes_of_data(Compilation *c, const DataList *data, onnxc_options *options) {
-  const Tensor *const **sets = ARENA_ARRAY(c->arena, data->len, const Tensor *const *);
+  const Datum **sets = ARENA_ARRAY(c->arena, data->len, const Datum *);
   for (size_t i = 0; i < data->len; i++) {
     sets[i] = data->data[i].inputs.data;
     if (data->data[i].inputs.len == c->graph->inputs.len) continue;
@@ -191,42 +203,46 @@ typedef struct Trial {
   onnxc_options options;
   DataList data;
   const bool *random; /* outputs that are: their elements are not compared, as ONNX has it */
+  bool makes_sequences;
   const char *wrong;
   bool compared_types; /* only types and shapes, of some output */
   int exit_code;       /* of the compilation that failed; 0: something else did */
 } Trial;
 
-static const char *compare_output(Compilation *c, Trial *t, size_t i, const Tensor *actual,
-                                  const Tensor *expected) {
-  Tolerance tolerance = {t->test->options->rtol, t->test->options->atol};
-  if (!t->random[i]) return compare_tensors(c->arena, actual, expected, tolerance);
-  t->compared_types = true;
-  return compare_types(c->arena, actual, expected);
-}
-
-static const char *compare_set(Compilation *c, Trial *t, const DataSet *set,
-                               const Tensor *const *actual) {
-  size_t n = c->graph->outputs.len;
+static const char *compare_set(Compilation *c, Trial *t, const DataSet *set, const Datum *actual) {
+  Tolerance tolerance = {t->test->options->rtol, t->test->options->atol, false};
+  size_t n = data_outputs(c->graph);
   if (set->outputs.len > n) {
     return arena_printf(c->arena, "the model has %zu outputs, %s has %zu", n, set->name,
                         set->outputs.len);
   }
   for (size_t i = 0; i < set->outputs.len; i++) {
-    const char *wrong = compare_output(c, t, i, actual[i], set->outputs.data[i]);
+    tolerance.types_only = t->random[i];
+    t->compared_types = t->compared_types || t->random[i];
+    const char *wrong = compare_data(c->arena, &actual[i], &set->outputs.data[i], tolerance);
     if (wrong == NULL) continue;
     return arena_printf(c->arena, "%s, output '%s': %s", set->name,
-                        text_escape(c->arena, c->graph->outputs.data[i]->name), wrong);
+                        text_escape(c->arena, data_output_name(c->graph, i)), wrong);
   }
   return NULL;
 }
 
+static const char *run_set(Compilation *c, const Program *program, const DataSet *set,
+                           Datum *actual) {
+  Runs runs = {.runs = 1};
+  const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
+  const Tensor **outputs = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
+  const char *wrong = data_pack(c->graph, set->inputs.data, inputs);
+  if (wrong == NULL) wrong = program_run(program, inputs, outputs, &runs);
+  if (wrong == NULL) wrong = data_unpack(c->graph, outputs, actual);
+  return wrong == NULL ? NULL : arena_printf(c->arena, "%s: %s", set->name, wrong);
+}
+
 static const char *run_sets(Compilation *c, Trial *t, const Program *program) {
   VEC_EACH(DataSet, set, &t->data) {
-    Runs runs = {.runs = 1};
-    const Tensor **actual = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
-    const char *wrong = program_run(program, set->inputs.data, actual, &runs);
-    if (wrong != NULL) return arena_printf(c->arena, "%s: %s", set->name, wrong);
-    wrong = compare_set(c, t, set, actual);
+    Datum *actual = ARENA_ARRAY(c->arena, data_outputs(c->graph), Datum);
+    const char *wrong = run_set(c, program, set, actual);
+    if (wrong == NULL) wrong = compare_set(c, t, set, actual);
     if (wrong != NULL) return wrong;
   }
   return NULL;
@@ -245,16 +261,52 @@ static const char *compile_error(Trial *t, const Compilation *c) {
 static bool build_and_run(Compilation *c, void *argument) {
   Trial *t = argument;
   Program program;
-  bool *random = ARENA_ARRAY(c->arena, c->graph->outputs.len, bool);
-  graph_random_outputs(c->graph, random);
+  bool *random = ARENA_ARRAY(c->arena, data_outputs(c->graph), bool);
+  data_random_outputs(c->graph, random);
   t->random = random;
   t->wrong = program_build(t->cli, &t->test->options->build, "-O1", c, t->folder, &program);
   if (t->wrong == NULL) t->wrong = run_sets(c, t, &program);
   return true;
 }
 
+static bool makes_sequences(const Graph *graph) {
+  for (const Node *node = graph->first; node != NULL; node = node->next) {
+    if (strstr(node->op->name, "Sequence") != NULL) return true;
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+      if (node->attrs[i].kind == ATTR_GRAPH && makes_sequences(node->attrs[i].graph)) return true;
+    }
+  }
+  return false;
+}
+
+/* Adds to the options of the trial, in memory of the command. */
+static bool note_capacities(Compilation *c, void *argument) {
+  Trial *t = argument;
+  Arena *arena = t->cli->arena;
+  DimList found = {0}, dims = {0};
+  VEC_EACH(DataSet, set, &t->data) capacities_from_data(c->graph, set->inputs.data, &found);
+  for (size_t i = 0; i < t->options.n_dims; i++) vec_push(arena, &dims, t->options.dims[i]);
+  VEC_EACH(onnxc_dim, dim, &found) {
+    onnxc_dim bound = {arena_printf(arena, "%s", dim->name), 0, dim->hi};
+    vec_push(arena, &dims, bound);
+  }
+  t->options.dims = dims.data;
+  t->options.n_dims = dims.len;
+  return true;
+}
+
+/* How much loops put into sequences when they run on the data: found by inference, for which the
+ * inputs are constants. */
+static void find_capacities(Trial *t, const char *model) {
+  Compilation *c = compilation_new(model, &t->options);
+  if (c == NULL) return;
+  if (compilation_run(c, "import")) compilation_guard(c, note_capacities, t);
+  onnxc_free(c);
+}
+
 /* Compiles again, now that the sizes are known. */
 static void try_sized(Trial *t, const char *model) {
+  if (t->makes_sequences) find_capacities(t, model);
   Compilation *c = compilation_new(model, &t->options);
   if (c == NULL) {
     t->wrong = "out of memory";
@@ -279,6 +331,7 @@ static bool learn_data(Compilation *c, void *argument) {
   Trial *t = argument;
   t->wrong = read_data(c, t->test->folder, &t->data);
   if (t->wrong == NULL) t->wrong = sizes_of_data(c, &t->data, &t->options);
+  t->makes_sequences = makes_sequences(c->graph);
   return true;
 }
 

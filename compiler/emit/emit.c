@@ -93,9 +93,11 @@ static void emit_member(Emitter *e, Out *w, const EmitMember *m, bool written) {
         written ? ", set by the run" : "");
     return;
   }
-  out(w, "%s%s; /* %s: %s */\n", emit_pointer_type(e, m->value->type.dtype, written), m->name,
+  const char *about = m->value->about;
+  out(w, "%s%s; /* %s: %s%s%s */\n", emit_pointer_type(e, m->value->type.dtype, written), m->name,
       text_comment(e->arena, m->value->name),
-      text_comment(e->arena, type_text(e->arena, &m->value->type)));
+      text_comment(e->arena, type_text(e->arena, &m->value->type)), about == NULL ? "" : ", ",
+      about == NULL ? "" : text_comment(e->arena, about));
 }
 
 static void emit_struct(Emitter *e, Out *w, const EmitMember *members, size_t n, bool written) {

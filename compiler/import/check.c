@@ -6,7 +6,9 @@
 bool declared_contradicts(Context *ctx, const Type *declared, const Type *other) {
   if (declared->kind != other->kind) return true;
   if (declared->kind != TYPE_TENSOR) {
-    return declared_contradicts(ctx, declared->element, other->element);
+    Type element = *declared->element; /* whose sizes may be mere bounds */
+    if (element.kind == TYPE_TENSOR) element.rank = -1;
+    return declared_contradicts(ctx, &element, other->element);
   }
   if (declared->dtype != other->dtype) return true;
   if (declared->rank < 0 || other->rank < 0) return false;

@@ -178,14 +178,3 @@ Graph *import_model(Context *ctx, const char *path) {
   arena_drop(importer.scratch);
   return graph;
 }
-
-const Tensor *import_tensor_file(Context *ctx, const char *path) {
-  Arena *scratch = arena_scratch(ctx->arena);
-  ProtobufCMessage *message =
-      message_read(ctx->arena, scratch, ctx->diag, path, &onnx__tensor_proto__descriptor);
-  const TensorSource source = {.ctx = ctx};
-  const Tensor *tensor =
-      message == NULL ? NULL : tensor_import(&source, (const Onnx__TensorProto *)message);
-  arena_drop(scratch);
-  return tensor;
-}

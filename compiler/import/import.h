@@ -18,6 +18,19 @@ bool import_replaces(const char *op);
 /* After inference: whether it agrees with the types that the model declares. False: reported. */
 bool import_check_types(const Graph *graph);
 
+/* Data of any kind. */
+typedef struct Datum {
+  TypeKind kind;
+  const Tensor *tensor;      /* of a tensor; the values of a map */
+  const Tensor *keys;        /* of a map */
+  const struct Datum *parts; /* of a sequence; of an optional: none or one */
+  size_t n;
+} Datum;
+
+/* One serialized TensorProto, SequenceProto, OptionalProto or MapProto, as `type` says. False:
+ * reported. */
+bool import_data_file(Context *ctx, const char *path, const Type *type, Datum *datum);
+
 /* One serialized TensorProto, as test data has them; NULL: reported. */
 const Tensor *import_tensor_file(Context *ctx, const char *path);
 

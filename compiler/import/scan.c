@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum {
-  /* Only graphs and types nest within themselves, and at most three messages lie between one and
-   * the next; below the last come at most six. */
+  /* Only graphs, types, sequences and optionals nest within themselves, and at most three messages
+   * lie between one and the next; below the last come at most six. */
   MAX_FRAMES = 3 * SCAN_MAX_NESTING + 8,
   MAX_VARINT = 10,
   MAX_SHORT_VARINT = 5, /* of tags and lengths */
@@ -183,7 +183,13 @@ static bool repeats(const Frame *frame, const ProtobufCFieldDescriptor *field) {
 }
 
 static bool nests(const ProtobufCMessageDescriptor *message) {
-  return message == &onnx__graph_proto__descriptor || message == &onnx__type_proto__descriptor;
+  static const ProtobufCMessageDescriptor *const nesting[] = {
+      &onnx__graph_proto__descriptor, &onnx__type_proto__descriptor,
+      &onnx__sequence_proto__descriptor, &onnx__optional_proto__descriptor};
+  for (size_t i = 0; i < sizeof nesting / sizeof *nesting; i++) {
+    if (nesting[i] == message) return true;
+  }
+  return false;
 }
 
 static bool push(Scan *s, const ProtobufCMessageDescriptor *message,

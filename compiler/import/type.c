@@ -1,6 +1,7 @@
 #include "import/importer.h"
 
 #include "onnxc.h"
+#include "ops/bag.h"
 
 #include <string.h>
 
@@ -40,6 +41,9 @@ static const char *axis_name(const Inputs *in, const char *input, int axis) {
 /* An option for one axis bounds its symbol, and so every axis that shares it. */
 static void collect_symbols(Inputs *in, const Onnx__ValueInfoProto *info) {
   const Onnx__TypeProto *type = info->type;
+  if (type != NULL && type->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE) {
+    type = type->optional_type->elem_type;
+  }
   if (type == NULL || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return;
   const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
   for (size_t i = 0; shape != NULL && i < shape->n_dim; i++) {
@@ -94,13 +98,136 @@ static bool import_tensor_type(Inputs *in, const char *input, const Onnx__TypePr
   return true;
 }
 
-static bool import_type(Inputs *in, const char *input, const Onnx__TypeProto *proto, Type *type);
+/* ---- sequences, optionals and maps ----
+ *
+ * What the model leaves open about one of them has names for --dim: NAME_length, NAME_rank for the
+ * axes of its tensors and NAME.AXIS for their sizes. */
 
-static bool import_element(Inputs *in, const char *input, TypeKind kind,
-                           const Onnx__TypeProto *proto, Type *type) {
-  Type *element = ARENA_NEW(in->scope->importer->ctx->arena, Type);
-  *type = (Type){.kind = kind, .element = element};
-  return import_type(in, input, proto, element);
+static const onnxc_dim *find_part(const Inputs *in, const char *input, const char *part) {
+  return find_option(in, arena_printf(in->scope->importer->scratch, "%s_%s", input, part));
+}
+
+static const Dim *import_length(const Inputs *in, const char *input) {
+  Context *ctx = in->scope->importer->ctx;
+  const onnxc_dim *option = find_part(in, input, "length");
+  int64_t lo = option == NULL ? 0 : option->lo, hi = option == NULL ? INT64_MAX : option->hi;
+  if (lo == hi) return dim_const(ctx->dims, lo);
+  return dim_symbol(ctx->dims, arena_printf(ctx->arena, "%s_length", input), lo, hi);
+}
+
+/* The size of an axis of all tensors of a sequence, or its bound and `*ragged`. */
+static const Dim *import_element_dim(Inputs *in, const char *input, int axis,
+                                     const Onnx__TensorShapeProto__Dimension *dim, bool *ragged) {
+  DimTable *dims = in->scope->importer->ctx->dims;
+  const char *own = axis_name(in, input, axis), *symbol = dim == NULL ? NULL : symbol_of(in, dim);
+  const onnxc_dim *option = find_option(in, own);
+  if (option == NULL && symbol != NULL) option = find_option(in, symbol);
+  bool fixed = dim != NULL && dim->dim_value >= 0 &&
+               dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+  if (option == NULL && fixed) return dim_const(dims, dim->dim_value);
+  *ragged = option == NULL || option->lo != option->hi;
+  return option != NULL ? dim_const(dims, option->hi) : dim_symbol(dims, own, 0, INT64_MAX);
+}
+
+/* The tensors that a sequence of this element type holds. */
+static bool import_bag(Inputs *in, const char *input, const Onnx__TypeProto__Tensor *proto,
+                       Bag *bag) {
+  Context *ctx = in->scope->importer->ctx;
+  const Onnx__TensorShapeProto *shape = proto->shape;
+  const onnxc_dim *rank = find_part(in, input, "rank");
+  if (!check_dtype(in, input, proto->elem_type)) return false;
+  *bag = bag_empty(ctx, (DType)proto->elem_type);
+  bag->items.capacity = bag->items.length = import_length(in, input);
+  bag->rank = shape == NULL ? -1 : (int)shape->n_dim;
+  if (rank != NULL && rank->hi > MAX_RANK) {
+    return scope_error(in->scope, DIAG_LIMIT, "input '%.200s': ranks end at %d", input, MAX_RANK);
+  }
+  if (rank != NULL) bag->rank = (int)rank->hi;
+  bag->items.mixed = rank != NULL && rank->lo != rank->hi;
+  for (int i = 0; i < bag->rank; i++) {
+    bool there = shape != NULL && (size_t)i < shape->n_dim, ragged = false;
+    bag->dims[i] = import_element_dim(in, input, i, there ? shape->dim[i] : NULL, &ragged);
+    if (ragged || bag->items.mixed) bag->items.ragged |= UINT32_C(1) << i;
+  }
+  bag->items.slot = dim_product(ctx->dims, bag->dims, bag->rank < 0 ? 0 : bag->rank);
+  if (bag->items.mixed)
+    bag->items.slot = dim_max(ctx->dims, bag->items.slot, dim_const(ctx->dims, 1));
+  if (dim_is(bag->items.capacity, 0)) bag->rank = -1; /* whatever is declared, there is none */
+  return true;
+}
+
+static bool unsupported_type(const Inputs *in, const char *input, const char *what) {
+  return scope_error(in->scope, DIAG_UNSUPPORTED, "input '%.200s': %s are not supported", input,
+                     what);
+}
+
+static bool import_sequence(Inputs *in, const char *input, const Onnx__TypeProto *element,
+                            Type *type) {
+  Bag bag;
+  if (element == NULL || element->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) {
+    return unsupported_type(in, input, "sequences of anything but tensors");
+  }
+  if (!import_bag(in, input, element->tensor_type, &bag)) return false;
+  *type = bag_type(in->scope->importer->ctx, &bag, TYPE_SEQUENCE);
+  return true;
+}
+
+/* A tensor that may be absent has sizes like one that may not. */
+static bool import_optional_tensor(Inputs *in, const char *input,
+                                   const Onnx__TypeProto__Tensor *proto, Type *type) {
+  Context *ctx = in->scope->importer->ctx;
+  Type tensor;
+  if (!import_tensor_type(in, input, proto, &tensor)) return false;
+  const onnxc_dim *rank = find_part(in, input, "rank");
+  if (rank != NULL && tensor.rank < 0) {
+    if (rank->lo != rank->hi) return unsupported_type(in, input, "optionals of different ranks");
+    if (rank->hi > MAX_RANK) {
+      return scope_error(in->scope, DIAG_LIMIT, "input '%.200s': ranks end at %d", input, MAX_RANK);
+    }
+    const Dim *dims[MAX_RANK];
+    const Onnx__TensorShapeProto__Dimension open = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__INIT;
+    for (int i = 0; i < (int)rank->hi; i++) dims[i] = import_dim(in, input, i, &open);
+    tensor = type_tensor(ctx, tensor.dtype, (int)rank->hi, dims);
+  }
+  Bag bag = bag_empty(ctx, tensor.dtype);
+  if (tensor.rank >= 0) bag = bag_of_tensor(ctx, &tensor);
+  bag.items.capacity = dim_const(ctx->dims, 1);
+  bag.items.length = NULL;
+  *type = bag_type(ctx, &bag, TYPE_OPTIONAL);
+  return true;
+}
+
+static bool import_optional(Inputs *in, const char *input, const Onnx__TypeProto *element,
+                            Type *type) {
+  switch (element == NULL ? ONNX__TYPE_PROTO__VALUE__NOT_SET : element->value_case) {
+  case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
+    return import_optional_tensor(in, input, element->tensor_type, type);
+  case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE: {
+    Type *sequence = ARENA_NEW(in->scope->importer->ctx->arena, Type);
+    *type = (Type){.kind = TYPE_OPTIONAL, .element = sequence};
+    return import_sequence(in, input, element->sequence_type->elem_type, sequence);
+  }
+  default: return unsupported_type(in, input, "optionals of anything but tensors and sequences");
+  }
+}
+
+static bool import_map(Inputs *in, const char *input, const Onnx__TypeProto__Map *proto,
+                       Type *type) {
+  Context *ctx = in->scope->importer->ctx;
+  const Onnx__TypeProto *value = proto->value_type;
+  if (value == NULL || value->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) {
+    return unsupported_type(in, input, "maps to anything but numbers and texts");
+  }
+  int dtype = value->tensor_type->elem_type;
+  if (!check_dtype(in, input, proto->key_type) || !check_dtype(in, input, dtype)) return false;
+  Type *element = ARENA_NEW(ctx->arena, Type);
+  Items *items = ARENA_NEW(ctx->arena, Items);
+  const Dim *length = import_length(in, input);
+  *element = type_tensor(ctx, (DType)dtype, 0, NULL);
+  *items = (Items){.capacity = length, .length = length, .slot = dim_const(ctx->dims, 1)};
+  *type =
+      (Type){.kind = TYPE_MAP, .dtype = (DType)proto->key_type, .element = element, .items = items};
+  return true;
 }
 
 static bool import_type(Inputs *in, const char *input, const Onnx__TypeProto *proto, Type *type) {
@@ -108,15 +235,13 @@ static bool import_type(Inputs *in, const char *input, const Onnx__TypeProto *pr
   case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
     return import_tensor_type(in, input, proto->tensor_type, type);
   case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
-    return import_element(in, input, TYPE_SEQUENCE, proto->sequence_type->elem_type, type);
+    return import_sequence(in, input, proto->sequence_type->elem_type, type);
   case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
-    return import_element(in, input, TYPE_OPTIONAL, proto->optional_type->elem_type, type);
+    return import_optional(in, input, proto->optional_type->elem_type, type);
+  case ONNX__TYPE_PROTO__VALUE_MAP_TYPE: return import_map(in, input, proto->map_type, type);
   case ONNX__TYPE_PROTO__VALUE__NOT_SET:
     return scope_error(in->scope, DIAG_INVALID, "input '%.200s' has no type", input);
-  default:
-    return scope_error(in->scope, DIAG_UNSUPPORTED,
-                       "input '%.200s': maps, sparse tensors and opaque types are not supported",
-                       input);
+  default: return unsupported_type(in, input, "sparse tensors and opaque types");
   }
 }
 
@@ -150,11 +275,18 @@ static bool import_input(Inputs *in, const Onnx__ValueInfoProto *info, Map *seen
   return scope_define(scope, (DiagSite){.graph = scope->name}, name, value) && good;
 }
 
+/* A bound of what loops put into sequences, which have their names from inference. */
+static bool is_capacity(const char *name) {
+  static const char suffix[] = "_capacity";
+  size_t length = strlen(name), n = sizeof suffix - 1;
+  return length > n && strcmp(name + length - n, suffix) == 0;
+}
+
 static bool check_options(const Inputs *in) {
   size_t n = in->options == NULL ? 0 : in->options->n_dims;
   bool good = true;
   for (size_t i = 0; i < n; i++) {
-    if (in->used[i]) continue;
+    if (in->used[i] || is_capacity(in->options->dims[i].name)) continue;
     good =
         scope_error(in->scope, DIAG_USAGE, "--dim %.200s names no symbol and no axis of an input",
                     in->options->dims[i].name);
@@ -210,6 +342,11 @@ const Type *import_declared(Context *ctx, const Onnx__TypeProto *proto) {
     return declared_element(ctx, TYPE_SEQUENCE, proto->sequence_type->elem_type);
   case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
     return declared_element(ctx, TYPE_OPTIONAL, proto->optional_type->elem_type);
+  case ONNX__TYPE_PROTO__VALUE_MAP_TYPE: {
+    Type *type = (Type *)(uintptr_t)declared_element(ctx, TYPE_MAP, proto->map_type->value_type);
+    if (type != NULL) type->dtype = (DType)proto->map_type->key_type;
+    return type;
+  }
   default: return NULL;
   }
 }

@@ -23,11 +23,19 @@ Type type_tensor(Context *ctx, DType dtype, int rank, const Dim *const *dims) {
   return type;
 }
 
+static bool items_equal(const Items *a, const Items *b) {
+  if (a == NULL || b == NULL) return a == b;
+  return a->capacity == b->capacity && a->length == b->length && a->slot == b->slot &&
+         a->ragged == b->ragged && a->mixed == b->mixed;
+}
+
 bool type_equal(const Type *a, const Type *b) {
   if (a->kind != b->kind) return false;
-  if (a->kind == TYPE_SEQUENCE || a->kind == TYPE_OPTIONAL)
-    return type_equal(a->element, b->element);
   if (a->kind == TYPE_UNKNOWN) return true;
+  if (a->kind != TYPE_TENSOR) {
+    return a->dtype == b->dtype && type_equal(a->element, b->element) &&
+           items_equal(a->items, b->items);
+  }
   if (a->dtype != b->dtype || a->rank != b->rank) return false;
   return a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
@@ -49,6 +57,9 @@ const char *type_text(Arena *arena, const Type *type) {
   case TYPE_UNKNOWN: return "?";
   case TYPE_SEQUENCE: return arena_printf(arena, "seq(%s)", type_text(arena, type->element));
   case TYPE_OPTIONAL: return arena_printf(arena, "optional(%s)", type_text(arena, type->element));
+  case TYPE_MAP:
+    return arena_printf(arena, "map(%s, %s)", dtype_info(type->dtype)->name,
+                        type_text(arena, type->element));
   case TYPE_TENSOR: break;
   }
   const char *text = arena_printf(arena, "%s[", dtype_info(type->dtype)->name);
@@ -176,6 +187,12 @@ void graph_add_output(Graph *graph, Value *value) {
   value->n_outputs++;
 }
 
+void graph_set_outputs(Graph *graph, Value *const *values, size_t n) {
+  VEC_EACH(Value *, output, &graph->outputs) (*output)->n_outputs--;
+  graph->outputs.len = 0;
+  for (size_t i = 0; i < n; i++) graph_add_output(graph, values[i]);
+}
+
 uint32_t value_uses(const Value *value) {
   uint32_t n = 0;
   for (const Use *use = value->uses; use != NULL; use = use->next) n++;
@@ -248,12 +265,17 @@ Value *graph_capture(Graph *graph, Value *outer) {
     if (capture->input == input) return capture->inner;
   }
   Value *inner = graph_new_value(graph, outer->name);
+  graph_capture_as(graph, outer, inner);
+  return inner;
+}
+
+void graph_capture_as(Graph *graph, Value *outer, Value *inner) {
   inner->type = outer->type;
   inner->constant = outer->constant;
   inner->contents = outer->contents;
   inner->n_contents = outer->n_contents;
-  vec_push(graph->ctx->arena, &graph->captures, (Capture){inner, input});
-  return inner;
+  Capture capture = {inner, holder_input(graph->holder, outer)};
+  vec_push(graph->ctx->arena, &graph->captures, capture);
 }
 
 /* Forgets input `at` and moves the indexes behind it down. */
@@ -325,6 +347,35 @@ void node_add_output(Node *node, const char *name) {
   wider[node->n_out] = new_output(node, node->n_out, name);
   node->out = wider;
   node->n_out++;
+}
+
+void node_set_outputs(Node *node, Value *const *values, uint32_t n) {
+  node->out = arena_copy(node->graph->ctx->arena, values, n * sizeof *values);
+  node->n_out = n;
+  for (uint32_t i = 0; i < n; i++) {
+    if (values[i] == NULL) continue;
+    values[i]->producer = node;
+    values[i]->output_index = i;
+  }
+}
+
+void node_set_formal(Node *node, Value *const *inputs, uint32_t n) {
+  uint32_t captured = node->n_in - node->n_formal;
+  Use *in = ARENA_ARRAY(node->graph->ctx->arena, n + captured, Use);
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    Value *value = node->in[i].value;
+    use_detach(&node->in[i]);
+    if (i >= node->n_formal) use_attach(&in[n + i - node->n_formal], node, value);
+  }
+  for (uint32_t i = 0; i < n; i++) use_attach(&in[i], node, inputs[i]);
+  for (uint32_t i = 0; i < node->n_attrs; i++) {
+    if (node->attrs[i].kind != ATTR_GRAPH) continue;
+    VEC_EACH(Capture, capture, &node->attrs[i].graph->captures)
+      capture->input = capture->input - node->n_formal + n;
+  }
+  node->in = in;
+  node->n_formal = n;
+  node->n_in = n + captured;
 }
 
 void node_take_output(Node *node, uint32_t i, Value *value) {

@@ -32,6 +32,7 @@ typedef struct Context {
   DimTable *dims;
   const Options *options;     /* see onnxc.h */
   uint32_t n_values, n_nodes; /* ids given so far */
+  bool trying; /* inference is repeated until types settle: what is known of some branch will do */
   Vec(SizeCheck) checks;
   Vec(const char *) sources; /* files beside the model that were read: no output replaces them */
 } Context;
@@ -41,16 +42,34 @@ void context_assume_equal(Context *ctx, const Dim *a, const Dim *b);
 
 /* ---- types ---- */
 
-typedef enum TypeKind { TYPE_UNKNOWN, TYPE_TENSOR, TYPE_SEQUENCE, TYPE_OPTIONAL } TypeKind;
+typedef enum TypeKind {
+  TYPE_UNKNOWN,
+  TYPE_TENSOR,
+  TYPE_SEQUENCE,
+  TYPE_OPTIONAL,
+  TYPE_MAP
+} TypeKind;
 
 enum { MAX_RANK = 16, MAX_CONTENTS = 256 };
 
+/* How many tensors a sequence may hold, an optional of a tensor (as a sequence of at most one) or a
+ * map, and how they vary. The sizes in the element's type are those of every tensor, or their
+ * bounds on the axes that vary. */
+typedef struct Items {
+  const Dim *capacity; /* the most there can be */
+  const Dim *length;   /* how many there are; NULL: known at run time only */
+  const Dim *slot;     /* elements of the largest tensor */
+  uint32_t ragged;     /* bit i: axis i varies */
+  bool mixed;          /* ranks vary: the element's is the highest, and every axis varies */
+} Items;
+
 typedef struct Type {
   TypeKind kind;
-  DType dtype;                /* of a tensor */
+  DType dtype;                /* of a tensor, or of the keys of a map */
   int rank;                   /* of a tensor; -1 while unknown */
   const Dim *const *dims;     /* `rank` sizes */
-  const struct Type *element; /* of a sequence or optional */
+  const struct Type *element; /* of a sequence or optional; the values of a map */
+  const Items *items;         /* of a sequence, map or optional of a tensor; NULL: not known */
 } Type;
 
 Type type_tensor(Context *ctx, DType dtype, int rank, const Dim *const *dims); /* copies dims */
@@ -109,7 +128,8 @@ struct Value {
    * one expression an element; NULL when not known. */
   const Dim *const *contents;
   uint32_t n_contents;
-  Use *uses;          /* by nodes; graph outputs are not uses */
+  const char *about; /* of an input or output of the model: what a reader is told beside its type */
+  Use *uses;         /* by nodes; graph outputs are not uses */
   uint32_t n_outputs; /* times it is an output of its graph */
 };
 
@@ -162,6 +182,14 @@ typedef struct Capture {
   uint32_t input;
 } Capture;
 
+/* An input or output of the model that is no tensor, the `index`th of all: `n` tensors of the
+ * graph, from `first` on, stand for it. */
+typedef struct Composite {
+  const char *name;
+  Type type;
+  uint32_t index, first, n;
+} Composite;
+
 struct Graph {
   Context *ctx;
   const char *name;
@@ -170,6 +198,7 @@ struct Graph {
   Vec(Value *) inputs;
   Vec(Value *) outputs; /* a value may be there twice, and may be an input */
   Vec(Capture) captures;
+  Vec(Composite) composite_inputs, composite_outputs; /* of the main graph */
   uint32_t n_nodes;
 };
 
@@ -181,6 +210,10 @@ Value *graph_add_constant(Graph *graph, const char *name, const Tensor *tensor);
 void graph_add_output(Graph *graph, Value *value);
 /* The inner value that stands for `outer` (a value of the holder's graph), captured on demand. */
 Value *graph_capture(Graph *graph, Value *outer);
+/* `inner`, a value of the graph without producer, stands for `outer` from here on. */
+void graph_capture_as(Graph *graph, Value *outer, Value *inner);
+/* The outputs of a graph become these. */
+void graph_set_outputs(Graph *graph, Value *const *values, size_t n);
 
 /* A node of `op` with its outputs made (names from `out_names`, or derived when that or one of
  * them is NULL; out_names[i] empty: absent), not yet placed. Inputs may be NULL. */
@@ -194,6 +227,10 @@ void node_set_input(Node *node, uint32_t i, Value *value); /* i < n_in; NULL mak
 void node_add_input(Node *node, Value *value);             /* a further formal input */
 void node_remove_capture(Node *node, uint32_t i); /* an input that no subgraph reads any more */
 void node_add_output(Node *node, const char *name);
+/* The outputs become these values, which may be new or some that it has; NULL: absent. */
+void node_set_outputs(Node *node, Value *const *values, uint32_t n);
+/* The formal inputs become these; what subgraphs capture stays. */
+void node_set_formal(Node *node, Value *const *inputs, uint32_t n);
 /* The outputs change owner: `node` becomes the producer of `value` as its output `i`. */
 void node_take_output(Node *node, uint32_t i, Value *value);
 /* Every use of `from`, and every graph output that is `from`, becomes `to` (same graph). */

@@ -387,10 +387,10 @@ static bool parse_scalar(Parser *p, Attr *attr) {
   return true;
 }
 
-typedef Vec(Attr) Items;
+typedef Vec(Attr) AttrList;
 
 /* The list attribute whose elements are `items`. */
-static void gather(Parser *p, Attr *attr, const Items *items) {
+static void gather(Parser *p, Attr *attr, const AttrList *items) {
   Arena *arena = p->ctx->arena;
   int64_t *ints = ARENA_ARRAY(arena, items->len, int64_t);
   float *floats = ARENA_ARRAY(arena, items->len, float);
@@ -418,7 +418,7 @@ static bool parse_dims_attr(Parser *p, Attr *attr) {
 
 /* The rest of a list of attr->kind, or of the kind of its first item where that is ATTR_NONE. */
 static bool parse_list(Parser *p, Attr *attr) {
-  Items items = {0};
+  AttrList items = {0};
   if (attr->kind == ATTR_DIMS) return parse_dims_attr(p, attr);
   if (!expect(p, "[")) return false;
   while (!accept(p, "]")) {

@@ -34,6 +34,7 @@ static bool type_known(const Type *type, bool nested) {
   switch (type->kind) {
   case TYPE_UNKNOWN: break;
   case TYPE_SEQUENCE:
+  case TYPE_MAP:
   case TYPE_OPTIONAL: return type->element != NULL && type_known(type->element, true);
   case TYPE_TENSOR:
     if (dtype_info(type->dtype)->cls == DTYPE_CLASS_NONE) return false;

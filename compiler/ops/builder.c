@@ -21,7 +21,10 @@ Node *build_node(Builder *b, const char *domain, const char *op, Value *const *i
 }
 
 Value *build_done(Builder *b, Node *node) {
-  graph_insert_before(b->before, node);
+  if (b->before != NULL)
+    graph_insert_before(b->before, node);
+  else
+    graph_append(b->graph, node);
   if (!infer_node(node)) broken(b, "a rewrite builds a node that cannot be inferred");
   return node->out[0];
 }

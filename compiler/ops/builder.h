@@ -9,7 +9,7 @@
 
 struct Builder {
   Graph *graph;
-  Node *before;       /* new nodes are inserted in front of this one */
+  Node *before;       /* new nodes are inserted in front of this one; NULL: at the end */
   const Node *origin; /* whose name and origins they take */
 };
 

@@ -1,6 +1,7 @@
 /* Control flow: operators whose attributes are graphs. */
 #include "lower/lower.h"
-#include "ops/op.h"
+#include "ops/sequence.h"
+#include "ops/states.h"
 
 #include <string.h>
 
@@ -24,8 +25,10 @@ static bool is_scalar(const Node *node, uint32_t i, DType dtype) {
 static bool join_types(Node *node, uint32_t i, const Type *a, const Type *b) {
   const Dim *dims[MAX_RANK];
   if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR) {
-    return node_error(node, DIAG_UNSUPPORTED,
-                      "branches that yield sequences or optionals are not supported");
+    Type joined;
+    if (!states_join(node, a, b, &joined)) return false;
+    infer_output_type(node, i, &joined);
+    return true;
   }
   if (a->dtype != b->dtype) {
     return node_error(node, DIAG_INVALID,
@@ -47,11 +50,29 @@ static bool join_types(Node *node, uint32_t i, const Type *a, const Type *b) {
   return true;
 }
 
+/* What one branch yields, where the other one cannot be inferred yet. */
+static void take_known(Node *node, const Graph *then_branch, const Graph *else_branch) {
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (i >= then_branch->outputs.len || i >= else_branch->outputs.len) return;
+    const Type *a = &then_branch->outputs.data[i]->type, *b = &else_branch->outputs.data[i]->type;
+    if (node_out(node, i) == NULL) continue;
+    if (a->kind == TYPE_UNKNOWN)
+      node_out(node, i)->type = *b;
+    else if (b->kind == TYPE_UNKNOWN)
+      node_out(node, i)->type = *a;
+    else
+      join_types(node, i, a, b);
+  }
+}
+
 static bool infer_if(Node *node) {
   Graph *then_branch = body_of(node, "then_branch"), *else_branch = body_of(node, "else_branch");
   if (!is_scalar(node, 0, ONNXC_RT_BOOL)) return false;
   bool known = infer_graph(then_branch);
-  if (!infer_graph(else_branch) || !known) return false;
+  if (!infer_graph(else_branch) || !known) {
+    if (node->graph->ctx->trying) take_known(node, then_branch, else_branch);
+    return false;
+  }
   if (then_branch->outputs.len != node->n_out || else_branch->outputs.len != node->n_out) {
     return node_error(node, DIAG_INVALID, "the branches have %zu and %zu outputs, the node %u",
                       then_branch->outputs.len, else_branch->outputs.len, node->n_out);
@@ -84,9 +105,6 @@ const OpDef op_If = {
 
 /* What a turn carries to the next keeps its type: the sizes of the first turn are those of all. */
 static bool carries(const Node *node, uint32_t i, const Type *before, const Type *after) {
-  if (before->kind != TYPE_TENSOR || after->kind != TYPE_TENSOR) {
-    return node_error(node, DIAG_UNSUPPORTED, "carrying sequences or optionals is not supported");
-  }
   if (type_equal(before, after)) return true;
   Arena *arena = node->graph->ctx->arena;
   return node_error(node, DIAG_UNSUPPORTED, "value %u that is carried changes from %s to %s", i,
@@ -117,6 +135,9 @@ static const Dim *known_trips(const Node *node, const Graph *body) {
   uint32_t n;
   const Dim *const *trips = node_in(node, 0) == NULL ? NULL : infer_contents(node, 0, &n);
   const Value *first = node_in(node, 1), *next = body->outputs.data[0];
+  while (next->producer != NULL && strcmp(next->producer->op->name, "Identity") == 0) {
+    next = node_in(next->producer, 0);
+  }
   bool begins = first == NULL || (first->constant != NULL && tensor_i64(first->constant, 0) != 0);
   bool goes_on = next == body->inputs.data[1] ||
                  (next->constant != NULL && tensor_i64(next->constant, 0) != 0);
@@ -135,21 +156,23 @@ static bool infer_loop(Node *node) {
     return false;
   set_input(body, 0, type_tensor(ctx, ONNXC_RT_I64, 0, NULL));
   set_input(body, 1, type_tensor(ctx, ONNXC_RT_BOOL, 0, NULL));
+  const Dim *trips = known_trips(node, body), *bound = sequence_most(node, 0);
+  States states = {node, body, carried, 2, 1, trips, bound};
+  bool composite = states_composite(&states);
   for (uint32_t i = 0; i < carried; i++) set_input(body, 2 + i, node_in(node, 2 + i)->type);
-  if (!infer_graph(body)) return false;
+  if (composite && !states_settle(&states)) return false;
+  if (!infer_graph(body) || (composite && !states_finish(&states))) return false;
+  trips = known_trips(node, body);
   for (uint32_t i = 0; i < carried; i++) {
+    if (node_in(node, 2 + i)->type.kind != TYPE_TENSOR) continue;
     const Type *type = &node_in(node, 2 + i)->type;
     if (!carries(node, i, type, &body->outputs.data[1 + i]->type)) return false;
     if (node_out(node, i) != NULL) infer_output(node, i, type->dtype, type->rank, type->dims);
   }
-  const Dim *trips = known_trips(node, body);
   for (uint32_t i = carried; i < carried + scans; i++) {
     const Type *type = &body->outputs.data[1 + i]->type;
-    uint32_t n;
-    const Dim *const *most = node_in(node, 0) == NULL ? NULL : infer_contents(node, 0, &n);
     if (node_out(node, i) == NULL) continue;
-    stack_output(node, i, type, 0,
-                 trips != NULL ? trips : infer_fresh(node, i, 0, most == NULL ? NULL : most[0]));
+    stack_output(node, i, type, 0, trips != NULL ? trips : infer_fresh(node, i, 0, bound));
   }
   return true;
 }

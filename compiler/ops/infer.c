@@ -179,12 +179,19 @@ static bool inputs_mention(const Node *node, const DimAtom *symbol) {
   return false;
 }
 
+/* Whether the node finds how many tensors a sequence has: a size under a name of its own. */
+static bool finds_count(const Node *node) {
+  const Attr *to = strcmp(node->op->domain, "onnxc") == 0 ? node_attr(node, "to") : NULL;
+  return to != NULL && to->kind == ATTR_STRING && strcmp(to->s, "shape") != 0;
+}
+
 static bool is_fresh(const Node *node, const Dim *size, int axis) {
   const DimAtom *symbol = dim_as_symbol(size);
   if (symbol == NULL) return false;
   char mark[16];
   snprintf(mark, sizeof mark, FRESH_MARK, axis);
-  return strstr(symbol->name, mark) != NULL && !inputs_mention(node, symbol);
+  bool marked = strstr(symbol->name, mark) != NULL || (axis == 0 && finds_count(node));
+  return marked && !inputs_mention(node, symbol);
 }
 
 /* The size that the model declares for an axis; INT64_MAX when it leaves it open. */
@@ -235,7 +242,11 @@ static bool check_size(const Node *node, int rank, const Dim *const *dims) {
 
 static bool contradicts(DimTable *t, const Type *declared, const Type *inferred) {
   if (declared->kind != inferred->kind) return true;
-  if (declared->kind != TYPE_TENSOR) return contradicts(t, declared->element, inferred->element);
+  if (declared->kind != TYPE_TENSOR) {
+    Type element = *declared->element; /* whose sizes may be mere bounds */
+    if (element.kind == TYPE_TENSOR) element.rank = -1;
+    return contradicts(t, &element, inferred->element);
+  }
   if (declared->dtype != DTYPE_NONE && declared->dtype != inferred->dtype) return true;
   if (declared->rank < 0 || inferred->rank < 0) return false;
   if (declared->rank != inferred->rank) return true;

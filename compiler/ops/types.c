@@ -24,17 +24,20 @@ static uint32_t allowed_types(const OperatorSchema *schema, const char *type_nam
   }
   switch (type->kind) {
   case TYPE_TENSOR: return variable->tensors;
-  case TYPE_SEQUENCE: return variable->sequences;
+  case TYPE_SEQUENCE:
+    if (type->element->kind == TYPE_MAP) return variable->maps ? UINT32_MAX : 0;
+    return variable->sequences;
   case TYPE_OPTIONAL:
     return type->element->kind == TYPE_SEQUENCE ? variable->optional_sequences
                                                 : variable->optionals;
+  case TYPE_MAP: return variable->maps ? UINT32_MAX : 0;
   case TYPE_UNKNOWN: break;
   }
   return UINT32_MAX;
 }
 
 static DType element_type(const Type *type) {
-  while (type->kind == TYPE_SEQUENCE || type->kind == TYPE_OPTIONAL) type = type->element;
+  while (type->kind != TYPE_TENSOR && type->element != NULL) type = type->element;
   return type->dtype;
 }
 

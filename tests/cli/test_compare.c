@@ -11,7 +11,7 @@ static const Tensor *floats(Context *ctx, const float *values, int64_t n) {
   return tensor;
 }
 
-static const Tolerance tolerance = {1e-3, 1e-7};
+static const Tolerance tolerance = {1e-3, 1e-7, false};
 
 static void within_tolerance(void **state) {
   TEST_BEGIN(state);

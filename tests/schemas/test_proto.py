@@ -67,9 +67,11 @@ def field_fact(message, field):
 def main():
     from google.protobuf import descriptor_pb2
 
-    file = descriptor_pb2.FileDescriptorProto()
-    onnx.ModelProto.DESCRIPTOR.file.CopyToProto(file)
-    expected, actual = descriptor_facts(file), parse(PROTO.read_text())
+    expected, actual = {}, parse(PROTO.read_text())
+    for message in (onnx.ModelProto, onnx.SequenceProto):
+        file = descriptor_pb2.FileDescriptorProto()
+        message.DESCRIPTOR.file.CopyToProto(file)
+        expected.update(descriptor_facts(file))
     wrong = [k for k in sorted(expected | actual) if expected.get(k) != actual.get(k)]
     for key in wrong:
         print(f"{key}: onnx {expected.get(key)}, schemas/onnx.proto {actual.get(key)}")
