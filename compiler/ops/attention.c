@@ -1,6 +1,7 @@
 /* Scaled dot-product attention, as the products and the softmax that it is made of. */
 #include "ops/check.h"
 #include "ops/compose.h"
+#include "ops/heads.h"
 #include "ops/inline.h"
 
 #include <math.h>
@@ -192,57 +193,14 @@ static const Dim *attention_macs(const Node *node) {
   return dim_mul(t, scores, dim_add(t, s.size, s.v_size));
 }
 
-/* ---- decomposition: heads ----------------------------------------------------------------------
- */
-
-static const int64_t swap_middle[] = {0, 2, 1, 3};
-
-/* [batch, length, heads * size] -> [batch, heads, length, size] */
-static Value *heads_apart(Builder *b, Value *x, int64_t heads, const Dim *size) {
-  if (x->type.rank == 4) return x;
-  const Dim *dims[4] = {x->type.dims[0], x->type.dims[1], dim_const(b->graph->ctx->dims, heads),
-                        size};
-  return compose_transpose(b, compose_reshape(b, x, dims, 4), swap_middle);
-}
-
-/* [batch, heads, length, size] -> [batch, length, heads * size] */
-static Value *heads_together(Builder *b, Value *x) {
-  DimTable *t = b->graph->ctx->dims;
-  const Dim *const *d = x->type.dims;
-  const Dim *dims[3] = {d[0], d[2], dim_mul(t, d[1], d[3])};
-  return compose_reshape(b, compose_transpose(b, x, swap_middle), dims, 3);
-}
-
-/* Heads of `x` as [batch, kv_heads, sharing, ...]: with `sharing` 1 it broadcasts to the others. */
-static Value *grouped(Builder *b, Value *x, int64_t kv_heads, int64_t sharing) {
-  DimTable *t = b->graph->ctx->dims;
-  const Dim *const *d = x->type.dims;
-  const Dim *dims[5] = {d[0], dim_const(t, kv_heads), dim_const(t, sharing), d[2], d[3]};
-  return compose_reshape(b, x, dims, 5);
-}
-
-/* x @ y for each head of x, several of which may share one of y. */
-static Value *head_product(Builder *b, const Sizes *s, Value *x, Value *y) {
-  if (s->q_heads == s->kv_heads) return BUILD(b, "MatMul", x, y);
-  Value *product = BUILD(b, "MatMul", grouped(b, x, s->kv_heads, s->q_heads / s->kv_heads),
-                         grouped(b, y, s->kv_heads, 1));
-  const Dim *const *d = product->type.dims;
-  const Dim *dims[4] = {d[0], dim_const(b->graph->ctx->dims, s->q_heads), d[3], d[4]};
-  return compose_reshape(b, product, dims, 4);
-}
-
 /* ---- decomposition: bias -----------------------------------------------------------------------
  */
-
-static Value *zero_or_infinity(Builder *b, Value *allowed, const Value *like) {
-  return BUILD(b, "Where", allowed, build_like(b, like, 0), build_like(b, like, -(double)INFINITY));
-}
 
 /* attn_mask as something to add; NULL without one. Symbolic sizes are taken for equal. */
 static Value *mask_bias(Builder *b, const Node *node, const Sizes *s) {
   Value *mask = node_in(node, MASK), *q = node_in(node, Q);
   if (mask == NULL) return NULL;
-  mask = mask->type.dtype == ONNXC_RT_BOOL ? zero_or_infinity(b, mask, q)
+  mask = mask->type.dtype == ONNXC_RT_BOOL ? heads_bias(b, mask, q)
                                            : compose_cast(b, mask, q->type.dtype);
   DimTable *t = infer_dims(node);
   const Dim *missing = dim_sub(t, s->total, mask->type.dims[mask->type.rank - 1]);
@@ -252,15 +210,6 @@ static Value *mask_bias(Builder *b, const Node *node, const Sizes *s) {
                build_ints(b, &(int64_t){-1}, 1));
 }
 
-/* 0, 1, ... below `size` */
-static Value *count_to(Builder *b, const Dim *size) {
-  return BUILD(b, "Range", build_i64(b, 0), compose_size(b, size), build_i64(b, 1));
-}
-
-static Value *both(Builder *b, Value *x, Value *y) {
-  return x == NULL ? y : BUILD(b, "And", x, y);
-}
-
 static Value *per_batch(Builder *b, const Node *node, const Sizes *s) {
   const Dim *one = dim_const(infer_dims(node), 1), *dims[4] = {s->batch, one, one, one};
   return compose_reshape(b, node_in(node, KV_LENGTHS), dims, 4);
@@ -268,8 +217,7 @@ static Value *per_batch(Builder *b, const Node *node, const Sizes *s) {
 
 /* Places of the queries among the keys, as a column. */
 static Value *query_places(Builder *b, const Node *node, const Sizes *s) {
-  const Dim *column[2] = {s->q_len, dim_const(infer_dims(node), 1)};
-  Value *i = compose_reshape(b, count_to(b, s->q_len), column, 2);
+  Value *i = heads_column(b, s->q_len);
   if (node_in(node, KV_LENGTHS) != NULL) {
     Value *offset = BUILD(b, "Sub", per_batch(b, node, s), compose_size(b, s->q_len));
     return BUILD(b, "Add", i, offset);
@@ -282,24 +230,24 @@ static Value *visible(Builder *b, const Node *node, const Sizes *s) {
   int64_t left = op_param_i(node, "left_window_size");
   int64_t right = op_param_i(node, "right_window_size");
   if (op_param_i(node, "is_causal") != 0) right = 0;
-  Value *allowed = NULL, *j = count_to(b, s->total);
+  Value *allowed = NULL, *j = heads_places(b, s->total);
   if (left >= 0 || right >= 0) {
     Value *i = query_places(b, node, s);
     if (right > 0) i = BUILD(b, "Add", i, build_i64(b, right));
     if (right >= 0) allowed = BUILD(b, "LessOrEqual", j, i);
     if (left >= 0) {
       i = BUILD(b, "Sub", i, build_i64(b, left + (right > 0 ? right : 0)));
-      allowed = both(b, allowed, BUILD(b, "GreaterOrEqual", j, i));
+      allowed = heads_both(b, allowed, BUILD(b, "GreaterOrEqual", j, i));
     }
   }
   if (node_in(node, KV_LENGTHS) == NULL) return allowed;
-  return both(b, allowed, BUILD(b, "Less", j, per_batch(b, node, s)));
+  return heads_both(b, allowed, BUILD(b, "Less", j, per_batch(b, node, s)));
 }
 
 static Value *total_bias(Builder *b, const Node *node, const Sizes *s) {
   Value *mask = mask_bias(b, node, s), *seen = visible(b, node, s);
   if (seen == NULL) return mask;
-  seen = zero_or_infinity(b, seen, node_in(node, Q));
+  seen = heads_bias(b, seen, node_in(node, Q));
   return mask == NULL ? seen : BUILD(b, "Add", mask, seen);
 }
 
@@ -315,19 +263,8 @@ static bool may_see_nothing(const Node *node, const Sizes *s) {
 
 static Value *scaled_scores(Builder *b, const Node *node, const Sizes *s, Value *key) {
   Value *q = heads_apart(b, node_in(node, Q), s->q_heads, s->size);
-  Value *columns = compose_transpose(b, key, (const int64_t[]){0, 1, 3, 2});
   const Attr *given = op_param_list(node, "scale");
-  double scale = given == NULL ? 1 / sqrt((double)s->size->lo) : (double)given->f;
-  Value *scores = head_product(b, s, q, columns);
-  return BUILD(b, "Mul", scores, build_like(b, scores, scale));
-}
-
-/* softcap * tanh(scores / softcap) */
-static Value *capped(Builder *b, const Node *node, Value *scores) {
-  double cap = (double)op_param_f(node, "softcap");
-  if (cap == 0) return scores;
-  Value *limit = build_like(b, scores, cap);
-  return BUILD(b, "Mul", BUILD(b, "Tanh", BUILD(b, "Div", scores, limit)), limit);
+  return heads_scores(b, q, key, given == NULL ? 1 / sqrt((double)s->size->lo) : (double)given->f);
 }
 
 static Value *probabilities(Builder *b, const Node *node, const Sizes *s, Value *scores,
@@ -358,11 +295,11 @@ static bool decompose_attention(Builder *b, Node *node) {
   key = with_past(b, node, PAST_KEY, key);
   value = with_past(b, node, PAST_VALUE, value);
   stages[SCORES_RAW] = scaled_scores(b, node, &s, key);
-  stages[SCORES_CAPPED] = capped(b, node, stages[SCORES_RAW]);
+  stages[SCORES_CAPPED] = heads_capped(b, stages[SCORES_RAW], (double)op_param_f(node, "softcap"));
   stages[SCORES_BIASED] =
       bias == NULL ? stages[SCORES_CAPPED] : BUILD(b, "Add", stages[SCORES_CAPPED], bias);
   stages[SCORES_SOFTMAX] = probabilities(b, node, &s, stages[SCORES_BIASED], bias);
-  Value *y = head_product(b, &s, stages[SCORES_SOFTMAX], compose_cast(b, value, key->type.dtype));
+  Value *y = heads_product(b, stages[SCORES_SOFTMAX], compose_cast(b, value, key->type.dtype));
   compose_give(b, node, Y, s.packed ? heads_together(b, y) : y);
   compose_give(b, node, PRESENT_KEY, key);
   compose_give(b, node, PRESENT_VALUE, value);
@@ -453,7 +390,7 @@ static bool decompose_flex_attention(Builder *b, Node *node) {
   scores = modified(b, node, "score_mod", scores);
   Value *softmax = modified(b, node, "prob_mod", compose_softmax(b, scores, 3));
   softmax = compose_cast(b, softmax, input_type(node, Q)->dtype);
-  build_replace(b, node, head_product(b, &s, softmax, node_in(node, V)));
+  build_replace(b, node, heads_product(b, softmax, node_in(node, V)));
   return true;
 }
 

@@ -1,0 +1,68 @@
+#include "ops/heads.h"
+#include "ops/compose.h"
+
+#include <math.h>
+
+static const int64_t swap_middle[] = {0, 2, 1, 3};
+
+Value *heads_apart(Builder *b, Value *x, int64_t heads, const Dim *size) {
+  if (x->type.rank == 4) return x;
+  const Dim *dims[4] = {x->type.dims[0], x->type.dims[1], dim_const(b->graph->ctx->dims, heads),
+                        size};
+  return compose_transpose(b, compose_reshape(b, x, dims, 4), swap_middle);
+}
+
+Value *heads_together(Builder *b, Value *x) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *const *d = x->type.dims;
+  const Dim *dims[3] = {d[0], d[2], dim_mul(t, d[1], d[3])};
+  return compose_reshape(b, compose_transpose(b, x, swap_middle), dims, 3);
+}
+
+/* Heads of `x` as [batch, shared, sharing, ...]: with `sharing` 1 it broadcasts to the others. */
+static Value *grouped(Builder *b, Value *x, int64_t shared, int64_t sharing) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *const *d = x->type.dims;
+  const Dim *dims[5] = {d[0], dim_const(t, shared), dim_const(t, sharing), d[2], d[3]};
+  return compose_reshape(b, x, dims, 5);
+}
+
+Value *heads_product(Builder *b, Value *x, Value *y) {
+  int64_t heads, shared;
+  bool known = dim_is_const(x->type.dims[1], &heads) && dim_is_const(y->type.dims[1], &shared);
+  if (!known || heads == shared) return BUILD(b, "MatMul", x, y);
+  Value *product =
+      BUILD(b, "MatMul", grouped(b, x, shared, heads / shared), grouped(b, y, shared, 1));
+  const Dim *const *d = product->type.dims;
+  const Dim *dims[4] = {d[0], x->type.dims[1], d[3], d[4]};
+  return compose_reshape(b, product, dims, 4);
+}
+
+Value *heads_scores(Builder *b, Value *q, Value *k, double scale) {
+  Value *columns = compose_transpose(b, k, (const int64_t[]){0, 1, 3, 2});
+  Value *scores = heads_product(b, q, columns);
+  return BUILD(b, "Mul", scores, build_like(b, scores, scale));
+}
+
+Value *heads_capped(Builder *b, Value *scores, double cap) {
+  if (cap == 0) return scores;
+  Value *limit = build_like(b, scores, cap);
+  return BUILD(b, "Mul", BUILD(b, "Tanh", BUILD(b, "Div", scores, limit)), limit);
+}
+
+Value *heads_places(Builder *b, const Dim *size) {
+  return BUILD(b, "Range", build_i64(b, 0), compose_size(b, size), build_i64(b, 1));
+}
+
+Value *heads_column(Builder *b, const Dim *size) {
+  const Dim *column[2] = {size, dim_const(b->graph->ctx->dims, 1)};
+  return compose_reshape(b, heads_places(b, size), column, 2);
+}
+
+Value *heads_bias(Builder *b, Value *allowed, const Value *like) {
+  return BUILD(b, "Where", allowed, build_like(b, like, 0), build_like(b, like, -(double)INFINITY));
+}
+
+Value *heads_both(Builder *b, Value *x, Value *y) {
+  return x == NULL ? y : BUILD(b, "And", x, y);
+}

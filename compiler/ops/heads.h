@@ -1,0 +1,27 @@
+/* Attention heads: what the attention operators of ONNX and of ONNX Runtime are made of. */
+#ifndef ONNXC_OPS_HEADS_H
+#define ONNXC_OPS_HEADS_H
+
+#include "ops/builder.h"
+
+/* [batch, length, heads * size] -> [batch, heads, length, size]; of rank 4 already: x itself. */
+Value *heads_apart(Builder *b, Value *x, int64_t heads, const Dim *size);
+/* [batch, heads, length, size] -> [batch, length, heads * size] */
+Value *heads_together(Builder *b, Value *x);
+
+/* x @ y for each head of x. Those of y may be fewer, each shared by several of x in a row. */
+Value *heads_product(Builder *b, Value *x, Value *y);
+/* q @ k^T * scale */
+Value *heads_scores(Builder *b, Value *q, Value *k, double scale);
+/* cap * tanh(scores / cap); with a cap of 0 the scores themselves. */
+Value *heads_capped(Builder *b, Value *scores, double cap);
+
+/* 0, 1, ... below `size`, of type i64: in a row, and in a column. */
+Value *heads_places(Builder *b, const Dim *size);
+Value *heads_column(Builder *b, const Dim *size);
+/* What is added to scores: 0 where `allowed`, elsewhere minus infinity. */
+Value *heads_bias(Builder *b, Value *allowed, const Value *like);
+/* a and b, the first of which may be NULL: all. */
+Value *heads_both(Builder *b, Value *x, Value *y);
+
+#endif
