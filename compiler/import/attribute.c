@@ -1,6 +1,7 @@
 #include "import/importer.h"
 #include "import/model_file.h"
 #include "import/scan.h"
+#include "ops/op.h"
 
 #include <limits.h>
 #include <string.h>
@@ -172,8 +173,26 @@ static bool follow(Draft *d, const Onnx__AttributeProto *proto,
                      import_text(proto->name), reference);
 }
 
+/* What the definition of an operator without a schema says of the attribute; NULL: nothing. */
+static const OpParam *param_of(const Draft *d, const char *name) {
+  const OpDef *op = op_find(d->domain, d->op);
+  const OpParam *p = op == NULL ? NULL : op->params;
+  while (p != NULL && p->name != NULL && strcmp(p->name, name) != 0) p++;
+  return p == NULL || p->name == NULL ? NULL : p;
+}
+
+static bool check_param(Draft *d, const char *name, int kind) {
+  const OpParam *known = param_of(d, name);
+  if (known == NULL) {
+    return draft_error(d, DIAG_UNSUPPORTED, "attribute '%.200s' is not supported", name);
+  }
+  if (known->kind == converters[kind].kind) return true;
+  return draft_error(d, DIAG_INVALID, "attribute '%s' is %s, which is not its type", name,
+                     schema_kind_name(kind));
+}
+
 static bool check_known(Draft *d, const char *name, int kind) {
-  if (d->schema == NULL) return true;
+  if (d->schema == NULL) return check_param(d, name, kind);
   const SchemaAttr *known = schema_attr(d->schema, name);
   if (known == NULL) return draft_error(d, DIAG_INVALID, "unknown attribute '%.200s'", name);
   if ((int)known->kind == kind) return true;
@@ -198,7 +217,18 @@ static bool import_attr(Draft *d, const Onnx__AttributeProto *proto, const char 
   return true;
 }
 
+static bool check_required_params(Draft *d) {
+  const OpDef *op = op_find(d->domain, d->op);
+  bool good = true;
+  for (const OpParam *p = op == NULL ? NULL : op->params; p != NULL && p->name != NULL; p++) {
+    if (!p->required || draft_attr(d, p->name) != NULL) continue;
+    good = draft_error(d, DIAG_INVALID, "attribute '%s' is missing", p->name);
+  }
+  return good;
+}
+
 static bool check_required(Draft *d) {
+  if (d->schema == NULL) return check_required_params(d);
   bool good = true;
   for (size_t i = 0; i < d->schema->n_attrs; i++) {
     const SchemaAttr *attr = &d->schema->attrs[i];
@@ -221,5 +251,5 @@ bool attributes_import(Draft *d, const Onnx__NodeProto *proto) {
     map_set(&seen, map_key(name), d);
     good &= import_attr(d, proto->attribute[i], name);
   }
-  return good && (d->schema == NULL || check_required(d));
+  return good && check_required(d);
 }

@@ -1,4 +1,5 @@
 #include "ops/types.h"
+#include "import/schema.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -333,11 +334,16 @@ static void forget_contents(Node *node) {
   }
 }
 
-static void check_outputs(const Node *node) {
+/* Where no schema has counted the outputs before, one that got no type is one too many. */
+static bool check_outputs(const Node *node) {
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] == NULL || node->out[i]->type.kind != TYPE_UNKNOWN) continue;
+    if (schema_find(node->op->domain, node->op->name, INT64_MAX) == NULL) {
+      return node_error(node, DIAG_INVALID, "the operator has no output %u", i);
+    }
     escape_raise(arena_escape(node->graph->ctx->arena), 70, "inference left an output untyped");
   }
+  return true;
 }
 
 bool infer_node(Node *node) {
@@ -351,9 +357,7 @@ bool infer_node(Node *node) {
   if (done && dims_overflowed(ctx->dims)) {
     node_error(node, DIAG_INVALID, "a size leaves the range of 64 bits");
   }
-  if (!done || diag_errors(ctx->diag) != errors) return false;
-  check_outputs(node);
-  return true;
+  return done && diag_errors(ctx->diag) == errors && check_outputs(node);
 }
 
 bool infer_graph(Graph *graph) {

@@ -2,21 +2,9 @@
 import numpy as np
 
 import peer
-from peer import Draw
+from peer import Draw, maybe, normal, pick
 
 FLOATS = (np.float32, np.float32, np.float16)
-
-
-def pick(random, *choices):
-    return choices[random.integers(len(choices))]
-
-
-def normal(random, *shape, dtype=np.float32):
-    return random.normal(size=shape).astype(dtype)
-
-
-def maybe(random, value):
-    return value if random.random() < 0.5 else None
 
 
 def fused_matmul(random):
@@ -40,7 +28,7 @@ def fused_matmul(random):
 
 def skip_norm(random):
     dtype = pick(random, *FLOATS)
-    shape = list(random.integers(1, 6, size=3)) 
+    shape = list(random.integers(1, 6, size=3))
     hidden = shape[-1]
     skip = pick(random, shape, [1, *shape[1:]], shape[1:])
     inputs = [normal(random, *shape, dtype=dtype), normal(random, *skip, dtype=dtype),

@@ -57,6 +57,7 @@ class Draw:
     domain: str = "com.microsoft"
     constant: tuple = ()  # positions of inputs that are weights of the model
     symbols: dict = field(default_factory=dict)  # (input, axis): name of a size left open
+    types: dict = field(default_factory=dict)  # of outputs whose type the peer cannot infer
     expected: object = None  # function(*inputs, **attributes) -> outputs; None: ONNX Runtime
     results: list = None
 
@@ -101,7 +102,11 @@ def build(draws):
         results = [f"d{k}_out{i}" if there else "" for i, there in enumerate(draw.present())]
         nodes.append(helper.make_node(draw.op, names, results, name=f"d{k}", domain=draw.domain,
                                       **draw.attributes))
-        outputs += [helper.make_empty_tensor_value_info(name) for name in results if name]
+        for i, name in enumerate(results):
+            if name:
+                outputs.append(helper.make_empty_tensor_value_info(name))
+                if i in draw.types:
+                    outputs[-1].type.tensor_type.elem_type = draw.types[i]
     graph = helper.make_graph(nodes, "draws", inputs, outputs, weights)
     domains = {"", *(draw.domain for draw in draws)}
     model = helper.make_model(graph, ir_version=10, opset_imports=[
