@@ -125,16 +125,6 @@ static Value *mask_matrix(Builder *b, const Sizes *s, Value *mask) {
   return compose_reshape(b, mask, dims, 4);
 }
 
-/* Zeros at the end of the last axis make it as long as the buffer of keys is. */
-static Value *padded(Builder *b, const Sizes *s, Value *x) {
-  DimTable *t = b->graph->ctx->dims;
-  const Dim *last = x->type.dims[x->type.rank - 1];
-  if (last == s->total || dim_is(last, 1)) return x;
-  const Dim *pads[2] = {dim_const(t, 0), dim_sub(t, s->total, last)};
-  return BUILD(b, "Pad", x, build_dims(b, pads, 2), build_like(b, x, 0),
-               build_ints(b, &(int64_t){-1}, 1));
-}
-
 /* mask_filter_value for the keys that the mask hides; NULL: there are none. */
 static Value *mask_bias(Builder *b, const Node *node, const Inputs *in, const Sizes *s,
                         const Value *like) {
@@ -144,7 +134,7 @@ static Value *mask_bias(Builder *b, const Node *node, const Inputs *in, const Si
   if (mask->type.rank == 1) {
     allowed = in_range(b, node, s, mask);
   } else {
-    mask = padded(b, s, mask_matrix(b, s, mask));
+    mask = heads_padded(b, mask_matrix(b, s, mask), s->total);
     allowed = BUILD(b, "Greater", mask, build_like(b, mask, 0));
   }
   Value *hidden = build_like(b, like, (double)op_param_f(node, "mask_filter_value"));
@@ -182,7 +172,7 @@ static Value *total_bias(Builder *b, const Node *node, const Inputs *in, const S
   Value *bias = mask_bias(b, node, in, s, like), *seen = visible(b, node, in, s, causal);
   Value *more = node_in(node, in->attention_bias);
   if (more != NULL) {
-    more = padded(b, s, more);
+    more = heads_padded(b, more, s->total);
     bias = bias == NULL ? more : BUILD(b, "Add", bias, more);
   }
   if (seen == NULL) return bias;

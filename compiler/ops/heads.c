@@ -63,6 +63,15 @@ Value *heads_bias(Builder *b, Value *allowed, const Value *like) {
   return BUILD(b, "Where", allowed, build_like(b, like, 0), build_like(b, like, -(double)INFINITY));
 }
 
+Value *heads_padded(Builder *b, Value *x, const Dim *keys) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *last = x->type.dims[x->type.rank - 1];
+  if (last == keys || dim_is(last, 1)) return x;
+  const Dim *pads[2] = {dim_const(t, 0), dim_sub(t, keys, last)};
+  return BUILD(b, "Pad", x, build_dims(b, pads, 2), build_like(b, x, 0),
+               build_ints(b, &(int64_t){-1}, 1));
+}
+
 Value *heads_both(Builder *b, Value *x, Value *y) {
   return x == NULL ? y : BUILD(b, "And", x, y);
 }

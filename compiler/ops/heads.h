@@ -21,7 +21,9 @@ Value *heads_places(Builder *b, const Dim *size);
 Value *heads_column(Builder *b, const Dim *size);
 /* What is added to scores: 0 where `allowed`, elsewhere minus infinity. */
 Value *heads_bias(Builder *b, Value *allowed, const Value *like);
-/* a and b, the first of which may be NULL: all. */
+/* Zeros behind the last axis make it as long as the buffer of keys is; 1 stays, to broadcast. */
+Value *heads_padded(Builder *b, Value *x, const Dim *keys);
+/* x and y, the first of which may be NULL: all. */
 Value *heads_both(Builder *b, Value *x, Value *y);
 
 #endif

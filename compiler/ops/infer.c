@@ -1,5 +1,5 @@
-#include "ops/types.h"
 #include "import/schema.h"
+#include "ops/types.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -133,3 +133,95 @@ const OpDef op_RotaryEmbedding = {
     .infer = infer_rotary,
     .decompose = decompose_rotary,
 };
+
+/* ---- com.microsoft -----------------------------------------------------------------------------
+ * Places come before the caches, or are one number, the place of the first token. Without
+ * rotary_embedding_dim the caches say how large a head is. */
+
+enum { MS_X, MS_PLACES, MS_COS, MS_SIN };
+
+/* The attributes that ONNX's operator takes. */
+static bool ms_attributes(const Node *node, int64_t *heads, int64_t *turned) {
+  const Type *x = input_type(node, MS_X);
+  int64_t width, half;
+  *heads = op_param_i(node, "num_heads");
+  if (!dim_is_const(x->dims[x->rank - 1], &width) ||
+      !dim_is_const(input_type(node, MS_COS)->dims[1], &half)) {
+    return node_error(node, DIAG_UNSUPPORTED, "the last axes of inputs must be constant");
+  }
+  *turned = 2 * half;
+  if (op_param_i(node, "rotary_embedding_dim") == 0 && half > 0) {
+    *heads = x->rank == 4 ? 1 : width / *turned;
+    if (x->rank == 4 ? width == *turned : width % *turned == 0) return true;
+  } else if (op_param_i(node, "rotary_embedding_dim") == *turned && *turned > 0) {
+    if (x->rank == 4) *heads = 1;
+    if (*heads > 0 && width % *heads == 0 && *turned <= width / *heads) return true;
+  }
+  return node_error(node, DIAG_INVALID,
+                    "caches with %lld in a row do not fit heads of the last axis, %lld, with "
+                    "num_heads %lld and rotary_embedding_dim %lld",
+                    (long long)half, (long long)width, (long long)op_param_i(node, "num_heads"),
+                    (long long)op_param_i(node, "rotary_embedding_dim"));
+}
+
+static bool infer_ms_rotary(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DTS_FLOAT, 0, "input", 3, 4),
+      INPUT_OF(DT(I64), 0, "position_ids", 1, 2),
+      INPUT_OF(DTS_FLOAT, 1, "cos_cache", 2, 2),
+      INPUT_OF(DTS_FLOAT, 1, "sin_cache", 2, 2),
+  };
+  int64_t heads, turned;
+  if (!CHECK_INPUTS(node, rules) || !ms_attributes(node, &heads, &turned)) return false;
+  const Type *x = input_type(node, MS_X), *places = input_type(node, MS_PLACES);
+  const Dim *all[2] = {x->dims[0], x->dims[x->rank - 2]};
+  bool fits = places->rank == 1 ? check_number(node, MS_PLACES)
+                                : check_sizes(node, MS_PLACES, 2, all, "[batch, length]");
+  if (!fits || !check_sizes(node, MS_SIN, 2, input_type(node, MS_COS)->dims, "that of cos_cache")) {
+    return false;
+  }
+  if (op_param_f(node, "scale") != 1) {
+    return node_error(node, DIAG_UNSUPPORTED, "a scale other than 1 is not supported");
+  }
+  infer_output_type(node, 0, x);
+  return true;
+}
+
+/* position_ids as [batch, length] */
+static Value *ms_places(Builder *b, const Node *node) {
+  const Type *x = input_type(node, MS_X);
+  const Dim *all[2] = {x->dims[0], x->dims[x->rank - 2]};
+  Value *places = node_in(node, MS_PLACES);
+  if (places->type.rank == 2) return places;
+  Value *counted = BUILD(b, "Range", build_i64(b, 0), compose_size(b, all[1]), build_i64(b, 1));
+  return BUILD(b, "Expand", BUILD(b, "Add", counted, places), build_dims(b, all, 2));
+}
+
+static bool decompose_ms_rotary(Builder *b, Node *node) {
+  int64_t heads, turned;
+  if (!ms_attributes(node, &heads, &turned)) return false;
+  Value *inputs[4] = {node_in(node, MS_X), node_in(node, MS_COS), node_in(node, MS_SIN),
+                      ms_places(b, node)};
+  Node *rotary = build_node(b, "", "RotaryEmbedding", inputs, 4, 1);
+  node_set_int(rotary, "interleaved", op_param_i(node, "interleaved"));
+  node_set_int(rotary, "num_heads", heads);
+  node_set_int(rotary, "rotary_embedding_dim", turned);
+  build_replace(b, node, build_done(b, rotary));
+  return true;
+}
+
+const OpDef op_microsoft_RotaryEmbedding = {
+    .name = "RotaryEmbedding",
+    .domain = "com.microsoft",
+    .params =
+        (const OpParam[]){
+            PARAM_INT("interleaved", 0),
+            PARAM_INT("is_packed_batching", 0), /* only lifts a limit on the length */
+            PARAM_INT("num_heads", 0),
+            PARAM_INT("rotary_embedding_dim", 0),
+            PARAM_FLOAT("scale", 1),
+            {0},
+        },
+    .infer = infer_ms_rotary,
+    .decompose = decompose_ms_rotary,
+};

@@ -1,6 +1,6 @@
 """Attention operators that ONNX Runtime's optimizer and its exporters write."""
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 import peer
 from peer import Draw, maybe, normal, pick
@@ -148,7 +148,108 @@ def decoder_masked(random):
                 {"num_heads": heads, "past_present_share_buffer": 1}, outputs=3)
 
 
+def caches(random, places, half, dtype):
+    angles = random.uniform(0, 6.3, size=(places, half))
+    return np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
+
+
+def rotary(random):
+    dtype = pick(random, np.float32, np.float32, np.float16)
+    batch, heads, length, half = sizes(random, 4)
+    size = 2 * half
+    attributes = {"interleaved": switch(random)}
+    apart = random.random() < 0.5
+    if random.random() < 0.4:
+        half = int(random.integers(1, half + 1))
+        attributes |= {"num_heads": heads, "rotary_embedding_dim": 2 * half}
+    x = normal(random, *([batch, heads, length, size] if apart else [batch, length, heads * size]),
+               dtype=dtype)
+    room = length + int(random.integers(0, 4))
+    places = pick(random, random.integers(0, room, size=(batch, length)),
+                  random.integers(0, room - length + 1, size=1))
+    return Draw("RotaryEmbedding", [x, places, *caches(random, room, half, dtype)], attributes,
+                constant=pick(random, (), (2, 3)),
+                symbols=open_sizes(random, [x], {"batch": [(0, 0)], "length": [(0, 2 if apart else 1)]})
+                if places.ndim == 1 else {})
+
+
+def group_query(random):
+    dtype = pick(random, np.float32, np.float32, np.float16)
+    batch, kv_heads, sharing, length = sizes(random, 4)
+    half = pick(random, 8, 8, 16)  # ONNX Runtime asks for heads in sixteens, to turn them
+    size, heads = 2 * half, kv_heads * sharing
+    prompt = random.random() < 0.4
+    if not prompt and batch > 1:
+        length = 1  # ONNX Runtime asks for it
+    before = np.zeros(batch, int) if prompt else random.integers(1, 5, size=batch)
+    after = before + length
+    total = int(after.max())
+    whole = random.random() < 0.5  # the past is the whole cache already
+    room = total + int(random.integers(0, 3)) if whole else int(before.max())
+    # Behind the tokens a cache may hold anything; ONNX Runtime leaves zeros.
+    past = normal(random, 2, batch, kv_heads, room, size, dtype=dtype)
+    past *= (np.arange(room) < before[:, None])[:, None, :, None]
+    attributes = {"num_heads": heads, "kv_num_heads": kv_heads, **some_scale(random),
+                  **pick(random, {}, {}, {"local_window_size": 2}, {"causal": 0}),
+                  **pick(random, {}, {"softcap": 1.5}), **pick(random, {}, {"smooth_softmax": 1})}
+    packed = random.random() < 0.4
+    widths = [heads * size, kv_heads * size, kv_heads * size]
+    qkv = [normal(random, batch, length, width, dtype=dtype) for width in widths]
+    inputs = [np.concatenate(qkv, 2), None, None] if packed else qkv
+    inputs += [None, None] if prompt and not whole else [past[0], past[1]]
+    inputs += [(after - 1).astype(I32), np.array(pick(random, total, [total]), I32), None, None, None]
+    if random.random() < 0.5:
+        turned = pick(random, 8, half)
+        inputs[7:9] = caches(random, total + 2, turned, dtype)
+        attributes |= {"do_rotary": 1, "rotary_interleaved": switch(random)}
+        if random.random() < 0.3:
+            inputs[9] = before[:, None] + np.arange(length)
+    bias = attention_bias(random, batch, heads, length, total)
+    sink = maybe(random, normal(random, heads, dtype=dtype))
+    inputs += [None if bias is None else bias.astype(dtype), sink]
+    axes = {"batch": [(i, 0) for i in (0, 1, 2, 3, 4, 5)], "length": [(i, 1) for i in (0, 1, 2)],
+            "past": [(3, 2), (4, 2)]}
+    inputs += [None] * 4 + [maybe(random, np.full(batch, length, I32)) if inputs[3] is not None else None]
+    if inputs[-1] is not None:
+        attributes.pop("causal", None)
+    outputs, constant = 3, (6, 7, 8) if whole else pick(random, (6, 7, 8), (7, 8))
+    if 6 in constant and random.random() < 0.3:
+        attributes["qk_output"], outputs = int(random.integers(1, 3)), 4
+    return Draw("GroupQueryAttention", inputs, attributes, outputs=outputs, constant=constant,
+                types={3: helper.np_dtype_to_tensor_dtype(np.dtype(dtype))},
+                symbols=open_sizes(random, inputs, axes))
+
+
+def normalising_group_query(random):
+    """With norms of queries and keys, which ONNX Runtime has on other devices only."""
+    draw = group_query(random)
+    while draw.inputs[1] is None or draw.inputs[0].dtype == np.float16:
+        draw = group_query(random)
+    size = draw.inputs[0].shape[2] // draw.attributes["num_heads"]
+    weights = normal(random, 2, size)
+    epsilon = {"qk_norm_epsilon": 0.01, **pick(random, {}, {"k_norm_epsilon": 0.3})}
+
+    def normalised(x, weight, epsilon):
+        rows = x.reshape(*x.shape[:2], -1, size)
+        rows = rows / np.sqrt((rows * rows).mean(3, keepdims=True) + epsilon) * weight
+        return rows.reshape(x.shape).astype(x.dtype)
+
+    def expected(q, k, *rest, **_):
+        inputs = [normalised(q, weights[0], 0.01),
+                  normalised(k, weights[1], epsilon.get("k_norm_epsilon", 0.01)), *rest]
+        inputs[14:16] = [None, None]
+        plain = Draw(draw.op, inputs, draw.attributes, draw.outputs, types=draw.types)
+        return peer.run_peer(*peer.build([plain]))
+    inputs = [*draw.inputs]
+    inputs[14:16] = weights
+    return Draw(draw.op, inputs, draw.attributes | epsilon, draw.outputs, constant=draw.constant,
+                expected=expected)
+
+
 FAMILIES = {
+    "RotaryEmbedding": rotary,
+    "GroupQueryAttention": group_query,
+    "norms in GroupQueryAttention": normalising_group_query,
     "Attention": attention,
     "MultiHeadAttention": multi_head,
     "packed MultiHeadAttention": packed_multi_head,
