@@ -1,7 +1,6 @@
 /* Operators that ONNX Runtime's optimizer puts into models: each is a few of ONNX's own. */
 #include "ops/check.h"
 #include "ops/compose.h"
-#include "ops/matmul.h"
 
 #include <string.h>
 
@@ -27,8 +26,8 @@ static bool infer_skip_norm(Node *node) {
   bool fine =
       is_simplified(node) ? CHECK_INPUTS(node, without_beta) : CHECK_INPUTS(node, with_beta);
   if (!fine) return false;
-  if (is_simplified(node) && (node_out(node, 1) != NULL || node_out(node, 2) != NULL)) {
-    return node_error(node, DIAG_UNSUPPORTED, "the statistics as outputs are not supported");
+  if (is_simplified(node) && node_out(node, 1) != NULL) {
+    return node_error(node, DIAG_UNSUPPORTED, "there is no mean to give as output 1");
   }
   const Type *x = input_type(node, 0);
   for (uint32_t i = 1; i < node->n_formal; i++) {
@@ -44,6 +43,17 @@ static bool infer_skip_norm(Node *node) {
   return true;
 }
 
+/* 1 / sqrt(mean(x * x) + epsilon) over the axes from `axis` on, which stay. */
+static Value *inverse_rms(Builder *b, const Node *node, Value *x, int axis) {
+  int64_t axes[MAX_RANK];
+  size_t n = 0;
+  for (int i = axis; i < x->type.rank; i++) axes[n++] = i;
+  x = compose_cast(b, x, ONNXC_RT_F32);
+  Value *square = compose_reduce(b, "ReduceMean", BUILD(b, "Mul", x, x), axes, n);
+  Value *epsilon = build_like(b, x, (double)op_param_f(node, "epsilon"));
+  return BUILD(b, "Reciprocal", BUILD(b, "Sqrt", BUILD(b, "Add", square, epsilon)));
+}
+
 /* The norm of input + skip + bias; the sum is an output too. */
 static bool decompose_skip_norm(Builder *b, Node *node) {
   bool simplified = is_simplified(node);
@@ -57,6 +67,9 @@ static bool decompose_skip_norm(Builder *b, Node *node) {
   compose_give(b, node, 0, build_done(b, norm));
   if (!simplified) compose_give(b, node, 1, node_out(norm, 1));
   if (!simplified) compose_give(b, node, 2, node_out(norm, 2));
+  if (simplified && node_out(node, 2) != NULL) {
+    build_replace_output(b, node, 2, inverse_rms(b, node, sum, sum->type.rank - 1));
+  }
   compose_give(b, node, 3, sum);
   return true;
 }
@@ -86,10 +99,12 @@ static bool infer_simplified(Node *node) {
   const Type *x = input_type(node, 0);
   if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
   if (!check_broadcasts_to(node, 1, x->rank, x->dims)) return false;
-  if (node_out(node, 1) != NULL) {
-    return node_error(node, DIAG_UNSUPPORTED, "the statistics as outputs are not supported");
+  const Dim *reduced[MAX_RANK];
+  for (int i = 0; i < x->rank; i++) {
+    reduced[i] = i < axis ? x->dims[i] : dim_const(infer_dims(node), 1);
   }
   infer_output(node, 0, input_type(node, 1)->dtype, x->rank, x->dims);
+  infer_output(node, 1, ONNXC_RT_F32, x->rank, reduced);
   return true;
 }
 
@@ -99,6 +114,11 @@ static bool decompose_simplified(Builder *b, Node *node) {
   node_set_int(norm, "axis", op_param_i(node, "axis"));
   node_set_float(norm, "epsilon", op_param_f(node, "epsilon"));
   build_replace(b, node, build_done(b, norm));
+  if (node_out(node, 1) != NULL) {
+    int64_t axis = op_param_i(node, "axis");
+    if (axis < 0) axis += inputs[0]->type.rank;
+    build_replace_output(b, node, 1, inverse_rms(b, node, inputs[0], (int)axis));
+  }
   return true;
 }
 
@@ -115,77 +135,6 @@ const OpDef op_SimplifiedLayerNormalization = {
         },
     .infer = infer_simplified,
     .decompose = decompose_simplified,
-};
-
-/* ---- FusedMatMul -------------------------------------------------------------------------------
- */
-
-/* How operand `i` is transposed: its first axis behind the batch, then its last two swapped. */
-static bool operand_order(const Node *node, uint32_t i, int64_t *perm) {
-  int rank = input_type(node, i)->rank;
-  bool batch = op_param_i(node, i == 0 ? "transBatchA" : "transBatchB") != 0 && rank > 2;
-  bool swap = op_param_i(node, i == 0 ? "transA" : "transB") != 0 && rank > 1;
-  for (int k = 0; k < rank; k++) perm[k] = k;
-  for (int k = 0; batch && k < rank - 1; k++) perm[k] = k == rank - 2 ? 0 : k + 1;
-  if (swap) {
-    int64_t last = perm[rank - 1];
-    perm[rank - 1] = perm[rank - 2];
-    perm[rank - 2] = last;
-  }
-  return batch || swap;
-}
-
-static Type operand_type(const Node *node, uint32_t i) {
-  const Type *type = input_type(node, i);
-  const Dim *dims[MAX_RANK];
-  int64_t perm[MAX_RANK];
-  operand_order(node, i, perm);
-  for (int k = 0; k < type->rank; k++) dims[k] = type->dims[perm[k]];
-  return type_tensor(node->graph->ctx, type->dtype, type->rank, dims);
-}
-
-static bool infer_fused_matmul(Node *node) {
-  static const InputRule rules[] = {
-      INPUT_OF(DTS_FLOAT, 0, "A", 1, MAX_RANK),
-      INPUT_OF(DTS_FLOAT, 1, "B", 1, MAX_RANK),
-  };
-  if (!CHECK_INPUTS(node, rules)) return false;
-  Type a = operand_type(node, 0), b = operand_type(node, 1);
-  const Dim *dims[MAX_RANK];
-  int rank;
-  if (!matmul_dims(node, &a, &b, &rank, dims)) return false;
-  infer_output(node, 0, a.dtype, rank, dims);
-  return true;
-}
-
-static Value *operand(Builder *b, const Node *node, uint32_t i) {
-  int64_t perm[MAX_RANK];
-  Value *x = node_in(node, i);
-  return operand_order(node, i, perm) ? compose_transpose(b, x, perm) : x;
-}
-
-static bool decompose_fused_matmul(Builder *b, Node *node) {
-  Value *y = BUILD(b, "MatMul", operand(b, node, 0), operand(b, node, 1));
-  float alpha = op_param_f(node, "alpha");
-  if (alpha != 1) y = BUILD(b, "Mul", y, build_like(b, y, (double)alpha));
-  build_replace(b, node, y);
-  return true;
-}
-
-const OpDef op_microsoft_FusedMatMul = {
-    .name = "FusedMatMul",
-    .domain = "com.microsoft",
-    .params =
-        (const OpParam[]){
-            PARAM_FLOAT("alpha", 1),
-            PARAM_INT("transA", 0),
-            PARAM_INT("transB", 0),
-            PARAM_INT("transBatchA", 0),
-            PARAM_INT("transBatchB", 0),
-            {0},
-        },
-    .infer = infer_fused_matmul,
-    .decompose = decompose_fused_matmul,
 };
 
 /* ---- Gelu, BiasGelu, FastGelu, QuickGelu -------------------------------------------------------

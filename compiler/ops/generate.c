@@ -189,8 +189,9 @@ static const Dim *range_size(Node *node, const Dim *start, const Dim *limit, con
 }
 
 static const Dim *range_size_f64(Node *node) {
-  double v[3];
+  double v[3] = {0, 0, 1};
   for (uint32_t i = 0; i < 3; i++) {
+    if (node_in(node, i) == NULL) continue;
     const Tensor *constant = node_in(node, i)->constant;
     if (constant == NULL || constant->count != 1) return NULL;
     v[i] = tensor_f64(constant, 0);
@@ -209,19 +210,21 @@ static void range_contents(Node *node, const Dim *start, const Dim *delta, const
   infer_set_contents(node, 0, contents, (uint32_t)n);
 }
 
+/* Without delta, which ONNX Runtime's form may leave out, it is 1. */
 static bool range_infer(Node *node) {
   const Type *start = infer_tensor(node, 0);
-  const Dim *v[3], *size = NULL;
+  const Dim *v[3] = {NULL, NULL, dim_const(infer_dims(node), 1)}, *size = NULL;
   bool whole = true;
   if (start == NULL) return false;
   for (uint32_t i = 0; i < 3; i++) {
     uint32_t n;
+    if (i == 2 && node_in(node, 2) == NULL) break;
     if (infer_tensor(node, i) == NULL) return false;
     const Dim *const *contents = infer_contents(node, i, &n);
     whole = whole && contents != NULL && n == 1;
     if (whole) v[i] = contents[0];
   }
-  const Tensor *delta = node_in(node, 2)->constant;
+  const Tensor *delta = node_in(node, 2) == NULL ? NULL : node_in(node, 2)->constant;
   if (delta != NULL && delta->count == 1 && tensor_f64(delta, 0) == 0) {
     return node_error(node, DIAG_INVALID, "delta is 0");
   }
