@@ -318,6 +318,9 @@ int onnxc_rt_ref_col2im(const onnxc_rt_call *call);
 int onnxc_rt_ref_tensor_scatter(const onnxc_rt_call *call);
 /* matrices -> determinants. Scratch: 8 bytes for each element of one matrix. */
 int onnxc_rt_ref_det(const onnxc_rt_call *call);
+/* matrices -> inverses; of a singular one infinities or no numbers. Scratch: 16 bytes for each
+ * element of one matrix. */
+int onnxc_rt_ref_inverse(const onnxc_rt_call *call);
 /* [size] -> window. periodic. Errors: SHAPE. */
 int onnxc_rt_ref_blackman_window(const onnxc_rt_call *call);
 int onnxc_rt_ref_hamming_window(const onnxc_rt_call *call);
