@@ -36,6 +36,9 @@ static bool head_size(const Node *node, const Dim *width, int64_t heads, int64_t
   if (!dim_is_const(width, &all)) {
     return node_error(node, DIAG_UNSUPPORTED, "the hidden sizes must be constant");
   }
+  if (all > INT32_MAX) {
+    return node_error(node, DIAG_LIMIT, "the hidden size %lld is over 2^31", (long long)all);
+  }
   *size = all / heads;
   if (all > 0 && all % heads == 0) return true;
   return node_error(node, DIAG_INVALID, "%lld heads do not divide the hidden size %lld",

@@ -546,12 +546,11 @@ const OpDef op_microsoft_UnfoldTensor = {
  */
 
 typedef struct Spatial {
-  int64_t kernel[MAX_RANK], strides[MAX_RANK], dilations[MAX_RANK], extra[MAX_RANK];
+  int64_t strides[MAX_RANK], dilations[MAX_RANK], extra[MAX_RANK];
   int64_t pads[2 * MAX_RANK];
 } Spatial;
 
 static bool read_spatial(const Node *node, int n, Spatial *s) {
-  const Type *w = input_type(node, 1);
   uint32_t count = 0;
   memset(s->pads, 0, sizeof s->pads);
   if (!check_choice(node, "auto_pad", "NOTSET") ||
@@ -560,16 +559,22 @@ static bool read_spatial(const Node *node, int n, Spatial *s) {
       !check_ints(node, "output_padding", n, 0, 0, s->extra)) {
     return false;
   }
-  for (int i = 0; i < n; i++) {
-    if (!dim_is_const(w->dims[i + 2], &s->kernel[i])) {
-      return node_error(node, DIAG_UNSUPPORTED, "the size of W must be constant");
-    }
-  }
   if (node_in(node, 2) == NULL) return true;
   bool known = infer_constant_ints(node, 2, s->pads, 2 * MAX_RANK, &count);
   if (known && count == 2 * (uint32_t)n) return true;
   return known ? node_error(node, DIAG_INVALID, "there must be two pads for each spatial axis")
                : node_error(node, DIAG_UNSUPPORTED, "input Pads must be constant");
+}
+
+/* (x - 1) * stride + (kernel - 1) * dilation + 1 + output_padding - pads */
+static const Dim *spread_size(const Node *node, const Spatial *s, int i) {
+  DimTable *t = infer_dims(node);
+  const Type *x = input_type(node, 0), *w = input_type(node, 1);
+  int n = x->rank - 2;
+  const Dim *size = dim_mul_i(t, dim_add_i(t, x->dims[i + 2], -1), s->strides[i]);
+  size = dim_add(t, size, dim_mul_i(t, dim_add_i(t, w->dims[i + 2], -1), s->dilations[i]));
+  size = dim_sub(t, dim_add_i(t, size, s->extra[i] + 1), dim_const(t, s->pads[i]));
+  return dim_sub(t, size, dim_const(t, s->pads[n + i]));
 }
 
 static bool infer_dynamic_pads(Node *node) {
@@ -592,8 +597,7 @@ static bool infer_dynamic_pads(Node *node) {
     return false;
   }
   for (int i = 0; i < n; i++) {
-    int64_t fixed = s.extra[i] + (s.kernel[i] - 1) * s.dilations[i] + 1 - s.pads[i] - s.pads[n + i];
-    dims[i + 2] = dim_add_i(t, dim_mul_i(t, dim_add_i(t, x->dims[i + 2], -1), s.strides[i]), fixed);
+    dims[i + 2] = spread_size(node, &s, i);
     if (dims[i + 2]->hi < 0) return node_error(node, DIAG_INVALID, "nothing is left by the pads");
   }
   infer_output(node, 0, x->dtype, x->rank, dims);

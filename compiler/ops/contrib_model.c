@@ -46,6 +46,12 @@ static bool infer_relative_bias(Node *node) {
   if (!dim_is_const(table->dims[0], &buckets) || buckets < 4) {
     return node_error(node, DIAG_UNSUPPORTED, "the number of buckets must be constant, at least 4");
   }
+  bool both = op_param_i(node, "is_bidirectional") != 0;
+  if (op_param_i(node, "max_distance") <= buckets / (both ? 4 : 2)) {
+    return node_error(node, DIAG_INVALID,
+                      "max_distance must be over what single buckets hold, %lld",
+                      (long long)buckets / (both ? 4 : 2));
+  }
   infer_output(node, 0, table->dtype, 4, dims);
   return true;
 }

@@ -54,6 +54,10 @@ static bool read_sizes(const Node *node, Sizes *s) {
   if (!dim_is_const(q->dims[2], &width)) {
     return node_error(node, DIAG_UNSUPPORTED, "the last axis of query must be constant");
   }
+  if (width > INT32_MAX) {
+    return node_error(node, DIAG_LIMIT, "the last axis of query, %lld, is over 2^31",
+                      (long long)width);
+  }
   if (width == 0 || width % heads != 0) {
     return node_error(node, DIAG_INVALID, "%lld heads do not divide the last axis of query, %lld",
                       (long long)heads, (long long)width);

@@ -149,6 +149,9 @@ static bool ms_attributes(const Node *node, int64_t *heads, int64_t *turned) {
       !dim_is_const(input_type(node, MS_COS)->dims[1], &half)) {
     return node_error(node, DIAG_UNSUPPORTED, "the last axes of inputs must be constant");
   }
+  if (half > INT32_MAX) {
+    return node_error(node, DIAG_LIMIT, "a row of the caches is over 2^31");
+  }
   *turned = 2 * half;
   if (op_param_i(node, "rotary_embedding_dim") == 0 && half > 0) {
     *heads = x->rank == 4 ? 1 : width / *turned;

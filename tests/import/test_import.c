@@ -97,6 +97,18 @@ static void refuses_broken_models(void **state) {
   expect_fault(m, 2, 1, "unknown attribute 'axis'");
   m->graph->node[1] = node("", "x", "b");
   expect_fault(m, 2, 1, "no operator");
+  PUSH(m, opset_import, opset("com.microsoft", 1)); /* whose operators have no schema */
+  m->graph->node[1] = node("QuickGelu", "x", "b");
+  m->graph->node[1]->domain = text("com.microsoft");
+  attribute_int(m->graph->node[1], "alpha", 1);
+  expect_fault(m, 2, 1, "attribute 'alpha' is INT, which is not its type");
+  m->graph->node[1] = node("QuickGelu", "x", "b");
+  m->graph->node[1]->domain = text("com.microsoft");
+  attribute_int(m->graph->node[1], "beta", 1);
+  expect_fault(m, 3, 1, "attribute 'beta' is not supported");
+  m->graph->node[1] = node("NGramRepeatBlock", "x x", "b");
+  m->graph->node[1]->domain = text("com.microsoft");
+  expect_fault(m, 2, 1, "attribute 'ngram_size' is missing");
   m->graph->n_node = 1;
   PUSH(m->graph, node, node("Identity", "a", "y"));
   PUSH(m->graph, output, info("y", 1, 0, NULL));
