@@ -50,6 +50,7 @@ typedef Vec(OpRowText) OpRows;
 static const char *lowering_of(const OpDef *op) {
   if (op == NULL) return "replaced";
   if (op->decompose != NULL) return "decomposed";
+  if ((op->flags & OP_COMPOSITE) != 0) return "flattened";
   if (op->lower != NULL) return "lowered";
   if (op->row != NULL) return "row";
   return op->flags & OP_VIEW ? "view" : "kernel";

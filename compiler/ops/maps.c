@@ -63,6 +63,7 @@ static bool zip_map_infer(Node *node) {
 const OpDef op_ZipMap = {
     .name = "ZipMap",
     .domain = ML,
+    .flags = OP_COMPOSITE,
     .infer = zip_map_infer,
     .params = (const OpParam[]){PARAM_OPTIONAL("classlabels_int64s", ATTR_INTS),
                                 PARAM_OPTIONAL("classlabels_strings", ATTR_STRINGS),
@@ -122,6 +123,7 @@ static bool cast_map_infer(Node *node) {
 const OpDef op_CastMap = {
     .name = "CastMap",
     .domain = ML,
+    .flags = OP_COMPOSITE,
     .infer = cast_map_infer,
     .params = (const OpParam[]){PARAM_STRING("cast_to", "TO_FLOAT"),
                                 PARAM_STRING("map_form", "DENSE"),
@@ -146,6 +148,7 @@ static bool dict_vectorizer_infer(Node *node) {
 const OpDef op_DictVectorizer = {
     .name = "DictVectorizer",
     .domain = ML,
+    .flags = OP_COMPOSITE,
     .infer = dict_vectorizer_infer,
     .params = (const OpParam[]){PARAM_OPTIONAL("int64_vocabulary", ATTR_INTS),
                                 PARAM_OPTIONAL("string_vocabulary", ATTR_STRINGS),

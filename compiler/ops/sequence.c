@@ -739,7 +739,8 @@ const Dim *sequence_most(const Node *node, uint32_t i) {
  */
 
 #define SEQUENCE_OP(Name, infer_, ...)                                                             \
-  const OpDef op_##Name = {.name = #Name, .domain = "", .infer = infer_, __VA_ARGS__}
+  const OpDef op_##Name = {                                                                        \
+      .name = #Name, .domain = "", .flags = OP_COMPOSITE, .infer = infer_, __VA_ARGS__}
 
 SEQUENCE_OP(Optional, optional_infer,
             .params = (const OpParam[]){PARAM_OPTIONAL("type", ATTR_STRING), {0}});
