@@ -363,6 +363,17 @@ int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 
 /* x, y -> x with y behind it, broadcast. Errors: TEXT. */
 int onnxc_rt_ref_string_concat(const onnxc_rt_call *call);
+/* strings -> [pieces, empty strings behind them], [numbers of pieces]. delimiter, maxsplit. An empty
+ * string has no pieces. Errors: SHAPE. */
+int onnxc_rt_ref_string_split(const onnxc_rt_call *call);
+/* words -> those that are no stopwords, in upper or lower case; an empty one where none is left.
+ * case_change_action, is_case_sensitive, stopwords, locale. Errors: TEXT, SHAPE, VALUE (no UTF-8
+ * where case matters). */
+int onnxc_rt_ref_string_normalizer(const onnxc_rt_call *call);
+/* strings -> the numbers that they begin with, f64, i64 or u64. Errors: VALUE (there is none). */
+int onnxc_rt_ref_read_numbers(const onnxc_rt_call *call);
+/* numbers -> strings, with up to 8 digits of floats. Errors: TEXT. */
+int onnxc_rt_ref_write_numbers(const onnxc_rt_call *call);
 
 /* ---- classical machine learning ------------------------------------------------------------ */
 

@@ -36,8 +36,11 @@ static bool convert_infer(Node *node, DType to) {
   const Type *x = infer_tensor(node, 0);
   if (x == NULL) return false;
   bool text = to == ONNXC_RT_STRING || x->dtype == ONNXC_RT_STRING;
-  if (text && to != x->dtype) {
-    return node_error(node, DIAG_UNSUPPORTED, "numbers are not converted from or to strings");
+  bool complex = dtype_info(to)->cls == DTYPE_CLASS_COMPLEX ||
+                 dtype_info(x->dtype)->cls == DTYPE_CLASS_COMPLEX;
+  if (text && complex) {
+    return node_error(node, DIAG_UNSUPPORTED,
+                      "complex numbers are not converted from or to strings");
   }
   infer_output(node, 0, to, x->rank, x->dims);
   return true;
@@ -60,6 +63,36 @@ static bool cast_emit(RowBuilder *b, const Node *node) {
   return true;
 }
 
+/* Strings become numbers of 64 bits first. */
+static Value *read_numbers(Builder *b, Node *node) {
+  Value *x = node_in(node, 0);
+  DTypeClass cls = dtype_info(node_out(node, 0)->type.dtype)->cls;
+  DType wide = cls == DTYPE_CLASS_FLOAT ? ONNXC_RT_F64
+               : cls == DTYPE_CLASS_INT ? ONNXC_RT_I64
+                                        : ONNXC_RT_U64;
+  Node *read = build_node(b, "onnxc", "ReadNumbers", &x, 1, 1);
+  node_set_int(read, "to", wide);
+  Value *numbers = build_done(b, read);
+  Node *cast = build_node(b, "", "Cast", &numbers, 1, 1);
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(cast, node->attrs[i]);
+  return build_done(b, cast);
+}
+
+static bool cast_decompose(Builder *b, Node *node) {
+  Value *x = node_in(node, 0), *text;
+  DType to = node_out(node, 0)->type.dtype;
+  if (to != ONNXC_RT_STRING && x->type.dtype != ONNXC_RT_STRING) return false;
+  if (to == x->type.dtype) {
+    text = BUILD(b, "Identity", x);
+  } else if (to == ONNXC_RT_STRING) {
+    text = build_done(b, build_node(b, "onnxc", "WriteNumbers", &x, 1, 1));
+  } else {
+    text = read_numbers(b, node);
+  }
+  build_replace(b, node, text);
+  return true;
+}
+
 const OpDef op_Cast = {
     .name = "Cast",
     .domain = "",
@@ -70,6 +103,7 @@ const OpDef op_Cast = {
     .infer = cast_infer,
     OP_KERNEL(onnxc_rt_ref_cast),
     .row = &(const OpRow){.emit = cast_emit},
+    .decompose = cast_decompose,
 };
 
 static bool cast_like_infer(Node *node) {
