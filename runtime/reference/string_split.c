@@ -10,7 +10,7 @@ static onnxc_rt_split begin(const onnxc_rt_call *call, int64_t i) {
 }
 
 /* Counts all pieces; the most of one string. */
-static int64_t count(const onnxc_rt_call *call, int64_t n) {
+static int64_t count_pieces(const onnxc_rt_call *call, int64_t n) {
   int64_t most = 0;
   for (int64_t i = 0; i < n; i++) {
     const int64_t pieces = onnxc_rt_split_count(begin(call, i));
@@ -21,7 +21,7 @@ static int64_t count(const onnxc_rt_call *call, int64_t n) {
 }
 
 int onnxc_rt_ref_string_split(const onnxc_rt_call *call) {
-  const int64_t n = onnxc_rt_count(&call->in[0]), most = count(call, n);
+  const int64_t n = onnxc_rt_count(&call->in[0]), most = count_pieces(call, n);
   if (!onnxc_rt_has_out(call, 0)) return ONNXC_RT_OK;
   const onnxc_rt_string empty = {NULL, 0};
   onnxc_rt_string *pieces = (onnxc_rt_string *)call->out[0].data;

@@ -1,0 +1,210 @@
+"""Compares operators on random strings with ONNX Runtime: at -O0, at -O3, and folded.
+
+Strings hold NUL bytes and characters of one to four bytes; some are empty, and so are some tensors.
+"""
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from support import check_each, onnxc  # noqa: E402
+
+LETTERS = "aabBzZ  ,,.-\0\tÄßéÿŁıΣςжЯ€あ😀𐐀"
+NUMBERS = ("0", "-0", "1", "+7", " 12", "3.25", "-1e-5", "1E8", ".5", "5.", "6.02214076e23", "1e300",
+           "INF", "-inf", "NaN", "+Infinity", "123456789012345678", "0.1", "100.5", "2.5e-308",
+           "179769313486231570814527423731704356798070567525844996598917476803157260780028538760589"
+           "558632766878171540458953514382464234321326889464182768467546703537516986049910576551282"
+           "076245490090389328944075868508455133942304583236903222948165808559332123347747e-10")
+INTEGERS = ("0", "-1", "+17", " 255", "-128", "9223372036854775807", "12x", "3.9", "1e3", "-300")
+FLOATS = (0.0, -0.0, 1.0, -1.5, 0.1, 1 / 3, 123456789.0, 99999999.5, 1e-4, 9.9999e-5, 1e8, 1e10,
+          1.5e-7, 65504.0, np.inf, -np.inf, np.nan, 1e30, -7e-30, 16777217.0, 0.000123456785)
+INF64 = (1.7976931348623157e308, 5e-324, 2.2250738585072014e-308, 1e23, 9.5e-5, 12345678.5)
+ORT_LOCALE = "C.utf8"
+SEED = 5
+
+rng = np.random.default_rng(SEED)
+
+
+def text(most=9):
+    return "".join(rng.choice(list(LETTERS), rng.integers(0, most + 1)))
+
+
+def texts(*shape, make=text):
+    array = np.empty(shape, dtype=object)
+    for index in np.ndindex(*shape):
+        array[index] = make()
+    return array
+
+
+def pick(choices, *shape):
+    return texts(*shape, make=lambda: choices[rng.integers(len(choices))])
+
+
+def numbers(dtype, choices, *shape):
+    with np.errstate(over="ignore"):
+        return rng.choice(np.array(choices, dtype=np.float64), shape).astype(dtype)
+
+
+def whole(dtype, *shape):
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+
+
+def i64(*values):
+    return np.array(values, dtype=np.int64)
+
+
+class Case:
+    """One node on these inputs; those that are not `given` (all are by default) must be constants."""
+
+    def __init__(self, op, *inputs, outputs=1, opset=20, given=None, name="", **attributes):
+        self.op, self.inputs, self.outputs, self.opset = op, inputs, outputs, opset
+        self.given = range(len(inputs)) if given is None else given
+        self.attributes = attributes
+        self.name = f"{op} {name} {attributes}"
+
+    def model(self, given):
+        infos, weights = [], []
+        for i, array in enumerate(self.inputs):
+            tensor = numpy_helper.from_array(array, f"x{i}")
+            if i in given:
+                infos.append(helper.make_tensor_value_info(f"x{i}", tensor.data_type, array.shape))
+            else:
+                weights.append(tensor)
+        names = [f"y{i}" for i in range(self.outputs)]
+        node = helper.make_node(self.op, [f"x{i}" for i in range(len(self.inputs))], names,
+                                **self.attributes)
+        outputs = [onnx.ValueInfoProto(name=name) for name in names]
+        graph = helper.make_graph([node], "strings", infos, outputs, weights)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)],
+                                 ir_version=8)
+
+    def write(self, folder, given):
+        """The model and its data, with ONNX Runtime's results, whose types the model then has."""
+        model = self.model(given)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options,
+                                               providers=["CPUExecutionProvider"])
+        data = folder / "test_data_set_0"
+        data.mkdir(parents=True)
+        feeds = {f"x{i}": self.inputs[i] for i in given}
+        for i, array in enumerate(feeds.values()):
+            tensor = numpy_helper.from_array(array)
+            (data / f"input_{i}.pb").write_bytes(tensor.SerializeToString())
+        for i, array in enumerate(session.run(None, feeds)):
+            tensor = numpy_helper.from_array(np.asarray(array))
+            (data / f"output_{i}.pb").write_bytes(tensor.SerializeToString())
+            model.graph.output[i].CopyFrom(helper.make_tensor_value_info(
+                f"y{i}", tensor.data_type, array.shape))
+        (folder / "model.onnx").write_bytes(model.SerializeToString())
+
+
+def movements():
+    x, y = texts(3, 4), texts(3, 4)
+    yield Case("Identity", x)
+    yield Case("Identity", texts(0, 3), name="of nothing")
+    yield Case("Reshape", x, i64(2, -1), given=[0])
+    yield Case("Transpose", texts(2, 3, 4), perm=[2, 0, 1])
+    yield Case("Concat", x, texts(2, 4), texts(0, 4), axis=0)
+    yield Case("Concat", x, y, axis=-1)
+    yield Case("Gather", x, i64(2, -1, 0), axis=1)
+    yield Case("GatherElements", x, rng.integers(0, 3, (2, 4)), axis=0)
+    yield Case("GatherND", x, rng.integers(0, 3, (5, 2)))
+    yield Case("ScatterElements", x, rng.permutation(8).reshape(2, 4) % 3, texts(2, 4), axis=0)
+    yield Case("ScatterND", x, i64(2, 0).reshape(2, 1), texts(2, 4))
+    yield Case("Slice", x, i64(2, -1), i64(-9, -9), i64(0, 1), i64(-1, -2), given=[0])
+    yield Case("Split", texts(5, 4), i64(2, 3), outputs=2, given=[0])
+    yield Case("Squeeze", texts(1, 3, 1), i64(0), given=[0])
+    yield Case("Unsqueeze", x, i64(1), given=[0])
+    yield Case("Expand", texts(3, 1), i64(2, 3, 4), given=[0])
+    yield Case("Tile", x, i64(2, 3), given=[0])
+    yield Case("Where", rng.random((3, 4)) < 0.5, x, texts(4))
+    yield Case("Compress", x, rng.random(4) < 0.5, axis=1)
+    yield Case("OneHot", rng.integers(0, 3, 4), i64(3), np.array(["", "ön"], dtype=object),
+               given=[0, 2])
+    yield Case("Shape", x)
+    yield Case("Size", x)
+    yield Case("ReverseSequence", x, i64(1, 3, 2), batch_axis=0, time_axis=1)
+    yield Case("Unique", pick(["b", "", "a\0", "a", "é", "z"], 3, 5), outputs=4)
+    yield Case("Unique", pick(["b", ""], 6, 2), outputs=4, axis=0, sorted=0)
+    yield Case("Equal", pick(["b", "", "b\0", "é"], 3, 5), pick(["b", "", "b\0", "é"], 5))
+    yield Case("TfIdfVectorizer", pick(["a", "é", ""], 3, 7), opset=9, mode="TF", min_gram_length=1,
+               max_gram_length=2, max_skip_count=1, ngram_counts=[0, 2], ngram_indexes=[0, 1, 2, 3],
+               pool_strings=["a", "é", "a", "é", "é", ""])
+
+
+def operators():
+    words = ["Monday", "tuesday", "MONDAY", "", "Äß", "äß", "ŁÓDŹ", "Σίσυφος", "жук", "Я\0Ж"]
+    stop = ["monday", "ÄSS", "äß", "ЖУК"]
+    yield Case("StringConcat", texts(2, 3, 4), texts(3, 1))
+    yield Case("StringConcat", texts(), texts(3))
+    yield Case("StringConcat", texts(0, 3), texts(3))
+    for attributes in ({"delimiter": ","}, {"delimiter": " "}, {"delimiter": "aa"}, {},
+                       {"delimiter": "", "maxsplit": 1}, {"delimiter": ",", "maxsplit": 2},
+                       {"delimiter": "ж", "maxsplit": 0}, {"delimiter": ",", "maxsplit": -1}):
+        # ONNX Runtime takes spaces alone for white space.
+        split = [text(20).replace("\t", ",") for _ in range(8)]
+        yield Case("StringSplit", pick(split, 2, 5), outputs=2, **attributes)
+    yield Case("StringSplit", texts(3, 0), outputs=2, delimiter=",")
+    yield Case("StringSplit", pick([""], 3), outputs=2, delimiter=",")
+    for action in "NONE", "LOWER", "UPPER":
+        for sensitive in 0, 1:
+            yield Case("StringNormalizer", pick(words, 12), opset=10, locale=ORT_LOCALE,
+                       case_change_action=action, is_case_sensitive=sensitive, stopwords=stop)
+        yield Case("StringNormalizer", pick(words, 1, 9), opset=10, locale=ORT_LOCALE,
+                   case_change_action=action)
+        points = [chr(code) for code in range(1, 0x11000) if not 0xD800 <= code < 0xE000]
+        yield Case("StringNormalizer", np.array(points, dtype=object), opset=10, locale=ORT_LOCALE,
+                   case_change_action=action, name="of code points")
+    yield Case("StringNormalizer", pick(["monday"], 3), opset=10, locale=ORT_LOCALE,
+               stopwords=["Monday"], name="of stopwords")
+
+
+def casts():
+    for dtype in np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64:
+        to = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        yield Case("Cast", whole(dtype, 3, 5), to=TensorProto.STRING, name=dtype.__name__)
+        yield Case("Cast", pick(INTEGERS, 30), to=to)
+    for dtype in np.float16, np.float32, np.float64:
+        to = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        choices = FLOATS + INF64 if dtype == np.float64 else FLOATS
+        yield Case("Cast", numbers(dtype, choices, 50), to=TensorProto.STRING, name=dtype.__name__)
+        bits = {np.float16: np.uint16, np.float32: np.uint32, np.float64: np.uint64}[dtype]
+        yield Case("Cast", whole(bits, 500).view(dtype), to=TensorProto.STRING,
+                   name=f"of any {dtype.__name__}")
+        yield Case("Cast", pick(NUMBERS, 60), to=to)
+        yield Case("Cast", np.array([repr(x) for x in numbers(
+            np.float64, rng.standard_normal(99) * 10.0 ** rng.integers(-30, 30, 99), 300).tolist()],
+            dtype=object), to=to, name="of digits")
+    yield Case("Cast", rng.random(6) < 0.5, to=TensorProto.STRING)
+    yield Case("Cast", pick(INTEGERS, 20), to=TensorProto.BOOL)
+    yield Case("Cast", texts(4), to=TensorProto.STRING)
+    yield Case("CastLike", pick(NUMBERS, 5), np.zeros(1, dtype=np.float32))
+
+
+def check(root, number, case):
+    inputs, constants = root / f"{number}_inputs", root / f"{number}_constants"
+    case.write(inputs, case.given)
+    case.write(constants, ())
+    faults = []
+    for folder, *flags in ((inputs, "-O0"), (inputs, "-O3", "--single-file"), (constants, "-O3")):
+        result = onnxc("test", "--rtol", "0", "--atol", "0", *flags, folder)
+        if result.returncode:
+            faults.append(f"{case.name} {flags}: {result.stdout}{result.stderr}")
+    return faults
+
+
+def main():
+    cases = [*movements(), *operators(), *casts()]
+    with tempfile.TemporaryDirectory() as root:
+        check_each("strings", enumerate(cases), lambda item: check(Path(root), *item))
+
+
+if __name__ == "__main__":
+    main()
