@@ -192,3 +192,11 @@ bool check_int(const Node *node, const char *attr, int64_t least, int64_t most) 
   return node_error(node, DIAG_INVALID, "attribute %s is %lld, but must be in [%lld, %lld]", attr,
                     (long long)value, (long long)least, (long long)most);
 }
+
+bool check_real(const Node *node, uint32_t i) {
+  DType dtype = input_type(node, i)->dtype;
+  DTypeClass cls = dtype_info(dtype)->cls;
+  if (cls != DTYPE_CLASS_STRING && cls != DTYPE_CLASS_COMPLEX) return true;
+  return node_error(node, DIAG_UNSUPPORTED, "it computes with input %u '%s', which is %s", i,
+                    node_in(node, i)->name, dtype_info(dtype)->name);
+}

@@ -53,6 +53,8 @@ bool check_sizes(const Node *node, uint32_t i, int rank, const Dim *const *sizes
 /* Input `i`, when it is there, broadcasts to these sizes without changing them. */
 bool check_broadcasts_to(const Node *node, uint32_t i, int rank, const Dim *const *sizes);
 
+/* Input `i` holds real numbers, where ONNX would also allow others. */
+bool check_real(const Node *node, uint32_t i);
 /* Input `i`, when it is there, is a scalar or a vector of one element. */
 bool check_number(const Node *node, uint32_t i);
 bool is_number(const Type *type);

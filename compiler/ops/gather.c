@@ -137,13 +137,16 @@ static bool equal_sizes(const Node *node, const Type *a, int a_at, const Type *b
   return true;
 }
 
+static bool check_reduction(const Node *node) {
+  if (!check_choice(node, "reduction", "none add mul max min")) return false;
+  return strcmp(op_param_s(node, "reduction"), "none") == 0 || check_real(node, 0);
+}
+
 static bool scatter_elements_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
   const Type *updates = infer_tensor(node, 2);
   int axis;
-  if (x == NULL || indices == NULL || updates == NULL ||
-      !check_choice(node, "reduction", "none add mul max min"))
-    return false;
+  if (x == NULL || indices == NULL || updates == NULL || !check_reduction(node)) return false;
   if (!infer_axis(node, op_param_i(node, "axis"), x->rank, &axis)) return false;
   if (!check_within(node, indices, x, axis)) return false;
   if (updates->rank != indices->rank) {
@@ -167,9 +170,7 @@ const OpDef op_ScatterElements = {
 static bool scatter_nd_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *indices = infer_tensor(node, 1);
   const Type *updates = infer_tensor(node, 2);
-  if (x == NULL || indices == NULL || updates == NULL ||
-      !check_choice(node, "reduction", "none add mul max min"))
-    return false;
+  if (x == NULL || indices == NULL || updates == NULL || !check_reduction(node)) return false;
   int depth = tuple_length(node, indices, x->rank);
   if (depth < 0) return false;
   int places = indices->rank - 1, slice = x->rank - depth;
@@ -197,7 +198,7 @@ const OpDef op_ScatterND = {
 
 static bool non_zero_infer(Node *node) {
   const Type *x = infer_tensor(node, 0);
-  if (x == NULL) return false;
+  if (x == NULL || !check_real(node, 0)) return false;
   const Dim *dims[2] = {dim_const(infer_dims(node), x->rank),
                         infer_fresh(node, 0, 1, type_count(node->graph->ctx, x))};
   infer_output(node, 0, ONNXC_RT_I64, 2, dims);

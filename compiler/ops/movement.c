@@ -559,7 +559,8 @@ static bool col2im_infer(Node *node) {
   const Dim *dims[MAX_RANK];
   int axes, taps;
   uint32_t n;
-  if (x == NULL || !infer_length(node, 1, &axes) || !infer_length(node, 2, &taps)) return false;
+  if (x == NULL || !check_real(node, 0)) return false;
+  if (!infer_length(node, 1, &axes) || !infer_length(node, 2, &taps)) return false;
   if (x->rank != 3 || axes != taps || axes + 2 > MAX_RANK) {
     return node_error(node, DIAG_INVALID, "the input must have rank 3, and the shapes one length");
   }

@@ -150,6 +150,9 @@ static bool check_attributes(const Node *node) {
   for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
     if (!check_choice(node, choices[i][0], choices[i][1])) return false;
   }
+  const char *transform = op_param_s(node, "coordinate_transformation_mode");
+  bool extrapolates = strcmp(transform, "tf_crop_and_resize") == 0;
+  if (extrapolates && !check_real(node, X)) return false;
   DType dtype = input_type(node, X)->dtype;
   bool real = dtype_is_float(dtype) || dtype_is_integer(dtype);
   if (real || *op_param_s(node, "mode") == 'n') return true;

@@ -76,9 +76,39 @@ static void memory_for_text_grows(void **state) {
   assert_int_equal(strlen(run(ctx, nodes)), 2 + (2 << DOUBLINGS));
 }
 
+/* ONNX Runtime takes spaces alone for white space; ONNX, and so do we, every kind. */
+static void white_space_separates(void **state) {
+  TEST_BEGIN(state);
+  EXPECT("  const %x = string[2] {\" a\\011\\302\\240b \\343\\200\\200c\\012\", \"\\000 \\377\"}\n"
+         "  %y, %z = StringSplit(%x)\n",
+         "2 3 |a|b|c|\\000|\\377||");
+  EXPECT(
+      "  const %x = string[] {\" a b\\011 c \\012\"}\n  %y, %z = StringSplit(%x) {maxsplit = 1}\n",
+      "2 |a|b\\011 c|");
+  EXPECT("  const %x = string[2] {\"\", \" \"}\n  %y, %z = StringSplit(%x)\n", "2 0 |");
+}
+
+static void words_change_their_case(void **state) {
+  TEST_BEGIN(state);
+#define WORDS "  const %x = string[2] {\"Ii\\304\\260\\304\\261\", \"\\303\\237Z\"}\n"
+  EXPECT(WORDS "  %y = StringNormalizer(%x) {case_change_action = \"LOWER\"}\n",
+         "2 |iii\\304\\261|\\303\\237z|");
+  EXPECT(WORDS "  %y = StringNormalizer(%x) {case_change_action = \"UPPER\", locale = \"tr_TR\"}\n",
+         "2 |I\\304\\260\\304\\260I|\\303\\237Z|");
+  EXPECT(WORDS "  %y = StringNormalizer(%x) {case_change_action = \"LOWER\", locale = \"az_AZ\"}\n",
+         "2 |\\304\\261ii\\304\\261|\\303\\237z|");
+  EXPECT("  const %x = string[1, 1] {\"\\377\"}\n"
+         "  %y = StringNormalizer(%x) {case_change_action = \"LOWER\"}\n",
+         "error");
+  EXPECT("  const %x = string[1, 1] {\"\\377\"}\n  %y = StringNormalizer(%x)\n", "1 1 |\\377|");
+  EXPECT("  const %x = string[0] {}\n  %y = StringNormalizer(%x)\n", "1 ||");
+#undef WORDS
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(movement_keeps_every_byte),
-                                     TEST(comparisons_look_at_every_byte),
-                                     TEST(new_strings_are_made), TEST(memory_for_text_grows)};
+  const struct CMUnitTest tests[] = {
+      TEST(movement_keeps_every_byte), TEST(comparisons_look_at_every_byte),
+      TEST(new_strings_are_made),      TEST(memory_for_text_grows),
+      TEST(white_space_separates),     TEST(words_change_their_case)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
