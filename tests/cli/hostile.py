@@ -648,6 +648,44 @@ case("sparse indices outside", INVALID)(lambda: sparse([1, 6]))
 case("sparse indices negative", INVALID)(lambda: sparse([-1, 2]))
 
 
+# --- Strings -----------------------------------------------------------------------------------
+
+STRING = TensorProto.STRING
+
+
+def regex(pattern):
+    return model([node("RegexFullMatch", "x", pattern=pattern)], [value("x", STRING)],
+                 [value("y", TensorProto.BOOL)], opset=20)
+
+
+case("a pattern that repeats 10^9 times", INVALID)(lambda: regex("(((a{1000}){1000}){1000})"))
+case("a pattern of 10,000 groups in groups", LIMIT)(lambda: regex("(" * 10000 + ")" * 10000))
+case("a pattern of a million letters", LIMIT)(lambda: regex("a" * 10**6))
+case("a pattern of large classes in any case", OK, LIMIT)(lambda: regex("(?i)[!-\uffff]" * 5000))
+case("a pattern of nested loops", OK)(lambda: regex("(" * 900 + "a" + "+)" * 900))
+
+
+@case("a string doubled 60 times", OK)
+def doubled_string():
+    names = ["s", *(f"s{i}" for i in range(60)), "y"]
+    return model([node("StringConcat", (a, a), (b,)) for a, b in zip(names, names[1:])], [],
+                 [value("y", STRING, ())], [helper.make_tensor("s", STRING, (), [b"ab"])], opset=20)
+
+
+@case("60 GB of one string", OK, LIMIT)
+def expanded_string():
+    return model([node("Expand", ("s", "shape"))], [], [value("y", STRING, (60000,))],
+                 [helper.make_tensor("s", STRING, (), [b"a" * 10**6]),
+                  constant("shape", [60000], "i8")], opset=20)
+
+
+@case("a string constant of escapes", OK)
+def escaped_string():
+    texts = [b'*/ "; int pwned; /* \\', b"??/\n\0%s\\\"", b"\xff\xfe", b"?" * 5000]
+    return model([node("Identity", "s")], [], [value("y", STRING, (4,))],
+                 [helper.make_tensor("s", STRING, (4,), texts)])
+
+
 # --- Operators ---------------------------------------------------------------------------------
 
 def with_constants(op, constants, inputs=None, outputs=None, **attributes):

@@ -84,25 +84,130 @@ class Case:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)],
                                  ir_version=8)
 
+    def session(self, given):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        return onnxruntime.InferenceSession(self.model(given).SerializeToString(), options,
+                                            providers=["CPUExecutionProvider"])
+
+    def results(self, given, feeds):
+        return self.session(given).run(None, feeds)
+
     def write(self, folder, given):
         """The model and its data, with ONNX Runtime's results, whose types the model then has."""
         model = self.model(given)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options,
-                                               providers=["CPUExecutionProvider"])
         data = folder / "test_data_set_0"
         data.mkdir(parents=True)
         feeds = {f"x{i}": self.inputs[i] for i in given}
         for i, array in enumerate(feeds.values()):
             tensor = numpy_helper.from_array(array)
             (data / f"input_{i}.pb").write_bytes(tensor.SerializeToString())
-        for i, array in enumerate(session.run(None, feeds)):
+        for i, array in enumerate(self.results(given, feeds)):
             tensor = numpy_helper.from_array(np.asarray(array))
             (data / f"output_{i}.pb").write_bytes(tensor.SerializeToString())
             model.graph.output[i].CopyFrom(helper.make_tensor_value_info(
                 f"y{i}", tensor.data_type, array.shape))
         (folder / "model.onnx").write_bytes(model.SerializeToString())
+
+
+class Patterns(Case):
+    """One node for each pattern."""
+
+    def __init__(self, patterns, texts):
+        super().__init__("RegexFullMatch", texts, outputs=len(patterns), name=f"of {patterns}")
+        self.patterns = patterns
+
+    def model(self, given):
+        model = super().model(given)
+        del model.graph.node[:]
+        model.graph.node.extend(
+            helper.make_node("RegexFullMatch", ["x0"], [f"y{i}"], pattern=pattern)
+            for i, pattern in enumerate(self.patterns))
+        return model
+
+
+class Loop(Case):
+    """Puts each row of x0 behind a string for each column, and keeps what came of it.
+
+    ONNX Runtime forgets all columns but the first.
+    """
+
+    def __init__(self, rows, columns):
+        super().__init__("Loop", texts(rows, columns), texts(columns), outputs=2)
+
+    def model(self, given):
+        model = super().model(given)
+        body = helper.make_graph(
+            [helper.make_node("Gather", ["x0", "turn"], ["row"]),
+             helper.make_node("StringConcat", ["before", "row"], ["after"]),
+             helper.make_node("Identity", ["after"], ["kept"]),
+             helper.make_node("Identity", ["on"], ["on_"])], "body",
+            [helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+             helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+             helper.make_tensor_value_info("before", TensorProto.STRING, self.inputs[1].shape)],
+            [helper.make_tensor_value_info("on_", TensorProto.BOOL, []),
+             helper.make_tensor_value_info("after", TensorProto.STRING, self.inputs[1].shape),
+             helper.make_tensor_value_info("kept", TensorProto.STRING, self.inputs[1].shape)])
+        del model.graph.node[:]
+        model.graph.node.append(helper.make_node("Loop", ["trips", "", "x1"], ["y0", "y1"],
+                                                 body=body))
+        model.graph.initializer.append(numpy_helper.from_array(
+            np.array(len(self.inputs[0]), dtype=np.int64), "trips"))
+        return model
+
+
+    def results(self, given, feeds):
+        kept = np.cumsum(np.vstack([self.inputs[1], self.inputs[0]]), axis=0)[1:]
+        return kept[-1], kept
+
+
+class Expression:
+    """Random regular expressions over a few letters."""
+
+    LETTERS = list("aabbkKsAß_ 0\n") + ["é", "Σ", "ς", "ſ", "😀", "\\.", "-"]
+    CLASSES = ["a-c", "k", "A-Z", "0-9", "é", "\\d", "\\w", "\\s", "\\W", "[:alpha:]", "[:^digit:]",
+               "α-ω", "\\n", "😀-😂", "_", "s"]
+    SIMPLE = [".", "\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "^", "$", "\\b", "\\B", "\\A", "\\z"]
+    GROUPS = ["(", "(?:", "(?P<x>", "(?i:", "(?s:", "(?m:", "(?i-s:", "(?-i:"]
+    REPEATS = ["*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{0,3}", "{1,}", "{2,4}?", "{0}"]
+
+    def atom(self, depth):
+        kind = rng.random()
+        if kind < 0.5 or depth == 0:
+            return rng.choice(self.LETTERS)
+        if kind < 0.65:
+            parts = rng.choice(self.CLASSES, rng.integers(1, 4))
+            return "[" + rng.choice(["", "^"]) + "".join(parts) + "]"
+        if kind < 0.8:
+            return rng.choice(self.SIMPLE)
+        return rng.choice(self.GROUPS) + self.choice(depth - 1) + ")"
+
+    def repeat(self, depth):
+        return self.atom(depth) + (rng.choice(self.REPEATS) if rng.random() < 0.35 else "")
+
+    def choice(self, depth=3):
+        lists = ["".join(self.repeat(depth) for _ in range(rng.integers(0, 5)))
+                 for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        return "|".join(lists)
+
+    def pattern(self):
+        return rng.choice(["", "", "(?i)", "(?m)", "(?s)"]) + self.choice()
+
+
+def takes(pattern):
+    """Whether ONNX Runtime takes it: repetitions may exceed its limits."""
+    try:
+        Patterns([pattern], texts(1)).session(())
+    except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
+        return False
+    return True
+
+
+def patterns():
+    def subject():
+        return "".join(rng.choice(Expression.LETTERS, rng.integers(0, 6))).replace("\\", "")
+    drawn = [Expression().pattern() for _ in range(80)]
+    yield Patterns([pattern for pattern in drawn if takes(pattern)], texts(500, make=subject))
 
 
 def movements():
@@ -164,6 +269,7 @@ def operators():
                    case_change_action=action, name="of code points")
     yield Case("StringNormalizer", pick(["monday"], 3), opset=10, locale=ORT_LOCALE,
                stopwords=["Monday"], name="of stopwords")
+    yield Loop(4, 3)
 
 
 def casts():
@@ -201,7 +307,7 @@ def check(root, number, case):
 
 
 def main():
-    cases = [*movements(), *operators(), *casts()]
+    cases = [*movements(), *operators(), *casts(), *patterns()]
     with tempfile.TemporaryDirectory() as root:
         check_each("strings", enumerate(cases), lambda item: check(Path(root), *item))
 
