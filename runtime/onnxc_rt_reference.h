@@ -363,7 +363,7 @@ int onnxc_rt_ref_nll_loss(const onnxc_rt_call *call);
 
 /* x, y -> x with y behind it, broadcast. Errors: TEXT. */
 int onnxc_rt_ref_string_concat(const onnxc_rt_call *call);
-/* strings -> [pieces, empty strings behind them], [numbers of pieces]. delimiter, maxsplit. An empty
+/* strings -> [pieces, then empty strings], [numbers of pieces]. delimiter, maxsplit. An empty
  * string has no pieces. Errors: SHAPE. */
 int onnxc_rt_ref_string_split(const onnxc_rt_call *call);
 /* words -> those that are no stopwords, in upper or lower case; an empty one where none is left.
