@@ -318,24 +318,25 @@ static double nearest(Decimal *d) {
   return ldexp((double)mantissa, last);
 }
 
-int onnxc_rt_read_f64(onnxc_rt_string string, double *value) {
+static double value_of(const Digits *digits) {
   enum { MOST = 310, LEAST = -330 }; /* beyond these all is infinite, or 0 */
+  if (digits->n == 0 || digits->exponent < LEAST) return 0;
+  if (digits->exponent > MOST) return (double)ONNXC_RT_INFINITY;
+  Decimal d = from_digits(digits);
+  return nearest(&d);
+}
+
+int onnxc_rt_read_f64(onnxc_rt_string string, double *value) {
   int negative;
-  Reader r = read_begin(string, &negative);
   Digits digits;
+  Reader r = read_begin(string, &negative);
   if (accept_word(&r, "nan")) {
     *value = (double)ONNXC_RT_NAN;
   } else if (accept_word(&r, "inf")) {
     *value = (double)ONNXC_RT_INFINITY;
-  } else if (!read_digits(&r, &digits)) {
-    return 0;
-  } else if (digits.n == 0 || digits.exponent < LEAST) {
-    *value = 0;
-  } else if (digits.exponent > MOST) {
-    *value = (double)ONNXC_RT_INFINITY;
   } else {
-    Decimal d = from_digits(&digits);
-    *value = nearest(&d);
+    if (!read_digits(&r, &digits)) return 0;
+    *value = value_of(&digits);
   }
   if (negative) *value = -*value;
   return 1;
