@@ -277,14 +277,25 @@ static void note_outputs(ExportGraph *g, const Node *node) {
   }
 }
 
+/* The ONNX operator that one of the compiler's own is but for added attributes; NULL: none. */
+static const char *onnx_name(const Node *node) {
+  static const char *const forms[][2] = {
+      {"FullMatch", "RegexFullMatch"}, {"ReadNumbers", "Cast"}, {"WriteNumbers", "Cast"}};
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    if (strcmp(node->op->name, forms[i][0]) == 0) return forms[i][1];
+  }
+  return NULL;
+}
+
 static bool export_node(ExportGraph *g, const Node *node) {
   Exporter *x = g->exporter;
-  if (strcmp(node->op->domain, "onnxc") == 0) {
-    if (strcmp(node->op->name, "Dims") == 0) return export_dims(g, node);
+  bool own = strcmp(node->op->domain, "onnxc") == 0;
+  const char *domain = own ? "" : node->op->domain, *op = own ? onnx_name(node) : node->op->name;
+  if (own && strcmp(node->op->name, "Dims") == 0) return export_dims(g, node);
+  if (op == NULL) {
     return node_error(node, DIAG_UNSUPPORTED, "the compiler's own operator has no ONNX form");
   }
-  Onnx__NodeProto *proto =
-      new_node(x->arena, node->op->domain, node->op->name, node->n_formal, node->n_out);
+  Onnx__NodeProto *proto = new_node(x->arena, domain, op, node->n_formal, node->n_out);
   proto->name = *node->name == '\0' ? text_of("") : unique_in(x, &x->node_names, node->name);
   for (uint32_t i = 0; i < node->n_formal; i++) {
     Value *value = node_in(node, i);

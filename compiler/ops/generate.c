@@ -85,7 +85,9 @@ static bool cast_decompose(Builder *b, Node *node) {
   if (to == x->type.dtype) {
     text = BUILD(b, "Identity", x);
   } else if (to == ONNXC_RT_STRING) {
-    text = build_done(b, build_node(b, "onnxc", "WriteNumbers", &x, 1, 1));
+    Node *write = build_node(b, "onnxc", "WriteNumbers", &x, 1, 1);
+    node_set_int(write, "to", to);
+    text = build_done(b, write);
   } else {
     text = read_numbers(b, node);
   }

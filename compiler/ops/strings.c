@@ -1,4 +1,5 @@
 /* Operators that take strings or make them. */
+#include "base/text.h"
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
 #include "ops/check.h"
@@ -145,8 +146,9 @@ static bool regex_full_match_decompose(Builder *b, Node *node) {
   Regex regex;
   if (!compile_pattern(scratch, node, &regex)) return false;
   Node *match = build_node(b, "onnxc", "FullMatch", &x, 1, 1);
-  node_set_ints(match, "states", regex.states.data, regex.states.len);
-  node_set_ints(match, "ranges", regex.ranges.data, regex.ranges.len);
+  node_set_ints(match, "onnxc_states", regex.states.data, regex.states.len);
+  node_set_ints(match, "onnxc_ranges", regex.ranges.data, regex.ranges.len);
+  node_set_string(match, "pattern", op_param_s(node, "pattern"));
   arena_drop(scratch);
   build_replace(b, node, build_done(b, match));
   return true;
@@ -162,21 +164,27 @@ const OpDef op_RegexFullMatch = {
 
 static const Dim *full_match_scratch(const Node *node) {
   enum { BYTES = 32 };
-  const Attr *states = op_param_list(node, "states");
+  const Attr *states = op_param_list(node, "onnxc_states");
   int64_t n = (int64_t)states->count / ONNXC_RT_STATE_INTS;
   return dim_const(infer_dims(node), n * BYTES);
+}
+
+static const char *full_match_label(Arena *arena, const Node *node) {
+  return arena_printf(arena, "pattern='%s'", text_escape(arena, op_param_s(node, "pattern")));
 }
 
 /* What it becomes: the pattern as an automaton. */
 const OpDef op_onnxc_FullMatch = {
     .name = "FullMatch",
     .domain = "onnxc",
-    .params = (const OpParam[]){PARAM_REQUIRED("states", ATTR_INTS),
-                                PARAM_REQUIRED("ranges", ATTR_INTS),
+    .params = (const OpParam[]){PARAM_REQUIRED("onnxc_states", ATTR_INTS),
+                                PARAM_REQUIRED("onnxc_ranges", ATTR_INTS),
+                                PARAM_REQUIRED("pattern", ATTR_STRING),
                                 {0}},
     .infer = infer_tests,
     OP_KERNEL(onnxc_rt_ref_full_match),
     .scratch = full_match_scratch,
+    .label = full_match_label,
 };
 
 /* ---- numbers as text: what Cast becomes --------------------------------------------------------
@@ -198,6 +206,7 @@ const OpDef op_onnxc_ReadNumbers = {
     OP_KERNEL(onnxc_rt_ref_read_numbers),
 };
 
+/* `to` is always string. */
 static bool write_numbers_infer(Node *node) {
   const Type *x = infer_tensor(node, 0);
   if (x == NULL) return false;
@@ -208,6 +217,7 @@ static bool write_numbers_infer(Node *node) {
 const OpDef op_onnxc_WriteNumbers = {
     .name = "WriteNumbers",
     .domain = "onnxc",
+    .params = (const OpParam[]){PARAM_REQUIRED("to", ATTR_INT), {0}},
     .infer = write_numbers_infer,
     OP_KERNEL(onnxc_rt_ref_write_numbers),
     .makes_text = always,

@@ -64,6 +64,18 @@ def nasty_model():
                  [helper.make_tensor_value_info("y", FLOAT, [2])])
 
 
+def strings_model():
+    """What becomes operators of the compiler's own: patterns, and numbers as text."""
+    info, node = helper.make_tensor_value_info, helper.make_node
+    return model([node("RegexFullMatch", ["x"], ["found"], pattern="[0-9]+|é"),
+                  node("Cast", ["n"], ["text"], to=TensorProto.STRING),
+                  node("Cast", ["n_text"], ["number"], to=TensorProto.INT32)],
+                 [info("x", TensorProto.STRING, [3]), info("n", INT64, [2]),
+                  info("n_text", TensorProto.STRING, [2])],
+                 [info("found", BOOL, [3]), info("text", TensorProto.STRING, [2]),
+                  info("number", TensorProto.INT32, [2])])
+
+
 needs_if = unittest.skipUnless("If" in onnxc("ops").stdout.split(), "no operator takes graphs")
 
 
@@ -129,6 +141,11 @@ class Views(unittest.TestCase):
             inputs = {"x": x, "c": np.array(condition)}
             self.same_results(branches_model(), inputs)
             self.same_results(branches_model(), inputs, "--before")
+
+    def test_strings_as_onnx(self):
+        self.same_results(strings_model(), {"x": np.array(["12", "é", "a"], dtype=object),
+                                            "n": np.int64([-7, 2**40]),
+                                            "n_text": np.array(["-1", "300"], dtype=object)})
 
     def test_symbols_in_json(self):
         flags = ("--format", "json", "--dim", "batch=1..4", "--dim", "seq=2")
