@@ -39,6 +39,9 @@ void emit_ready_checks(Emitter *e, const char *code);
 /* The comment in front of a step. */
 void emit_comment(Emitter *e, const Step *step);
 
+/* A string as an expression, in `arena`: a literal, or the name of an array that this declares
+ * where it is too long for one. */
+const char *emit_string(Emitter *e, Arena *arena, const char *name, onnxc_rt_string string);
 /* `static const onnxc_rt_string NAME[]` of these strings; one element where there are none. */
 void emit_strings(Emitter *e, const char *name, const onnxc_rt_string *strings, size_t n);
 

@@ -133,17 +133,20 @@ static void emit_list(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
   }
 }
 
-static void emit_attr(Emitter *e, const onnxc_rt_attr *attr, bool symbolic, uint32_t i) {
+static const char *attr_string(Emitter *e, const onnxc_rt_attr *attr, uint32_t i) {
+  if (attr->s == NULL) return "0";
+  const onnxc_rt_string string = {attr->s, attr->count};
+  return emit_string(e, e->arena, arena_printf(e->arena, "string%u", i), string);
+}
+
+static void emit_attr(Emitter *e, const onnxc_rt_attr *attr, const char *string, bool symbolic,
+                      uint32_t i) {
   if (!attr->present) {
     out(e->out, "{0, 0, 0, 0, 0, 0, 0, 0},\n");
     return;
   }
   const char *integer =
       attr->i == INT64_MIN ? "INT64_MIN" : arena_printf(e->arena, "INT64_C(%" PRId64 ")", attr->i);
-  const char *string =
-      attr->s == NULL
-          ? "0"
-          : arena_printf(e->arena, "\"%s\"", text_c_string(e->arena, attr->s, strlen(attr->s)));
   out(e->out, "{1, %" PRId32 ", %s, %s, %s, ", attr->count, integer, text_f64(e->arena, attr->f),
       string);
   out(e->out, attr->ints == NULL && !symbolic ? "0, " : "ints%u, ", i);
@@ -160,6 +163,7 @@ static bool emit_attrs(Emitter *e, const Node *node) {
   size_t n = op_param_count(node->op);
   if (n == 0) return false;
   const onnxc_rt_attr *attrs = op_call_attrs(e->arena, node);
+  const char **strings = ARENA_ARRAY(e->arena, n, const char *);
   bool constant = true;
   for (uint32_t i = 0; i < n; i++) {
     const Attr *symbolic = symbolic_attr(node, i);
@@ -168,10 +172,13 @@ static bool emit_attrs(Emitter *e, const Node *node) {
       emit_sizes(e, symbolic, i);
     else if (attrs[i].present)
       emit_list(e, &attrs[i], i);
+    strings[i] = attr_string(e, &attrs[i], i);
   }
   out(e->out, "%sconst onnxc_rt_attr attributes[] = {\n", constant ? "static " : "");
   out_indent(e->out, 1);
-  for (uint32_t i = 0; i < n; i++) emit_attr(e, &attrs[i], symbolic_attr(node, i) != NULL, i);
+  for (uint32_t i = 0; i < n; i++) {
+    emit_attr(e, &attrs[i], strings[i], symbolic_attr(node, i) != NULL, i);
+  }
   out_indent(e->out, -1);
   out(e->out, "};\n");
   return true;
