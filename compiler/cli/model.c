@@ -1,5 +1,5 @@
 #include "cli/model.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 #include "passes/pass.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Option tables, suggestions, help. */
+#include "base/suggest.h"
 #include "cli/cli.h"
-#include "cli/suggest.h"
 #include "support.h"
 
 #include <stddef.h>

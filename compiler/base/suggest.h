@@ -1,6 +1,6 @@
 /* "Did you mean": the candidate with the fewest edits from a word that was not understood. */
-#ifndef ONNXC_CLI_SUGGEST_H
-#define ONNXC_CLI_SUGGEST_H
+#ifndef ONNXC_BASE_SUGGEST_H
+#define ONNXC_BASE_SUGGEST_H
 
 #include <stddef.h>
 
