@@ -94,6 +94,7 @@ static int atom_compare(const DimAtom *a, const DimAtom *b) {
   if (a == b) return 0;
   if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
   if (a->kind == DIM_SYMBOL) return a->symbol < b->symbol ? -1 : 1;
+  if (a->kind == DIM_UNKNOWN) return a->id < b->id ? -1 : 1;
   return a->a != b->a ? dim_compare(a->a, b->a) : dim_compare(a->b, b->b);
 }
 
@@ -136,7 +137,7 @@ static int dim_depth(const Dim *d) {
 }
 
 static int atom_depth(const DimAtom *atom) {
-  if (atom->kind == DIM_SYMBOL) return 0;
+  if (atom->a == NULL) return 0;
   int a = dim_depth(atom->a), b = dim_depth(atom->b);
   return 1 + (a > b ? a : b);
 }
@@ -178,29 +179,52 @@ static bool terms_equal(const Dim *d, const DimTerm *terms, uint32_t n) {
   return true;
 }
 
+static bool atom_is_opaque(const DimAtom *atom) {
+  if (atom->kind == DIM_UNKNOWN || atom->kind == DIM_QUOTIENT) return true;
+  return atom->a != NULL && (atom->a->opaque || atom->b->opaque);
+}
+
+static bool atom_has_value(const DimAtom *atom) {
+  return atom->value || (atom->a != NULL && (atom->a->value || atom->b->value));
+}
+
+/* The interval of the terms. That of an atom may have become sharper since the last time. */
+static void bound_dim(Dim *dim) {
+  Interval sum = {0, 0};
+  for (uint32_t i = 0; i < dim->n_terms; i++) {
+    Interval term = term_interval(&dim->terms[i]);
+    sum = (Interval){sat_add(sum.lo, term.lo), sat_add(sum.hi, term.hi)};
+  }
+  if (sum.lo > dim->lo) dim->lo = sum.lo;
+  if (sum.hi < dim->hi) dim->hi = sum.hi;
+}
+
+static Dim *dim_new(DimTable *t, const DimTerm *terms, uint32_t n, DimEntry *next) {
+  DimEntry *entry = ARENA_NEW(t->arena, DimEntry);
+  Dim *dim = &entry->dim;
+  entry->next = next;
+  *dim = (Dim){.id = t->n_dims++, .n_terms = n, .lo = INT64_MIN, .hi = INT64_MAX};
+  dim->terms = arena_copy(t->arena, terms, n * sizeof *terms);
+  for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t j = 0; j < terms[i].n_atoms; j++) {
+      const DimAtom *atom = terms[i].atoms[j];
+      int depth = atom_depth(atom);
+      if (depth > entry->depth) entry->depth = depth;
+      dim->opaque = dim->opaque || atom_is_opaque(atom);
+      dim->value = dim->value || atom_has_value(atom);
+    }
+  }
+  map_set(&t->dims, terms_hash(terms, n), entry);
+  return dim;
+}
+
 /* The expression of these terms (any order, repeats allowed; the array is overwritten). */
 static const Dim *dim_of(DimTable *t, DimTerm *terms, uint32_t n) {
   n = normalise(t, terms, n);
-  uint64_t hash = terms_hash(terms, n);
-  DimEntry *head = map_get(&t->dims, hash);
-  for (DimEntry *e = head; e != NULL; e = e->next) {
-    if (terms_equal(&e->dim, terms, n)) return &e->dim;
-  }
-  DimEntry *entry = ARENA_NEW(t->arena, DimEntry);
-  Dim *dim = &entry->dim;
-  *dim = (Dim){.id = t->n_dims++, .n_terms = n};
-  dim->terms = arena_copy(t->arena, terms, n * sizeof *terms);
-  for (uint32_t i = 0; i < n; i++) {
-    Interval term = term_interval(&terms[i]);
-    dim->lo = sat_add(dim->lo, term.lo);
-    dim->hi = sat_add(dim->hi, term.hi);
-    for (uint32_t j = 0; j < terms[i].n_atoms; j++) {
-      int depth = atom_depth(terms[i].atoms[j]);
-      if (depth > entry->depth) entry->depth = depth;
-    }
-  }
-  entry->next = head;
-  map_set(&t->dims, hash, entry);
+  DimEntry *head = map_get(&t->dims, terms_hash(terms, n)), *e = head;
+  while (e != NULL && !terms_equal(&e->dim, terms, n)) e = e->next;
+  Dim *dim = e != NULL ? &e->dim : dim_new(t, terms, n, head);
+  bound_dim(dim);
   return dim;
 }
 
@@ -216,17 +240,27 @@ static const Dim *dim_of_atom(DimTable *t, const DimAtom *atom) {
 /* ---- atoms -------------------------------------------------------------------------------------
  */
 
+/* The atom that is there already, with bounds that are the sharper of both; NULL: there is none. */
+static const DimAtom *known_atom(AtomEntry *head, const DimAtom *atom) {
+  for (AtomEntry *e = head; e != NULL; e = e->next) {
+    bool same = e->atom.kind == atom->kind && e->atom.name == atom->name;
+    if (!same || e->atom.a != atom->a || e->atom.b != atom->b) continue;
+    if (atom->lo > e->atom.lo) e->atom.lo = atom->lo;
+    if (atom->hi < e->atom.hi) e->atom.hi = atom->hi;
+    return &e->atom;
+  }
+  return NULL;
+}
+
 static const Dim *atom_new(DimTable *t, DimAtom atom) {
   uint64_t hash = hash_bytes(HASH_SEED, &atom.kind, sizeof atom.kind);
   hash = hash_bytes(hash, &atom.name, sizeof atom.name);
   hash = hash_bytes(hash, &atom.a, sizeof atom.a);
   hash = hash_bytes(hash, &atom.b, sizeof atom.b);
   AtomEntry *head = map_get(&t->atoms, hash);
-  for (AtomEntry *e = head; e != NULL; e = e->next) {
-    bool same = e->atom.kind == atom.kind && e->atom.name == atom.name;
-    if (same && e->atom.a == atom.a && e->atom.b == atom.b) return dim_of_atom(t, &e->atom);
-  }
-  if (atom.kind != DIM_SYMBOL && atom_depth(&atom) > MAX_DEPTH) {
+  const DimAtom *known = known_atom(head, &atom);
+  if (known != NULL) return dim_of_atom(t, known);
+  if (atom_depth(&atom) > MAX_DEPTH) {
     t->overflow = true;
     return dim_const(t, 0);
   }
@@ -253,12 +287,37 @@ static bool symbol_exists(const DimTable *t, const char *name) {
   return false;
 }
 
-const Dim *dim_fresh(DimTable *t, const char *hint, int64_t lo, int64_t hi) {
+/* Later symbols of one name are numbered. */
+const char *dims_unused_name(DimTable *t, const char *hint) {
   const char *name = hint;
-  for (size_t i = t->symbols.len; symbol_exists(t, name); i++) {
-    name = arena_printf(t->arena, "%s_%zu", hint, i);
-  }
-  return dim_symbol(t, name, lo, hi);
+  for (int i = 2; symbol_exists(t, name); i++) name = arena_printf(t->arena, "%s_%d", hint, i);
+  return intern(t->names, name);
+}
+
+const Dim *dim_fresh(DimTable *t, const char *hint, int64_t lo, int64_t hi) {
+  return dim_symbol(t, dims_unused_name(t, hint), lo, hi);
+}
+
+const Dim *dim_value(DimTable *t, const char *hint, int64_t lo, int64_t hi) {
+  return atom_new(t, (DimAtom){.kind = DIM_SYMBOL,
+                               .name = dims_unused_name(t, hint),
+                               .lo = lo,
+                               .hi = hi,
+                               .value = true});
+}
+
+const Dim *dim_unknown(DimTable *t, int64_t lo, int64_t hi) {
+  if (lo == hi) return dim_const(t, lo);
+  DimAtom *atom = ARENA_NEW(t->arena, DimAtom);
+  *atom = (DimAtom){.kind = DIM_UNKNOWN, .id = t->n_atoms++, .lo = lo, .hi = hi};
+  return dim_of_atom(t, atom);
+}
+
+void dim_limit(const Dim *d, int64_t hi) {
+  Dim *own = (Dim *)(uintptr_t)d;
+  DimAtom *symbol = (DimAtom *)(uintptr_t)dim_as_symbol(d);
+  if (hi < own->hi) own->hi = hi;
+  if (symbol != NULL && hi < symbol->hi) symbol->hi = hi;
 }
 
 uint32_t dims_symbols(const DimTable *t) {
@@ -267,6 +326,14 @@ uint32_t dims_symbols(const DimTable *t) {
 
 const Dim *dims_symbol(const DimTable *t, uint32_t index) {
   return t->symbols.data[index];
+}
+
+void dims_forget(DimTable *t, uint32_t first) {
+  while (t->symbols.len > first) {
+    const Dim *symbol = t->symbols.data[--t->symbols.len];
+    DimAtom *atom = (DimAtom *)(uintptr_t)dim_as_symbol(symbol);
+    atom->name = NULL; /* so that the name finds it no more */
+  }
 }
 
 const DimAtom *dim_as_symbol(const Dim *d) {
@@ -279,7 +346,7 @@ bool dim_mentions(const Dim *d, const DimAtom *symbol) {
     for (uint32_t j = 0; j < d->terms[i].n_atoms; j++) {
       const DimAtom *atom = d->terms[i].atoms[j];
       if (atom == symbol) return true;
-      if (atom->kind == DIM_SYMBOL) continue;
+      if (atom->a == NULL) continue;
       if (dim_mentions(atom->a, symbol) || dim_mentions(atom->b, symbol)) return true;
     }
   }
@@ -441,17 +508,60 @@ const Dim *dim_ceildiv(DimTable *t, const Dim *a, const Dim *b) {
 }
 
 const Dim *dim_mod(DimTable *t, const Dim *a, const Dim *b) {
-  return dim_sub(t, a, dim_mul(t, b, dim_floordiv(t, a, b)));
+  Dim *rest = (Dim *)(uintptr_t)dim_sub(t, a, dim_mul(t, b, dim_floordiv(t, a, b)));
+  if (b->lo > 0 && rest->lo < 0) rest->lo = 0;
+  if (b->lo > 0 && b->hi != INT64_MAX) dim_limit(rest, b->hi - 1);
+  return rest;
+}
+
+/* The atom that the expression is; NULL when it is more than one. */
+static const DimAtom *only_atom(const Dim *d) {
+  bool only = d->n_terms == 1 && d->terms->coefficient == 1 && d->terms->n_atoms == 1;
+  return only ? d->terms->atoms[0] : NULL;
+}
+
+/* A minimum is at most `b` when one of its operands is, a maximum when both are; `b` likewise. */
+static bool le_within(DimTable *t, const Dim *a, const Dim *b, int depth) {
+  if (a == b || a->hi <= b->lo || dim_sub(t, b, a)->lo >= 0) return true;
+  const DimAtom *x = only_atom(a), *y = only_atom(b);
+  if (depth == 0) return false;
+  if (x != NULL && (x->kind == DIM_MAX || x->kind == DIM_MIN)) {
+    bool first = le_within(t, x->a, b, depth - 1);
+    if (first == (x->kind == DIM_MIN)) return first;
+    if (le_within(t, x->b, b, depth - 1)) return true;
+  }
+  if (y != NULL && (y->kind == DIM_MAX || y->kind == DIM_MIN)) {
+    bool first = le_within(t, a, y->a, depth - 1);
+    return first == (y->kind == DIM_MAX) ? first : le_within(t, a, y->b, depth - 1);
+  }
+  return false;
 }
 
 bool dim_le(DimTable *t, const Dim *a, const Dim *b) {
-  return a == b || a->hi <= b->lo || dim_sub(t, b, a)->lo >= 0;
+  return le_within(t, a, b, 3);
 }
 
 bool dim_never_equal(DimTable *t, const Dim *a, const Dim *b) {
   if (a == b) return false;
   const Dim *difference = dim_sub(t, a, b);
   return difference->lo > 0 || difference->hi < 0;
+}
+
+const Dim *dim_quotient(DimTable *t, const Dim *a, const Dim *b) {
+  const Dim *exact = dim_divide_exactly(t, a, b);
+  if (exact != NULL) return exact;
+  Interval range = floordiv_interval(a, b);
+  if (range.hi != INT64_MAX) range.hi++;
+  return atom_new(t,
+                  (DimAtom){.kind = DIM_QUOTIENT, .a = a, .b = b, .lo = range.lo, .hi = range.hi});
+}
+
+bool dim_as_quotient(const Dim *d, const Dim **a, const Dim **b) {
+  const DimAtom *atom = only_atom(d);
+  if (atom == NULL || atom->kind != DIM_QUOTIENT) return false;
+  *a = atom->a;
+  *b = atom->b;
+  return true;
 }
 
 static const Dim *extremum(DimTable *t, DimAtomKind kind, const Dim *a, const Dim *b) {
@@ -480,6 +590,7 @@ static bool atom_eval(const DimAtom *atom, const int64_t *values, int64_t *resul
     return true;
   }
   int64_t a, b;
+  if (atom_is_opaque(atom)) return false;
   if (!dim_eval(atom->a, values, &a) || !dim_eval(atom->b, values, &b)) return false;
   switch (atom->kind) {
   case DIM_FLOORDIV: *result = b == 0 ? 0 : floor_div(a, b); break;
@@ -509,9 +620,11 @@ static const Dim *atom_substitute(DimTable *t, const DimAtom *atom, const Dim *c
     return atom->symbol < n && with[atom->symbol] != NULL ? with[atom->symbol]
                                                           : dim_of_atom(t, atom);
   }
+  if (atom->kind == DIM_UNKNOWN) return dim_of_atom(t, atom);
   const Dim *a = dim_substitute(t, atom->a, with, n), *b = dim_substitute(t, atom->b, with, n);
   switch (atom->kind) {
   case DIM_FLOORDIV: return dim_floordiv(t, a, b);
+  case DIM_QUOTIENT: return dim_quotient(t, a, b);
   case DIM_MIN: return dim_min(t, a, b);
   default: return dim_max(t, a, b);
   }
@@ -534,7 +647,8 @@ const Dim *dim_substitute(DimTable *t, const Dim *d, const Dim *const *with, uin
  * ------------ */
 
 static const char *const atom_names[] = {
-    [DIM_SYMBOL] = "", [DIM_FLOORDIV] = "floordiv", [DIM_MIN] = "min", [DIM_MAX] = "max"};
+    [DIM_SYMBOL] = "", [DIM_FLOORDIV] = "floordiv", [DIM_MIN] = "min",
+    [DIM_MAX] = "max", [DIM_QUOTIENT] = "quotient", [DIM_UNKNOWN] = "?"};
 
 static bool is_plain(const char *name) {
   if (!isalpha((unsigned char)*name) && *name != '_') return false;
@@ -552,7 +666,9 @@ static void write_atom(Out *w, Arena *arena, const DimAtom *atom) {
     out(w, "%s%s%s", quote, text_c_string(arena, atom->name, strlen(atom->name)), quote);
     return;
   }
-  out(w, "%s(", atom_names[atom->kind]);
+  out(w, "%s", atom_names[atom->kind]);
+  if (atom->a == NULL) return;
+  out(w, "(");
   write_dim(w, arena, atom->a);
   out(w, ", ");
   write_dim(w, arena, atom->b);

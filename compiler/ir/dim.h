@@ -2,7 +2,12 @@
  * form and hash-consed: two expressions that normalise alike are the same pointer.
  *
  * The normal form is a polynomial with integer coefficients over atoms; an atom is a symbol or a
- * floordiv, min or max of two expressions. Every expression carries an interval [lo, hi]. */
+ * floordiv, min or max of two expressions. Every expression carries an interval [lo, hi].
+ *
+ * Sizes are computed from numbers, so numbers are expressions too. Two kinds of atoms occur only
+ * in those: a number of which nothing but the interval is known, and the quotient of two
+ * expressions that floats hold before they are rounded. What mentions one of them is opaque: it
+ * has bounds, but generated code cannot compute it. */
 #ifndef ONNXC_IR_DIM_H
 #define ONNXC_IR_DIM_H
 
@@ -14,15 +19,23 @@
 typedef struct Dim Dim;
 typedef struct DimTable DimTable;
 
-typedef enum DimAtomKind { DIM_SYMBOL, DIM_FLOORDIV, DIM_MIN, DIM_MAX } DimAtomKind;
+typedef enum DimAtomKind {
+  DIM_SYMBOL,
+  DIM_FLOORDIV,
+  DIM_MIN,
+  DIM_MAX,
+  DIM_QUOTIENT, /* opaque, and no integer */
+  DIM_UNKNOWN   /* opaque: some number within the bounds */
+} DimAtomKind;
 
 typedef struct DimAtom {
   DimAtomKind kind;
   uint32_t id;
   const char *name; /* of a symbol, interned; unique within the table */
   uint32_t symbol;  /* of a symbol: its index, in order of creation */
-  int64_t lo, hi;   /* hi is INT64_MAX when nothing bounds it */
-  const Dim *a, *b; /* operands of the other kinds */
+  bool value;       /* of a symbol: an element of an input, not the size of one */
+  int64_t lo, hi;   /* INT64_MIN and INT64_MAX when nothing bounds it */
+  const Dim *a, *b; /* operands of the kinds that have some, else NULL */
 } DimAtom;
 
 typedef struct DimTerm {
@@ -35,6 +48,8 @@ struct Dim {
   uint32_t id, n_terms; /* no term: the constant 0 */
   const DimTerm *terms;
   int64_t lo, hi;
+  bool opaque; /* generated code cannot compute it */
+  bool value;  /* mentions a symbol that is an element of an input */
 };
 
 DimTable *dims_new(Arena *arena);
@@ -44,6 +59,18 @@ const Dim *dim_const(DimTable *t, int64_t value);
 const Dim *dim_symbol(DimTable *t, const char *name, int64_t lo, int64_t hi);
 /* A new symbol for a size that depends on data, named after `hint`. */
 const Dim *dim_fresh(DimTable *t, const char *hint, int64_t lo, int64_t hi);
+/* `hint`, with a number behind it where a symbol has that name already. */
+const char *dims_unused_name(DimTable *t, const char *hint);
+/* A new symbol for a number that an input holds. */
+const Dim *dim_value(DimTable *t, const char *hint, int64_t lo, int64_t hi);
+/* Some number within these bounds, different from any other. */
+const Dim *dim_unknown(DimTable *t, int64_t lo, int64_t hi);
+/* a / b as floats divide, for b of at least 1: an integer where b divides a. */
+const Dim *dim_quotient(DimTable *t, const Dim *a, const Dim *b);
+/* Both parts of an expression that is just such a quotient. */
+bool dim_as_quotient(const Dim *d, const Dim **a, const Dim **b);
+/* The expression is known to be at most `hi`, for a reason that its terms do not show. */
+void dim_limit(const Dim *d, int64_t hi);
 
 const Dim *dim_add(DimTable *t, const Dim *a, const Dim *b);
 const Dim *dim_sub(DimTable *t, const Dim *a, const Dim *b);
@@ -75,6 +102,8 @@ const Dim *dim_divide_exactly(DimTable *t, const Dim *a, const Dim *b);
 /* Symbols in order of creation. */
 uint32_t dims_symbols(const DimTable *t);
 const Dim *dims_symbol(const DimTable *t, uint32_t index);
+/* Takes back symbols from index `first` on, and their names: nothing mentions them any more. */
+void dims_forget(DimTable *t, uint32_t first);
 const DimAtom *dim_as_symbol(const Dim *d); /* NULL unless it is just a symbol */
 /* Whether the symbol occurs in `d`. */
 bool dim_mentions(const Dim *d, const DimAtom *symbol);

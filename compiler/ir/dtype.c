@@ -49,6 +49,16 @@ DType dtype_by_name(const char *name) {
   return DTYPE_NONE;
 }
 
+bool dtype_integer_range(DType dtype, int64_t *lo, int64_t *hi) {
+  const DTypeInfo *info = dtype_info(dtype);
+  bool is_signed = info->cls == DTYPE_CLASS_INT;
+  if (!dtype_is_integer(dtype) && info->cls != DTYPE_CLASS_BOOL) return false;
+  int bits = info->cls == DTYPE_CLASS_BOOL ? 1 : is_signed ? info->bits - 1 : info->bits;
+  *hi = bits >= 63 ? INT64_MAX : ((int64_t)1 << bits) - 1;
+  *lo = is_signed ? -*hi - 1 : 0;
+  return true;
+}
+
 bool dtype_bytes(DType dtype, size_t count, size_t *bytes) {
   size_t bits = (size_t)dtype_info(dtype)->bits, total;
   if (bits < 8) {

@@ -42,6 +42,9 @@ static inline bool dtype_is_integer(DType dtype) {
   return dtype_info(dtype)->cls == DTYPE_CLASS_INT || dtype_info(dtype)->cls == DTYPE_CLASS_UINT;
 }
 
+/* The integers that the type holds, as far as they fit int64_t; false when it holds others. */
+bool dtype_integer_range(DType dtype, int64_t *lo, int64_t *hi);
+
 /* Bytes of `count` elements, packed types rounded up; false on overflow. */
 bool dtype_bytes(DType dtype, size_t count, size_t *bytes);
 

@@ -79,6 +79,44 @@ static void text_reads_back(void **state) {
   }
 }
 
+static void extremes_are_compared_by_their_operands(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *n = dim_symbol(t, "n", 0, INT64_MAX), *m = dim_symbol(t, "m", 0, INT64_MAX);
+  assert_true(dim_le(t, dim_max(t, dim_add_i(t, n, -1), dim_const(t, 0)), n));
+  assert_true(dim_le(t, dim_min(t, n, m), dim_add_i(t, n, 1)));
+  assert_true(dim_le(t, n, dim_max(t, dim_add(t, n, m), m)));
+  assert_false(dim_le(t, dim_max(t, n, m), n));
+}
+
+static void bounds_become_sharper(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *n = dim_fresh(t, "n", 0, INT64_MAX), *half = parse(ctx, "floordiv(n, 2) + 1");
+  assert_int_equal(half->hi, INT64_MAX);
+  dim_limit(n, 10);
+  assert_int_equal(n->hi, 10);
+  assert_ptr_equal(parse(ctx, "floordiv(n, 2) + 1"), half);
+  assert_int_equal(half->hi, 6);
+  const Dim *again = dim_fresh(t, "n", 0, 5);
+  assert_string_equal(dim_as_symbol(again)->name, "n_2");
+  dims_forget(t, dim_as_symbol(again)->symbol);
+  assert_ptr_not_equal(dim_fresh(t, "n", 0, 7), again);
+}
+
+static void unknown_numbers_have_bounds_only(void **state) {
+  TEST_BEGIN(state);
+  DimTable *t = ctx->dims;
+  const Dim *a = dim_unknown(t, 0, 5), *b = dim_unknown(t, 0, 5), *n = dim_symbol(t, "n", 1, 8);
+  int64_t value, values[] = {3};
+  assert_ptr_not_equal(a, b);
+  assert_int_equal(dim_add(t, a, n)->hi, 13);
+  assert_true(dim_add(t, a, n)->opaque);
+  assert_ptr_equal(dim_sub(t, dim_add(t, a, n), a), n);
+  assert_false(dim_eval(a, values, &value));
+  assert_true(dim_is_const(dim_unknown(t, 4, 4), &value));
+}
+
 static void overflow_is_seen(void **state) {
   TEST_BEGIN(state);
   DimTable *t = ctx->dims;
@@ -96,6 +134,9 @@ int main(void) {
       TEST(bounds_prove_comparisons),
       TEST(evaluation_follows_the_expression),
       TEST(text_reads_back),
+      TEST(extremes_are_compared_by_their_operands),
+      TEST(bounds_become_sharper),
+      TEST(unknown_numbers_have_bounds_only),
       TEST(overflow_is_seen),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
