@@ -1,5 +1,6 @@
 #include "onnxc.h"
 
+#include "base/suggest.h"
 #include "emit/single.h"
 #include "import/import.h"
 #include "inspect/inspect.h"
@@ -86,6 +87,7 @@ static bool run_import(Compilation *c) {
 }
 
 static bool run_infer(Compilation *c) {
+  infer_input_numbers(c->graph);
   return infer_graph(c->graph) && import_check_types(c->graph);
 }
 
@@ -111,6 +113,39 @@ static bool takes_size(const Graph *graph, const DimAtom *symbol) {
   return false;
 }
 
+/* Every name that --dim takes. */
+static void offer_names(Compilation *c, Suggestion *s) {
+  for (uint32_t i = 0; i < dims_symbols(c->ctx.dims); i++) {
+    suggest_offer(s, dim_as_symbol(dims_symbol(c->ctx.dims, i))->name);
+  }
+  VEC_EACH(Value *, input, &c->graph->inputs) {
+    for (int axis = 0; axis < (*input)->type.rank; axis++) {
+      suggest_offer(s, arena_printf(c->arena, "%s.%d", (*input)->name, axis));
+    }
+  }
+}
+
+/* A bound of what loops put into sequences, which others of its kind may make needless. */
+static bool is_capacity(const char *name) {
+  static const char suffix[] = "_capacity";
+  size_t length = strlen(name), n = sizeof suffix - 1;
+  return length > n && strcmp(name + length - n, suffix) == 0;
+}
+
+static bool check_names(Compilation *c) {
+  bool ok = true;
+  for (size_t i = 0; i < c->options.n_dims; i++) {
+    const char *name = c->options.dims[i].name;
+    Suggestion s = {.word = name};
+    if (is_capacity(name) || (c->ctx.dims_used != NULL && c->ctx.dims_used[i])) continue;
+    offer_names(c, &s);
+    ok = diag_error(c->ctx.diag, DIAG_USAGE, (DiagSite){0},
+                    "--dim %.200s names no size, axis of an input or number of one%s", name,
+                    s.best == NULL ? "" : arena_printf(c->arena, "; did you mean '%s'?", s.best));
+  }
+  return ok;
+}
+
 /* Memory is planned for the largest sizes, so every size of an input has a bound by now. */
 static bool check_bounds(Compilation *c) {
   bool ok = true;
@@ -125,7 +160,8 @@ static bool check_bounds(Compilation *c) {
 }
 
 static bool run_lower(Compilation *c) {
-  if (!check_bounds(c)) return false;
+  bool named = check_names(c);
+  if (!check_bounds(c) || !named) return false;
   c->steps = lower_graph(c->graph, c->options.level != 1);
   return c->steps != NULL;
 }
@@ -232,15 +268,21 @@ static void keep_reason(Compilation *c, int code) {
   }
 }
 
-bool compilation_guard(Compilation *c, bool (*body)(Compilation *c, void *argument),
-                       void *argument) {
-  if (c->failed) return false;
+bool compilation_examine(Compilation *c, bool (*body)(Compilation *c, void *argument),
+                         void *argument) {
   jmp_buf outer;
   memcpy(&outer, &c->escape.target, sizeof outer);
   int code = setjmp(c->escape.target);
   if (code != 0) keep_reason(c, code);
-  c->failed = code != 0 || !body(c, argument);
+  bool done = code == 0 && body(c, argument);
   memcpy(&c->escape.target, &outer, sizeof outer);
+  return done;
+}
+
+bool compilation_guard(Compilation *c, bool (*body)(Compilation *c, void *argument),
+                       void *argument) {
+  if (c->failed) return false;
+  c->failed = !compilation_examine(c, body, argument);
   if (c->failed && c->files != NULL) files_abandon(c->files);
   return !c->failed;
 }

@@ -14,8 +14,9 @@
 extern "C" {
 #endif
 
-/* A size the user pins (lo == hi) or bounds: --dim NAME=LO..HI. `name` is the model's symbol, or
- * `INPUT.AXIS` for one axis of an input. */
+/* A size the user pins (lo == hi) or bounds: --dim NAME=LO..HI. `name` is the model's symbol,
+ * `INPUT.AXIS` for one axis of an input, or the name that a diagnostic gives to a size that depends
+ * on data, or to a number of an input that sizes depend on; only such a number may be negative. */
 typedef struct onnxc_dim {
   const char *name;
   int64_t lo, hi;

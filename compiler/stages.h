@@ -60,6 +60,9 @@ bool compilation_run(Compilation *c, const char *until);
 /* Runs `body` so that an escape from it ends as a diagnostic and false. */
 bool compilation_guard(Compilation *c, bool (*body)(Compilation *c, void *argument),
                        void *argument);
+/* The same for a compilation that has failed, to look at what there is of it. */
+bool compilation_examine(Compilation *c, bool (*body)(Compilation *c, void *argument),
+                         void *argument);
 /* Begins a set of output files, c->files, that will not replace what the compilation has read. A
  * guard that fails abandons it. */
 void compilation_open_files(Compilation *c);

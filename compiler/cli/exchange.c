@@ -12,15 +12,18 @@ typedef struct Exchange {
   Context *ctx;
   const Graph *graph;
   const EmitInterface *face;
-  int64_t *values; /* of all symbols: actual ones of inputs, bounds of others */
+  int64_t *values;   /* by symbol: sizes of the inputs, then those that the run has found too */
+  const Dim **known; /* by symbol: the same as expressions; NULL: not known before the run */
+  uint32_t n_known;
 } Exchange;
 
 static Exchange exchange_begin(const Program *program) {
   Compilation *c = program->compilation;
-  Exchange x = {program, &c->ctx, c->graph, c->interface, NULL};
+  Exchange x = {program, &c->ctx, c->graph, c->interface, NULL, NULL, 0};
   uint32_t n = dims_symbols(c->ctx.dims);
   x.values = ARENA_ARRAY(c->arena, n, int64_t);
-  for (uint32_t i = 0; i < n; i++) x.values[i] = dims_symbol(c->ctx.dims, i)->hi;
+  x.known = ARENA_ARRAY(c->arena, n, const Dim *);
+  x.n_known = n;
   return x;
 }
 
@@ -36,7 +39,9 @@ static void learn_sizes(Exchange *x, const Tensor *const *inputs) {
     const Type *type = &x->graph->inputs.data[i]->type;
     for (int axis = 0; axis < type->rank && axis < inputs[i]->rank; axis++) {
       const DimAtom *symbol = dim_as_symbol(type->dims[axis]);
-      if (symbol != NULL) x->values[symbol->symbol] = inputs[i]->dims[axis];
+      if (symbol == NULL) continue;
+      x->values[symbol->symbol] = inputs[i]->dims[axis];
+      x->known[symbol->symbol] = dim_const(x->ctx->dims, inputs[i]->dims[axis]);
     }
   }
 }
@@ -97,10 +102,18 @@ static bool output_dims(const Exchange *x, const Value *output, int64_t *dims, s
   return true;
 }
 
+/* The most elements that an output has, for the sizes that are known. */
+static bool output_room(const Exchange *x, const Value *output, size_t *count) {
+  DimTable *t = x->ctx->dims;
+  const Dim *most = type_count(x->ctx, &output->type);
+  if (most->lo != most->hi) most = dim_substitute(t, most, x->known, x->n_known);
+  *count = most->hi < 0 ? 0 : (size_t)most->hi;
+  return most->hi != INT64_MAX;
+}
+
 static bool put_output(const Exchange *x, FILE *file, const Value *output) {
-  int64_t dims[MAX_RANK];
   size_t count, bytes;
-  if (!output_dims(x, output, dims, &count)) return false;
+  if (!output_room(x, output, &count)) return false;
   if (!dtype_bytes(output->type.dtype, count, &bytes)) return false;
   bool strings = output->type.dtype == ONNXC_RT_STRING;
   put_numbers(file, (int64_t[]){(int64_t)bytes, strings ? (int64_t)count : 0}, 2);

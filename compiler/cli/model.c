@@ -22,7 +22,8 @@ const CliOption cli_model_options[] = {
      .kind = CLI_LIST,
      MEMBER(dims),
      .value = "SYM=V|LO..HI",
-     .help = "pin or bound a symbolic size; SYM is the model's\nsymbol or INPUT.AXIS; repeatable"},
+     .help = "pin or bound a symbolic size; SYM is the model's\nsymbol, INPUT.AXIS, or the name "
+             "that an error gives\nto a size that depends on data; repeatable"},
     {.letter = 'O',
      .attached = true,
      .kind = CLI_CHOICE,
@@ -98,15 +99,14 @@ static bool parse_dim(Arena *arena, const char *text, onnxc_dim *dim) {
     dim->hi = strtoll(high, &end, 10);
     if (end == high) return false;
   }
-  return *end == '\0' && errno == 0 && dim->lo >= 0 && dim->lo <= dim->hi;
+  return *end == '\0' && errno == 0 && dim->lo <= dim->hi;
 }
 
 static bool parse_dims(Cli *cli, const CliList *given, onnxc_options *options) {
   onnxc_dim *dims = ARENA_ARRAY(cli->arena, given->len, onnxc_dim);
   for (size_t i = 0; i < given->len; i++) {
     if (parse_dim(cli->arena, given->data[i], &dims[i])) continue;
-    cli_error(cli, DIAG_USAGE,
-              "--dim '%s' is not of the form SYM=V or SYM=LO..HI with 0 <= LO <= HI",
+    cli_error(cli, DIAG_USAGE, "--dim '%s' is not of the form SYM=V or SYM=LO..HI with LO <= HI",
               given->data[i]);
     return false;
   }

@@ -49,5 +49,10 @@ const char *sizes_from_data(const Graph *graph, const Datum *const *sets, size_t
 /* What they say about the tensors that loops put into sequences: how many turns there are may be
  * data. The inputs of the imported graph become constants, and it is inferred. */
 void capacities_from_data(Graph *graph, const Datum *inputs, DimList *dims);
+/* Compiles a model that is to run on these sets of inputs. Where a size that depends on data has no
+ * bound it gets that of the data: the largest that occurs when the interpreter runs on the inputs.
+ * NULL: memory is short. The options' dims grow, in `arena`. */
+Compilation *compile_sized(const char *model, Arena *arena, onnxc_options *options,
+                           const Datum *const *sets, size_t n_sets);
 
 #endif

@@ -139,9 +139,10 @@ static int report(const Trial *t, Compilation *c) {
 }
 
 static int run_sized(Trial *t, const char *model) {
-  Compilation *c = compilation_new(model, &t->options);
+  const Datum *const sets[] = {t->inputs};
+  Compilation *c = compile_sized(model, t->cli->arena, &t->options, sets, 1);
   if (c == NULL) return cli_error(t->cli, DIAG_LIMIT, "out of memory");
-  if (compilation_run(c, NULL)) compilation_guard(c, build_and_run, t);
+  compilation_guard(c, build_and_run, t);
   int code = report(t, c);
   onnxc_free(c);
   return code;

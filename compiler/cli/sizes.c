@@ -1,6 +1,7 @@
 /* Symbolic sizes from the shapes of data. */
 #include "cli/compare.h"
-#include "cli/program.h"
+#include "cli/data.h"
+#include "ir/interpret.h"
 #include "ops/op.h"
 
 #include <string.h>
@@ -152,4 +153,110 @@ void capacities_from_data(Graph *graph, const Datum *inputs, DimList *dims) {
   }
   infer_graph(graph);
   note_capacities(graph, dims);
+}
+
+/* ---- sizes that depend on data -----------------------------------------------------------------
+ */
+
+/* What a compilation that ended for want of bounds, and sets of inputs, say about them. */
+typedef struct Want {
+  const Datum *const *sets;
+  size_t n_sets;
+  Arena *arena; /* of what is found */
+  DimList found;
+} Want;
+
+static bool is_wanted(const Context *ctx, const DimAtom *symbol) {
+  if (symbol->hi != INT64_MAX && symbol->lo != INT64_MIN) return false;
+  VEC_EACH(const Dim *const, unbounded, &ctx->unbounded) {
+    if (dim_as_symbol(*unbounded) == symbol) return true;
+  }
+  return ctx->unbounded.len == 0; /* it did not come as far as to say which */
+}
+
+static size_t input_index(const Graph *graph, const Value *input) {
+  size_t i = 0;
+  while (graph->inputs.data[i] != input) i++;
+  return i;
+}
+
+/* The set as inputs of the graph; NULL: it does not fit. */
+static const Tensor *const *graph_inputs(Compilation *c, const Datum *set) {
+  const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
+  return data_pack(c->graph, set, inputs) == NULL ? inputs : NULL;
+}
+
+/* Numbers of inputs are read off the data. */
+static void find_numbers(Compilation *c, Want *want) {
+  VEC_EACH(const InputNumber, entry, &c->ctx.numbers) {
+    const DimAtom *symbol = dim_as_symbol(entry->number);
+    if (symbol == NULL || !is_wanted(&c->ctx, symbol)) continue;
+    size_t i = input_index(c->graph, entry->input);
+    const char *name = arena_printf(want->arena, "%s", symbol->name);
+    for (size_t set = 0; set < want->n_sets; set++) {
+      const Tensor *const *inputs = graph_inputs(c, want->sets[set]);
+      if (inputs == NULL) continue;
+      note_size(want->arena, &want->found, name, tensor_i64(inputs[i], entry->index));
+    }
+  }
+}
+
+/* Sizes are found by running the graph, as far as the interpreter can. */
+static void run_for_sizes(Compilation *c, Want *want) {
+  if (c->ctx.unbounded.len == 0) return;
+  DimTable *dims = c->ctx.dims;
+  uint32_t n = dims_symbols(dims);
+  int64_t *largest = ARENA_ARRAY(c->arena, n, int64_t);
+  for (uint32_t i = 0; i < n; i++) largest[i] = -1;
+  for (size_t set = 0; set < want->n_sets; set++) {
+    Arena *scratch = arena_scratch(c->arena);
+    const Node *failed;
+    const Tensor *const *inputs = graph_inputs(c, want->sets[set]);
+    if (inputs != NULL) interpret_sizes(c->graph, inputs, largest, scratch, &failed);
+    arena_drop(scratch);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const DimAtom *symbol = dim_as_symbol(dims_symbol(dims, i));
+    if (largest[i] < 0 || symbol->value || !is_wanted(&c->ctx, symbol)) continue;
+    const char *name = arena_printf(want->arena, "%s", symbol->name);
+    note_size(want->arena, &want->found, name, 0);
+    note_size(want->arena, &want->found, name, largest[i]);
+  }
+}
+
+/* Numbers come first: with them known, fewer sizes may be left. */
+static bool find_bounds(Compilation *c, void *argument) {
+  Want *want = argument;
+  find_numbers(c, want);
+  if (want->found.len == 0) run_for_sizes(c, want);
+  return true;
+}
+
+static bool sizes_from_run(Compilation *c, Arena *arena, const Datum *const *sets, size_t n_sets,
+                           DimList *dims) {
+  Want want = {.sets = sets, .n_sets = n_sets, .arena = arena};
+  size_t known = dims->len;
+  if (onnxc_exit_code(c) != DIAG_UNSUPPORTED || c->graph == NULL) return false;
+  compilation_examine(c, find_bounds, &want);
+  VEC_EACH(onnxc_dim, dim, &want.found) {
+    if (find_dim(dims, dim->name) == NULL) vec_push(arena, dims, *dim);
+  }
+  return dims->len != known;
+}
+
+/* Bounds of one size may be all that another one, behind it, waits for. */
+enum { ROUNDS = 8 };
+
+Compilation *compile_sized(const char *model, Arena *arena, onnxc_options *options,
+                           const Datum *const *sets, size_t n_sets) {
+  DimList dims = {0};
+  for (size_t i = 0; i < options->n_dims; i++) vec_push(arena, &dims, options->dims[i]);
+  for (int round = 0;; round++) {
+    options->dims = dims.data;
+    options->n_dims = dims.len;
+    Compilation *c = compilation_new(model, options);
+    if (c == NULL || compilation_run(c, NULL) || round == ROUNDS) return c;
+    if (!sizes_from_run(c, arena, sets, n_sets, &dims)) return c;
+    onnxc_free(c);
+  }
 }

@@ -174,11 +174,17 @@ static const char *read_data(Compilation *c, const char *folder, DataList *data)
   return NULL;
 }
 
+/* The inputs of all sets. */
+static const Datum *const *input_sets(Arena *arena, const DataList *data) {
+  const Datum **sets = ARENA_ARRAY(arena, data->len, const Datum *);
+  for (size_t i = 0; i < data->len; i++) sets[i] = data->data[i].inputs.data;
+  return sets;
+}
+
 /* Adds to the options the sizes that the data sets have. */
 static const char *sizes_of_data(Compilation *c, const DataList *data, onnxc_options *options) {
-  const Datum **sets = ARENA_ARRAY(c->arena, data->len, const Datum *);
+  const Datum *const *sets = input_sets(c->arena, data);
   for (size_t i = 0; i < data->len; i++) {
-    sets[i] = data->data[i].inputs.data;
     if (data->data[i].inputs.len == c->graph->inputs.len) continue;
     return arena_printf(c->arena, "the model has %zu inputs, %s has %zu", c->graph->inputs.len,
                         data->data[i].name, data->data[i].inputs.len);
@@ -306,13 +312,15 @@ static void find_capacities(Trial *t, const char *model) {
 
 /* Compiles again, now that the sizes are known. */
 static void try_sized(Trial *t, const char *model) {
+  Arena *arena = t->cli->arena;
   if (t->makes_sequences) find_capacities(t, model);
-  Compilation *c = compilation_new(model, &t->options);
+  Compilation *c =
+      compile_sized(model, arena, &t->options, input_sets(arena, &t->data), t->data.len);
   if (c == NULL) {
     t->wrong = "out of memory";
     return;
   }
-  bool ok = compilation_run(c, NULL) && compilation_guard(c, build_and_run, t);
+  bool ok = compilation_guard(c, build_and_run, t);
   t->wrong = ok ? t->wrong == NULL ? NULL : arena_printf(t->cli->arena, "%s", t->wrong)
                 : compile_error(t, c);
   onnxc_free(c);

@@ -194,13 +194,28 @@ static bool is_kernel(const Step *step) {
 
 static void emit_steps(Emitter *e, const Steps *steps);
 
+static void emit_check(Emitter *e, const char *condition, const char *code) {
+  out(e->out, "if (%s) return ONNXC_RT_ERROR_%s;\n", condition, code);
+}
+
+/* What each turn of a loop knows, which is set in the function behind those of its steps. */
+static void know_turns(Emitter *e, const Turns *turns) {
+  e->known[dim_as_symbol(turns->turn)->symbol] = true;
+  VEC_EACH(const TurnSize, entry, &turns->carried) {
+    e->known[dim_as_symbol(entry->size)->symbol] = true;
+  }
+}
+
 /* Functions of nested steps stand in front of the one that calls them. */
 static void emit_nested(Emitter *e, const Step *step) {
   if (step->kind == STEP_IF) {
     emit_steps(e, step->branches.then_steps);
     emit_steps(e, step->branches.else_steps);
   }
-  if (step->kind == STEP_LOOP) emit_steps(e, step->turns.body);
+  if (step->kind == STEP_LOOP) {
+    know_turns(e, &step->turns);
+    emit_steps(e, step->turns.body);
+  }
 }
 
 static void emit_body(Emitter *e, const Step *step) {
@@ -217,12 +232,26 @@ static void emit_body(Emitter *e, const Step *step) {
   }
 }
 
+/* That what the step moves fits where it goes. */
+static void emit_room(Emitter *e, const Step *step) {
+  VEC_EACH(const SizeLimit, limit, &step->limits) {
+    const char *size = emit_dim(e, limit->size);
+    emit_check(e, arena_printf(e->arena, "%s > %" PRId64, size, limit->most), "SHAPE");
+  }
+  VEC_EACH(const SharedSize, entry, &step->shared) {
+    const char *found = emit_dim(e, entry->found), *size = emit_dim(e, entry->size);
+    out(e->out, "if (%s == 0) %s = %s;\n", emit_dim(e, entry->turn), size, emit_bare(e, found));
+    emit_check(e, arena_printf(e->arena, "%s != %s", size, found), "SHAPE");
+  }
+}
+
 static void emit_step(Emitter *e, const Step *step) {
   emit_nested(e, step);
   if (is_kernel(step) && step->kernel.epilogue != NULL) emit_epilogue(e, step);
   emit_comment(e, step);
   out(e->out, "static int step_%u(struct %s_frame *f) {\n", step->id, e->interface->name);
   out_indent(e->out, 1);
+  emit_room(e, step);
   emit_body(e, step);
   out(e->out, "return ONNXC_RT_OK;\n");
   out_indent(e->out, -1);
@@ -230,7 +259,10 @@ static void emit_step(Emitter *e, const Step *step) {
 }
 
 static void emit_steps(Emitter *e, const Steps *steps) {
+  const Graph *outer = e->scope;
+  e->scope = steps->graph;
   VEC_EACH(Step *, step, &steps->steps) emit_step(e, *step);
+  e->scope = outer;
 }
 
 static void emit_frame(Emitter *e) {
@@ -242,14 +274,10 @@ static void emit_frame(Emitter *e) {
   if (e->interface->makes_text) out(e->out, "onnxc_rt_text text;\n");
   if (e->draws) out(e->out, "uint64_t random_turn; /* of the loops around */\n");
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {
-    if (e->sizes[i] != NULL) out(e->out, "ptrdiff_t %s;\n", e->sizes[i]);
+    out(e->out, "ptrdiff_t %s;\n", e->sizes[i]);
   }
   out_indent(e->out, -1);
   out(e->out, "};\n\n");
-}
-
-static void emit_check(Emitter *e, const char *condition, const char *code) {
-  out(e->out, "if (%s) return ONNXC_RT_ERROR_%s;\n", condition, code);
 }
 
 /* Everything that a caller can get wrong, before anything is touched. */
@@ -295,9 +323,58 @@ static void emit_string_checks(Emitter *e) {
   }
 }
 
-/* Takes over the sizes of the inputs and checks what was concluded from them. */
-static void emit_enter(Emitter *e) {
+static const char *value_member(const EmitMember *members, size_t n, const Value *value) {
+  for (size_t i = 0; i < n; i++) {
+    if (members[i].value == value) return members[i].name;
+  }
+  return NULL;
+}
+
+/* Numbers of the inputs from which sizes are computed. One without bounds is held to 32 bits, so
+ * that what is computed from it does not overflow. */
+static void emit_number(Emitter *e, const InputNumber *entry) {
+  const DimAtom *symbol = dim_as_symbol(entry->number);
+  int64_t lo = entry->number->lo, hi = entry->number->hi;
+  if (symbol != NULL && !e->used[symbol->symbol]) return;
+  bool holds_more = entry->input->type.dtype == ONNXC_RT_I64;
+  if (lo < INT32_MIN) lo = INT32_MIN;
+  if (hi > INT32_MAX) hi = INT32_MAX;
   const EmitInterface *i = e->interface;
+  const char *member = value_member(i->inputs.data, i->inputs.len, entry->input);
+  const char *text = arena_printf(e->arena, "f->in->%s[%u]", member, entry->index);
+  if (holds_more || lo != INT32_MIN) {
+    emit_check(e, arena_printf(e->arena, "%s < %" PRId64, text, lo), "SHAPE");
+  }
+  if (holds_more || hi != INT32_MAX) {
+    emit_check(e, arena_printf(e->arena, "%s > %" PRId64, text, hi), "SHAPE");
+  }
+  if (symbol != NULL) emit_size(e, entry->number, arena_printf(e->arena, "(ptrdiff_t)%s", text));
+}
+
+/* The checks that need nothing but what the inputs say, as text. From here on that is known. */
+static const char *entry_checks(Emitter *e) {
+  const EmitInterface *i = e->interface;
+  Out *file = e->out;
+  for (uint32_t s = 0; s < dims_symbols(e->ctx->dims); s++) {
+    const Dim *size = dims_symbol(e->ctx->dims, s);
+    bool input = size_member(i->inputs.data, i->inputs.len, size) != NULL;
+    e->known[s] = input || dim_as_symbol(size)->value;
+  }
+  e->scope = e->steps->graph;
+  e->out = out_memory(e->arena);
+  emit_ready_checks(e, "DIM");
+  const char *text = out_text(e->out, NULL);
+  e->out = file;
+  return text;
+}
+
+/* Takes over the sizes of the inputs and checks what was concluded from them. It stands behind the
+ * steps, which say what they use. */
+static void emit_enter(Emitter *e, const char *checks) {
+  const EmitInterface *i = e->interface;
+  VEC_EACH(EmitMember, m, &i->outputs) {
+    if (m->value == NULL) emit_dim(e, m->size); /* which makes it one that is used */
+  }
   out(e->out, "static int enter(struct %s_frame *f) {\n", i->name);
   out_indent(e->out, 1);
   for (uint32_t s = 0; s < dims_symbols(e->ctx->dims); s++) {
@@ -305,7 +382,8 @@ static void emit_enter(Emitter *e) {
     const char *from = size_member(i->inputs.data, i->inputs.len, size);
     if (from != NULL) emit_size(e, size, arena_printf(e->arena, "(ptrdiff_t)f->in->%s", from));
   }
-  emit_ready_checks(e, "DIM");
+  VEC_EACH(const InputNumber, entry, &e->ctx->numbers) emit_number(e, entry);
+  out_bytes(e->out, checks, strlen(checks));
   emit_string_checks(e);
   out(e->out, "(void)f;\nreturn ONNXC_RT_OK;\n");
   out_indent(e->out, -1);
@@ -373,6 +451,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
   e.inputs = tensor_names(&e, interface->inputs.data, interface->inputs.len);
   e.outputs = tensor_names(&e, interface->outputs.data, interface->outputs.len);
   e.known = ARENA_ARRAY(e.arena, dims_symbols(e.ctx->dims) + 1, bool);
+  e.used = ARENA_ARRAY(e.arena, dims_symbols(e.ctx->dims) + 1, bool);
   e.checked = ARENA_ARRAY(e.arena, e.ctx->checks.len + 1, bool);
   e.weight_names = ARENA_ARRAY(e.arena, steps->weights.len + 1, const char *);
   emit_header(&e, files->header);
@@ -382,8 +461,9 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
   out(e.out, "#include \"onnxc_rt_math.h\"\n#include \"onnxc_rt_reference.h\"\n\n");
   emit_weights(&e, files);
   emit_frame(&e);
-  emit_enter(&e);
+  const char *checks = entry_checks(&e);
   emit_steps(&e, steps);
+  emit_enter(&e, checks);
   emit_run(&e);
   arena_drop(e.arena);
 }

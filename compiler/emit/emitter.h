@@ -15,6 +15,8 @@ typedef struct Emitter {
   bool weights_from_caller;  /* struct N_inputs has a member for the contents of the file */
   const char **sizes;        /* by symbol: member of the frame */
   bool *known;               /* by symbol: found by what was emitted so far, */
+  bool *used;                /* by symbol: mentioned by what was emitted so far */
+  const Graph *scope;        /* whose steps are being emitted */
   bool *checked;             /* by check of the context: emitted */
   const char **inputs;       /* by graph input: member of struct N_inputs */
   const char **outputs;      /* by graph output */
@@ -32,9 +34,12 @@ const char *emit_index(Emitter *e, const char *const *indices, const Dim *const 
 const char *emit_pointer(Emitter *e, const Operand *operand, bool written);
 /* `const float *` or `float *`. */
 const char *emit_pointer_type(Emitter *e, DType dtype, bool written);
-/* Gives a size of the frame its value. */
+/* Gives a size of the frame its value; */
 void emit_size(Emitter *e, const Dim *symbol, const char *value);
-/* Checks whose sizes are all known by now and that were not emitted yet. */
+/* and checks that it is within its bounds. */
+void emit_found_size(Emitter *e, const Dim *symbol, const char *value);
+/* Checks on which the steps at hand rely whose sizes are all known by now and that were not emitted
+ * yet. */
 void emit_ready_checks(Emitter *e, const char *code);
 /* The comment in front of a step. */
 void emit_comment(Emitter *e, const Step *step);

@@ -8,7 +8,10 @@ static const char *atom_text(Emitter *e, const DimAtom *atom) {
   static const char *const functions[] = {[DIM_FLOORDIV] = "onnxc_rt_floordiv",
                                           [DIM_MIN] = "onnxc_rt_min_size",
                                           [DIM_MAX] = "onnxc_rt_max_size"};
-  if (atom->kind == DIM_SYMBOL) return arena_printf(e->arena, "f->%s", e->sizes[atom->symbol]);
+  if (atom->kind == DIM_SYMBOL) {
+    e->used[atom->symbol] = true;
+    return arena_printf(e->arena, "f->%s", e->sizes[atom->symbol]);
+  }
   return arena_printf(e->arena, "%s(%s, %s)", functions[atom->kind], emit_dim(e, atom->a),
                       emit_dim(e, atom->b));
 }

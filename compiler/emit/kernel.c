@@ -190,7 +190,7 @@ static void emit_found_sizes(Emitter *e, const Call *call) {
     for (int k = 0; call->out[i].buffer != NULL && k < call->out[i].rank; k++) {
       if (!node_size_from_data(call->node, i, k)) continue;
       const char *found = arena_printf(e->arena, "(ptrdiff_t)out_dims%u[%d]", i, k);
-      emit_size(e, call->out[i].dims[k], found);
+      emit_found_size(e, call->out[i].dims[k], found);
     }
   }
 }

@@ -10,9 +10,7 @@ static const char *const placeholders[] = {"", "?", "None", "-1"};
 
 typedef struct Inputs {
   Scope *scope;
-  const Options *options;
   Map symbols; /* interned symbol -> option that an axis with this symbol has */
-  bool *used;  /* options that named something */
 } Inputs;
 
 /* The symbol of an axis; NULL for none. */
@@ -25,13 +23,7 @@ static const char *symbol_of(const Inputs *in, const Onnx__TensorShapeProto__Dim
 }
 
 static const onnxc_dim *find_option(const Inputs *in, const char *name) {
-  size_t n = in->options == NULL ? 0 : in->options->n_dims;
-  for (size_t i = 0; i < n; i++) {
-    if (strcmp(in->options->dims[i].name, name) != 0) continue;
-    in->used[i] = true;
-    return &in->options->dims[i];
-  }
-  return NULL;
+  return context_bounds(in->scope->importer->ctx, name);
 }
 
 static const char *axis_name(const Inputs *in, const char *input, int axis) {
@@ -70,6 +62,10 @@ static const Dim *import_dim(Inputs *in, const char *input, int axis,
   const onnxc_dim *option = find_option(in, own);
   if (option == NULL && symbol != NULL) option = map_get(&in->symbols, map_key(symbol));
   int64_t lo = option == NULL ? 0 : option->lo, hi = option == NULL ? INT64_MAX : option->hi;
+  if (lo < 0) {
+    scope_error(in->scope, DIAG_USAGE, "--dim %.200s: a size is not negative", option->name);
+    return NULL;
+  }
   if (lo == hi) return dim_const(dims, lo);
   return dim_symbol(dims, symbol == NULL ? own : symbol, lo, hi);
 }
@@ -275,38 +271,16 @@ static bool import_input(Inputs *in, const Onnx__ValueInfoProto *info, Map *seen
   return scope_define(scope, (DiagSite){.graph = scope->name}, name, value) && good;
 }
 
-/* A bound of what loops put into sequences, which have their names from inference. */
-static bool is_capacity(const char *name) {
-  static const char suffix[] = "_capacity";
-  size_t length = strlen(name), n = sizeof suffix - 1;
-  return length > n && strcmp(name + length - n, suffix) == 0;
-}
-
-static bool check_options(const Inputs *in) {
-  size_t n = in->options == NULL ? 0 : in->options->n_dims;
-  bool good = true;
-  for (size_t i = 0; i < n; i++) {
-    if (in->used[i] || is_capacity(in->options->dims[i].name)) continue;
-    good =
-        scope_error(in->scope, DIAG_USAGE, "--dim %.200s names no symbol and no axis of an input",
-                    in->options->dims[i].name);
-  }
-  return good;
-}
-
 bool import_inputs(Scope *scope, const Onnx__GraphProto *proto) {
-  Context *ctx = scope->importer->ctx;
-  Inputs in = {.scope = scope, .options = ctx->options};
+  Inputs in = {.scope = scope};
   in.symbols = map_on(scope->importer->scratch);
-  in.used =
-      ARENA_ARRAY(scope->importer->scratch, in.options == NULL ? 0 : in.options->n_dims, bool);
   Map seen = map_on(scope->importer->scratch);
   for (size_t i = 0; i < proto->n_input; i++) {
     if (proto->input[i]->name != NULL) collect_symbols(&in, proto->input[i]);
   }
   bool good = true;
   for (size_t i = 0; i < proto->n_input; i++) good &= import_input(&in, proto->input[i], &seen);
-  return good && check_options(&in);
+  return good;
 }
 
 /* ---- declarations -------------------------------------------------------------------------------

@@ -1,17 +1,46 @@
 #include "ir/graph.h"
 
 #include "ir/text.h"
+#include "onnxc.h"
 #include "ops/op.h"
 #include "reference/text.h"
 
 #include <string.h>
 
+static bool is_within(const Graph *inner, const Graph *outer) {
+  while (inner != NULL && inner != outer) {
+    inner = inner->holder == NULL ? NULL : inner->holder->graph;
+  }
+  return inner == outer;
+}
+
+/* The innermost graph that both are in. */
+static const Graph *common_graph(const Graph *a, const Graph *b) {
+  while (!is_within(b, a)) a = a->holder == NULL ? NULL : a->holder->graph;
+  return a;
+}
+
 void context_assume_equal(Context *ctx, const Dim *a, const Dim *b) {
   if (a == b) return;
   VEC_EACH(SizeCheck, check, &ctx->checks) {
-    if ((check->a == a && check->b == b) || (check->a == b && check->b == a)) return;
+    bool known = (check->a == a && check->b == b) || (check->a == b && check->b == a);
+    if (!known) continue;
+    check->graph = common_graph(check->graph, ctx->scope);
+    return;
   }
-  vec_push(ctx->arena, &ctx->checks, (SizeCheck){a, b});
+  vec_push(ctx->arena, &ctx->checks, (SizeCheck){a, b, ctx->scope});
+}
+
+const onnxc_dim *context_bounds(Context *ctx, const char *name) {
+  size_t n = ctx->options == NULL ? 0 : ctx->options->n_dims;
+  const onnxc_dim *found = NULL;
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(ctx->options->dims[i].name, name) != 0) continue;
+    if (ctx->dims_used == NULL) ctx->dims_used = ARENA_ARRAY(ctx->arena, n, bool);
+    ctx->dims_used[i] = true;
+    found = &ctx->options->dims[i];
+  }
+  return found;
 }
 
 /* ---- types ------------------------------------------------------------------------------------
@@ -191,6 +220,13 @@ void graph_set_outputs(Graph *graph, Value *const *values, size_t n) {
   VEC_EACH(Value *, output, &graph->outputs) (*output)->n_outputs--;
   graph->outputs.len = 0;
   for (size_t i = 0; i < n; i++) graph_add_output(graph, values[i]);
+}
+
+bool value_contents_known(const Value *value) {
+  for (uint32_t i = 0; value->contents != NULL && i < value->n_contents; i++) {
+    if (value->contents[i]->opaque) return false;
+  }
+  return value->contents != NULL;
 }
 
 uint32_t value_uses(const Value *value) {

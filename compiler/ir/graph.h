@@ -19,10 +19,19 @@ typedef struct OpDef OpDef;
 typedef struct onnxc_options Options;
 
 /* A fact about run-time sizes that inference took for granted: a equals b. The generated function
- * checks it before anything else. */
+ * checks it as soon as it knows both; where a branch or a body relies on it, in there. */
 typedef struct SizeCheck {
   const Dim *a, *b;
+  const Graph *graph; /* that relies on it, with its subgraphs; NULL: any */
 } SizeCheck;
+
+/* Element `index` of a graph input, from which sizes may be computed: a symbol, or the constant
+ * that the user promises. */
+typedef struct InputNumber {
+  const Value *input;
+  uint32_t index;
+  const Dim *number;
+} InputNumber;
 
 /* What every stage of one compilation shares. */
 typedef struct Context {
@@ -33,12 +42,18 @@ typedef struct Context {
   const Options *options;     /* see onnxc.h */
   uint32_t n_values, n_nodes; /* ids given so far */
   bool trying; /* inference is repeated until types settle: what is known of some branch will do */
+  const Graph *scope; /* that is being inferred; NULL: none in particular */
   Vec(SizeCheck) checks;
-  Vec(const char *) sources; /* files beside the model that were read: no output replaces them */
+  Vec(InputNumber) numbers;
+  bool *dims_used;            /* by option of --dim: it named something */
+  Vec(const Dim *) unbounded; /* symbols for want of whose bounds no memory could be planned */
+  Vec(const char *) sources;  /* files beside the model that were read: no output replaces them */
 } Context;
 
-/* Records that a equals b, once. */
+/* Records that the graph in scope takes a to equal b, once. */
 void context_assume_equal(Context *ctx, const Dim *a, const Dim *b);
+/* The last bounds that --dim gives for a name; NULL: none. */
+const struct onnxc_dim *context_bounds(Context *ctx, const char *name);
 
 /* ---- types ---- */
 
@@ -124,8 +139,8 @@ struct Value {
   uint32_t output_index;
   const Tensor *constant; /* the whole value where it is known */
   const Type *declared;   /* as the model says, with NULL for sizes it leaves open; NULL: nothing */
-  /* Symbolic contents of a small integer or bool tensor (bool as 0 and 1), in row-major order:
-   * one expression an element; NULL when not known. */
+  /* Symbolic contents of a small tensor of numbers (bool as 0 and 1), in row-major order: one
+   * expression an element, opaque where only its bounds are known; NULL when nothing is known. */
   const Dim *const *contents;
   uint32_t n_contents;
   const char *about; /* of an input or output of the model: what a reader is told beside its type */
@@ -248,6 +263,8 @@ static inline Value *node_out(const Node *node, uint32_t i) {
 static inline bool value_is_output(const Value *value) { /* of its graph */
   return value->n_outputs != 0;
 }
+/* Contents that generated code can compute: none of them is opaque. */
+bool value_contents_known(const Value *value);
 uint32_t value_uses(const Value *value); /* by nodes and as graph output */
 static inline bool value_single_use(const Value *value) {
   return value_uses(value) == 1;

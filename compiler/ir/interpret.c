@@ -32,9 +32,20 @@ static void learn_sizes(Run *run, const Type *type, const Tensor *tensor) {
   for (int i = 0; i < tensor->rank; i++) {
     const DimAtom *symbol = dim_as_symbol(type->dims[i]);
     if (symbol == NULL || symbol->symbol >= run->n_sizes) continue;
+    int64_t *largest = run->largest == NULL ? NULL : &run->largest[symbol->symbol];
+    if (largest != NULL && tensor->dims[i] > *largest) *largest = tensor->dims[i];
     if (run->sizes[symbol->symbol] == NULL) {
       run->sizes[symbol->symbol] = dim_const(run->ctx->dims, tensor->dims[i]);
     }
+  }
+}
+
+/* The same for symbols that are elements of an input. */
+static void learn_numbers(Run *run, const Value *input, const Tensor *tensor) {
+  for (uint32_t k = 0; k < input->n_contents && k < tensor->count; k++) {
+    const DimAtom *symbol = dim_as_symbol(input->contents[k]);
+    if (symbol == NULL || symbol->symbol >= run->n_sizes) continue;
+    run->sizes[symbol->symbol] = dim_const(run->ctx->dims, tensor_i64(tensor, k));
   }
 }
 
@@ -83,6 +94,7 @@ static const Node *inferred_alone(const Run *run, const Node *node, const Tensor
   *ctx = *run->ctx;
   ctx->arena = run->arena;
   ctx->diag = diag_new(run->arena, "");
+  memset(&ctx->checks, 0, sizeof ctx->checks);
   Graph *graph = graph_new(ctx, "");
   Value **constants = ARENA_ARRAY(run->arena, node->n_in, Value *);
   const char **names = ARENA_ARRAY(run->arena, node->n_out, const char *);
@@ -263,17 +275,38 @@ static void take_symbols(Run *run, const Graph *graph, const int64_t *symbols) {
   }
 }
 
-bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
-                     const Tensor **outputs, Arena *arena, const Node **failed) {
+static Run run_begin(const Graph *graph, Arena *arena) {
   Context *ctx = graph->ctx;
   Run run = {
       .ctx = ctx, .arena = arena, .budget = graph_budget, .n_sizes = dims_symbols(ctx->dims)};
   run.values = map_on(arena);
   run.sizes = ARENA_ARRAY(arena, run.n_sizes, const Dim *);
-  take_symbols(&run, graph, symbols);
+  return run;
+}
+
+static void take_inputs(Run *run, const Graph *graph, const Tensor *const *inputs) {
   for (size_t i = 0; i < graph->inputs.len; i++) {
-    run_set_value(&run, graph->inputs.data[i], inputs[i]);
+    run_set_value(run, graph->inputs.data[i], inputs[i]);
+    learn_numbers(run, graph->inputs.data[i], inputs[i]);
   }
+}
+
+bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
+                     const Tensor **outputs, Arena *arena, const Node **failed) {
+  Run run = run_begin(graph, arena);
+  take_symbols(&run, graph, symbols);
+  take_inputs(&run, graph, inputs);
+  bool finished = run_graph(&run, graph, outputs);
+  *failed = run.failed;
+  return finished;
+}
+
+bool interpret_sizes(const Graph *graph, const Tensor *const *inputs, int64_t *largest,
+                     Arena *arena, const Node **failed) {
+  Run run = run_begin(graph, arena);
+  const Tensor **outputs = ARENA_ARRAY(arena, graph->outputs.len, const Tensor *);
+  run.largest = largest;
+  take_inputs(&run, graph, inputs);
   bool finished = run_graph(&run, graph, outputs);
   *failed = run.failed;
   return finished;

@@ -17,4 +17,9 @@ bool interpret_node(const Node *node, const Tensor *const *inputs, const Tensor 
 bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
                      const Tensor **outputs, Arena *arena, const Node **failed);
 
+/* Runs the graph for the sake of its sizes: largest[i] grows to the largest size that symbol `i`
+ * had in any turn of any loop. False as above; what was found until then is kept. */
+bool interpret_sizes(const Graph *graph, const Tensor *const *inputs, int64_t *largest,
+                     Arena *arena, const Node **failed);
+
 #endif

@@ -14,7 +14,8 @@ typedef struct Run {
   Map values;        /* value id -> Tensor */
   const Dim **sizes; /* by symbol; NULL: not known */
   uint32_t n_sizes;
-  uint64_t turn; /* of the loops around, for random numbers */
+  uint64_t turn;    /* of the loops around, for random numbers */
+  int64_t *largest; /* by symbol: the largest size it had so far; NULL: not asked for */
   const Node *failed;
 } Run;
 

@@ -198,7 +198,7 @@ static void print_attrs(Printer *p, const Node *node) {
  */
 
 static void print_contents(Printer *p, const Value *value) {
-  if (value->contents == NULL) return;
+  if (!value_contents_known(value)) return;
   out(p->w, " <");
   print_dims(p, value->contents, value->n_contents);
   out(p->w, ">");

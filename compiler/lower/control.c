@@ -30,6 +30,13 @@ static Operand retyped(DimTable *t, const Operand *place, const Type *type) {
   return operand;
 }
 
+/* The same elements counted in the sizes of this type. */
+static Operand resized(const Operand *place, const Type *type) {
+  Operand operand = *place;
+  for (int i = 0; i < type->rank; i++) operand.dims[i] = type->dims[i];
+  return operand;
+}
+
 static bool is_there(DimTable *t, const Operand *place, const Operand *target) {
   return place->buffer == target->buffer && place->offset == target->offset &&
          operand_dense(t, place) && operand_dense(t, target);
@@ -38,8 +45,10 @@ static bool is_there(DimTable *t, const Operand *place, const Operand *target) {
 /* Outputs of a body, each with the place it is wanted in; without buffer: nobody wants it. */
 typedef struct Wanted {
   Value *value;
-  Operand place;
-  bool direct; /* may be computed there while the body still runs */
+  Operand place;    /* as a value of that type sees it */
+  bool direct;      /* may be computed there while the body still runs */
+  const Type *room; /* of what there is memory for; NULL: whatever the value can be */
+  Vec(SharedSize) shared;
 } Wanted;
 
 /* The value that is computed in the place of an output: the one it is a view of. */
@@ -67,6 +76,15 @@ static bool is_target(const Wanted *wanted, size_t n, const Operand *from) {
   return false;
 }
 
+/* Before a value is moved, that it fits. */
+static void limit_sizes(Lowering *l, Step *step, const Type *type, const Type *room) {
+  for (int k = 0; k < type->rank; k++) {
+    if (type->dims[k]->hi <= room->dims[k]->hi) continue;
+    SizeLimit limit = {type->dims[k], room->dims[k]->hi};
+    vec_push(l->ctx->arena, &step->limits, limit);
+  }
+}
+
 /* Results that are not in their places yet go there in the end. One that lies in the place of
  * another is saved first. */
 static void deliver(Lowering *l, Wanted *wanted, size_t n) {
@@ -84,7 +102,9 @@ static void deliver(Lowering *l, Wanted *wanted, size_t n) {
   for (size_t i = 0; i < n; i++) {
     const Value *value = wanted[i].value;
     if (wanted[i].place.buffer == NULL || is_there(t, &from[i], &wanted[i].place)) continue;
-    lower_copy(l, value->producer, &value->type, from[i], wanted[i].place);
+    Step *step = lower_copy(l, value->producer, &value->type, from[i], wanted[i].place);
+    if (wanted[i].room != NULL) limit_sizes(l, step, &value->type, wanted[i].room);
+    VEC_EACH(SharedSize, entry, &wanted[i].shared) vec_push(l->ctx->arena, &step->shared, *entry);
   }
 }
 
@@ -160,13 +180,14 @@ static Operand slice_of(DimTable *t, const Operand *whole, int axis, const Dim *
   return part;
 }
 
-/* The memory that carries a value from turn to turn, with its first value in it. */
-static Operand carried_place(Lowering *l, Node *node, uint32_t out, Value *first) {
+/* The memory that carries a value of this type from turn to turn, with its first value in it. */
+static Operand carried_place(Lowering *l, Node *node, uint32_t out, Value *first,
+                             const Type *type) {
   Operand from = lower_operand(l, first);
   Value *result = node_out(node, out);
-  Operand place =
-      result != NULL ? lower_output(l, result) : lower_temporary(l, &first->type, first->name);
-  lower_copy(l, node, &first->type, from, place);
+  Operand place = result != NULL ? lower_output(l, result) : lower_temporary(l, type, first->name);
+  Step *step = lower_copy(l, node, &first->type, from, retyped(l->ctx->dims, &place, &first->type));
+  limit_sizes(l, step, &first->type, type);
   return place;
 }
 
@@ -175,7 +196,7 @@ typedef struct Turning {
   Node *node;
   Graph *body;
   Wanted *wanted;
-  const Dim *turn;
+  Turns turns;
   size_t n;
 } Turning;
 
@@ -183,27 +204,55 @@ static Turning turning(Lowering *l, Node *node) {
   Graph *body = node_attr(node, "body")->graph;
   Turning turning = {.node = node, .body = body, .n = body->outputs.len};
   turning.wanted = ARENA_ARRAY(l->scratch, turning.n, Wanted);
-  turning.turn = dim_fresh(l->ctx->dims, "turn", 0, INT32_MAX);
+  turning.turns.turn = dim_fresh(l->ctx->dims, "turn", 0, INT32_MAX);
   return turning;
 }
 
 /* Input `inner` of the body begins as `first` and is what output `out` of the body was before. */
 static void carry(Lowering *l, Turning *w, uint32_t inner, uint32_t out, uint32_t i, Value *first) {
-  Operand place = carried_place(l, w->node, i, first);
-  l->places[w->body->inputs.data[inner]->id] = place;
-  w->wanted[out] = (Wanted){.value = w->body->outputs.data[out], .place = place};
+  Value *before = w->body->inputs.data[inner], *after = w->body->outputs.data[out];
+  Operand place = carried_place(l, w->node, i, first, &before->type);
+  l->places[before->id] = place;
+  w->wanted[out] = (Wanted){
+      .value = after, .place = retyped(l->ctx->dims, &place, &after->type), .room = &before->type};
+  for (int k = 0; k < before->type.rank; k++) {
+    const Dim *size = before->type.dims[k], *first_size = first->type.dims[k];
+    if (size == first_size) continue;
+    TurnSize entry = {size, first_size, after->type.dims[k]};
+    vec_push(l->ctx->arena, &w->turns.carried, entry);
+  }
+}
+
+/* Sizes of a stacked result that only the turns tell. */
+static void share_sizes(Lowering *l, Turning *w, Wanted *wanted, const Operand *part) {
+  const Type *found = &wanted->value->type;
+  for (int k = 0; k < part->rank; k++) {
+    if (part->dims[k] == found->dims[k]) continue;
+    SharedSize entry = {part->dims[k], found->dims[k], w->turns.turn};
+    vec_push(l->ctx->arena, &w->turns.shared, entry.size);
+    vec_push(l->ctx->arena, &wanted->shared, entry);
+  }
 }
 
 /* Output `out` of the body is the slice of output `i` of the node that belongs to the turn. */
 static void stack(Lowering *l, Turning *w, uint32_t out, uint32_t i, int axis, const Dim *at) {
-  w->wanted[out] = (Wanted){.value = w->body->outputs.data[out], .direct = true};
+  Wanted *wanted = &w->wanted[out];
+  *wanted = (Wanted){.value = w->body->outputs.data[out], .direct = true};
   if (node_out(w->node, i) == NULL) return;
   Operand whole = lower_output(l, node_out(w->node, i));
-  w->wanted[out].place = slice_of(l->ctx->dims, &whole, axis, at);
+  Operand part = slice_of(l->ctx->dims, &whole, axis, at);
+  share_sizes(l, w, wanted, &part);
+  wanted->place = resized(&part, &wanted->value->type);
+  if (wanted->shared.len == 0) return;
+  Type *room = ARENA_NEW(l->scratch, Type);
+  *room = type_tensor(l->ctx, part.dtype, part.rank, part.dims);
+  wanted->direct = false;
+  wanted->room = room;
 }
 
-static bool finish_loop(Lowering *l, const Turning *w, Turns turns) {
+static bool finish_loop(Lowering *l, const Turning *w) {
   Step *step = lower_step(l, STEP_LOOP);
+  Turns turns = w->turns;
   const Operand *const reads[] = {&turns.trip_count, &turns.first};
   const Operand *const writes[] = {&turns.counter, &turns.condition};
   for (int i = 0; i < 2; i++) {
@@ -214,7 +263,6 @@ static bool finish_loop(Lowering *l, const Turning *w, Turns turns) {
     if (w->wanted[i].place.buffer != NULL) step_writes(step, l->ctx, w->wanted[i].place.buffer);
   }
   step->turns = turns;
-  step->turns.turn = w->turn;
   step->turns.body = lower_body(l, w->node, w->body, w->wanted, w->n);
   return step->turns.body != NULL;
 }
@@ -226,23 +274,24 @@ static Operand flag_or_none(Lowering *l, Value *value) {
 bool lower_loop(Lowering *l, Node *node) {
   Turning w = turning(l, node);
   uint32_t carried = node->n_formal - 2;
-  Turns turns = {.trip_count = flag_or_none(l, node_in(node, 0)),
-                 .first = flag_or_none(l, node_in(node, 1)),
-                 .counter = lower_temporary(l, &w.body->inputs.data[0]->type, "turn"),
-                 .condition = lower_temporary(l, &w.body->inputs.data[1]->type, "condition")};
-  l->places[w.body->inputs.data[0]->id] = turns.counter;
-  l->places[w.body->inputs.data[1]->id] = turns.condition;
-  w.wanted[0] = (Wanted){.value = w.body->outputs.data[0], .place = turns.condition};
+  Turns *turns = &w.turns;
+  turns->trip_count = flag_or_none(l, node_in(node, 0));
+  turns->first = flag_or_none(l, node_in(node, 1));
+  turns->counter = lower_temporary(l, &w.body->inputs.data[0]->type, "turn");
+  turns->condition = lower_temporary(l, &w.body->inputs.data[1]->type, "condition");
+  l->places[w.body->inputs.data[0]->id] = turns->counter;
+  l->places[w.body->inputs.data[1]->id] = turns->condition;
+  w.wanted[0] = (Wanted){.value = w.body->outputs.data[0], .place = turns->condition};
   for (uint32_t i = 0; i < carried; i++) carry(l, &w, 2 + i, 1 + i, i, node_in(node, 2 + i));
   for (uint32_t i = carried; i < node->n_out; i++) {
-    stack(l, &w, 1 + i, i, 0, w.turn);
+    stack(l, &w, 1 + i, i, 0, turns->turn);
     if (node_out(node, i) == NULL) continue;
-    turns.most = node_out(node, i)->type.dims[0];
+    turns->most = node_out(node, i)->type.dims[0];
     if (node_size_from_data(node, i, 0)) {
-      vec_push(l->ctx->arena, &turns.counts, turns.most);
+      vec_push(l->ctx->arena, &turns->counts, turns->most);
     }
   }
-  return finish_loop(l, &w, turns);
+  return finish_loop(l, &w);
 }
 
 static int64_t entry(const Node *node, const char *list, uint32_t i) {
@@ -260,14 +309,13 @@ bool lower_scan(Lowering *l, Node *node) {
   Turning w = turning(l, node);
   uint32_t scanned = (uint32_t)op_param_i(node, "num_scan_inputs");
   uint32_t states = node->n_formal - scanned;
-  Turns turns = {0};
   for (uint32_t i = 0; i < scanned; i++) {
     Operand whole = lower_operand(l, node_in(node, states + i));
     int64_t axis = entry(node, "scan_input_axes", i);
     if (axis < 0) axis += whole.rank;
-    turns.trips = whole.dims[axis];
+    w.turns.trips = whole.dims[axis];
     bool reverse = entry(node, "scan_input_directions", i) != 0;
-    const Dim *at = position(t, w.turn, turns.trips, reverse);
+    const Dim *at = position(t, w.turns.turn, w.turns.trips, reverse);
     l->places[w.body->inputs.data[states + i]->id] = slice_of(t, &whole, (int)axis, at);
   }
   for (uint32_t i = 0; i < states; i++) carry(l, &w, i, i, i, node_in(node, i));
@@ -275,7 +323,7 @@ bool lower_scan(Lowering *l, Node *node) {
     int64_t axis = entry(node, "scan_output_axes", i - states);
     if (axis < 0) axis += w.body->outputs.data[i]->type.rank + 1;
     bool reverse = entry(node, "scan_output_directions", i - states) != 0;
-    stack(l, &w, i, i, (int)axis, position(t, w.turn, turns.trips, reverse));
+    stack(l, &w, i, i, (int)axis, position(t, w.turns.turn, w.turns.trips, reverse));
   }
-  return finish_loop(l, &w, turns);
+  return finish_loop(l, &w);
 }

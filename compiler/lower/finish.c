@@ -35,7 +35,7 @@ static bool is_live(Step *step, bool *read) {
   if (step->kind == STEP_IF && step->branches.sizes.len != 0) live = true;
   if (step->kind == STEP_LOOP) {
     const Turns *turns = &step->turns;
-    live = live || turns->counts.len != 0;
+    live = live || turns->counts.len + turns->carried.len + turns->shared.len != 0;
     if (turns->condition.buffer != NULL) read[turns->condition.buffer->id] = true;
     mark_body(turns->body, read);
   }

@@ -18,7 +18,7 @@ enum { MAX_MEMBERS = 48, SEARCH_LIMIT = 512 };
 bool needed_at_run_time(const Node *node, uint32_t i) {
   const Value *value = node_in(node, i);
   if (i >= 32 || (node->op->shape_inputs >> i & 1) == 0) return true;
-  return value != NULL && (value->contents == NULL || node_sizes_from_data(node));
+  return value != NULL && (!value_contents_known(value) || node_sizes_from_data(node));
 }
 
 static void need(Lowering *l, Value *value) {

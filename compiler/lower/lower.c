@@ -13,6 +13,33 @@ static Steps *root_steps(const Lowering *l) {
   return steps;
 }
 
+/* False when it is known already. */
+static bool add_unbounded(Context *ctx, const Dim *symbol) {
+  VEC_EACH(const Dim *, known, &ctx->unbounded) {
+    if (*known == symbol) return false;
+  }
+  vec_push(ctx->arena, &ctx->unbounded, symbol);
+  return true;
+}
+
+/* Once for each symbol without bound in the size of a buffer; false when there is none. */
+static bool report_unbounded(Lowering *l, const Dim *count, const char *buffer) {
+  bool found = false;
+  for (uint32_t i = 0; i < dims_symbols(l->ctx->dims); i++) {
+    const DimAtom *symbol = dim_as_symbol(dims_symbol(l->ctx->dims, i));
+    bool unbounded = symbol->hi == INT64_MAX || symbol->lo == INT64_MIN;
+    if (!unbounded || !dim_mentions(count, symbol)) continue;
+    found = true;
+    if (!add_unbounded(l->ctx, dims_symbol(l->ctx->dims, i))) continue;
+    diag_error(l->ctx->diag, DIAG_UNSUPPORTED, (DiagSite){.graph = l->graph->name},
+               "'%s' depends on data and has no bound, so no memory can be planned for '%s' (%s "
+               "elements); add --dim %s=%s..HI",
+               symbol->name, buffer, dim_text(l->scratch, count), symbol->name,
+               symbol->value ? "LO" : "0");
+  }
+  return found;
+}
+
 static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
                           const char *name) {
   Buffer *buffer = ARENA_NEW(l->ctx->arena, Buffer);
@@ -23,13 +50,10 @@ static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim
                      .name = name};
   int64_t most = count->hi < 0 ? 0 : count->hi;
   DiagSite site = {.graph = l->graph->name};
-  if (most == INT64_MAX) {
-    diag_error(
-        l->ctx->diag, DIAG_UNSUPPORTED, site,
-        "the size of '%s' (%s elements) depends on data and has no bound, so no memory can be "
-        "planned for it",
-        name, dim_text(l->scratch, count));
-  } else if (!dtype_bytes(dtype, (size_t)most, &buffer->bytes) || buffer->bytes > PTRDIFF_MAX) {
+  if (most == INT64_MAX && report_unbounded(l, count, name)) {
+    buffer->bytes = 0;
+  } else if (most == INT64_MAX || !dtype_bytes(dtype, (size_t)most, &buffer->bytes) ||
+             buffer->bytes > PTRDIFF_MAX) {
     diag_error(l->ctx->diag, DIAG_LIMIT, site,
                "'%s' may take more memory than can be addressed (%s elements)", name,
                dim_text(l->scratch, count));
@@ -220,7 +244,7 @@ Step *lower_step(Lowering *l, StepKind kind) {
   return step;
 }
 
-void lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, Operand to) {
+Step *lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, Operand to) {
   Step *step = step_new(l, STEP_COPY);
   Node *maker = (Node *)(uintptr_t)node;
   describe(l, step, &maker, node == NULL ? 0 : 1);
@@ -228,6 +252,7 @@ void lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, O
   row_copy(&step->row, l->ctx, type->rank, type->dims, from, to);
   step_reads(step, l->ctx, from.buffer);
   step_writes(step, l->ctx, to.buffer);
+  return step;
 }
 
 /* ---- views ---- */

@@ -22,7 +22,7 @@ Operand lower_output(Lowering *l, Value *value);
 /* `value` is the part of an existing buffer that `view` says; nothing is moved. */
 void lower_alias(Lowering *l, Value *value, Operand view);
 /* A step that copies `from` to `to`, both over the type's dims, for the sake of `node`. */
-void lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, Operand to);
+Step *lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, Operand to);
 /* Scratch memory of this many bytes for the step. */
 Buffer *lower_scratch(Lowering *l, const Dim *bytes);
 /* Rearranged constant data; equal data is stored once. `data` lives as long as the context. */

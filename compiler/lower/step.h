@@ -108,6 +108,18 @@ typedef struct Branches { /* If */
   Vec(BranchSize) sizes;
 } Branches;
 
+/* A size that turns change: what it is before the first one, and what a turn makes of it. */
+typedef struct TurnSize {
+  const Dim *size; /* the symbol */
+  const Dim *first, *next;
+} TurnSize;
+
+/* A size that each turn finds, the same in all of them. */
+typedef struct SharedSize {
+  const Dim *size; /* the symbol outside of the loop */
+  const Dim *found, *turn;
+} SharedSize;
+
 /* Loop and Scan. Absent operands have no buffer. */
 typedef struct Turns {
   const Dim *turn;    /* the symbol that is the number of the turn */
@@ -118,6 +130,8 @@ typedef struct Turns {
   Operand counter;    /* the number of the turn as an i64 that the body reads; absent: not read */
   const Dim *most;    /* turns that results have room for; NULL: any number */
   Vec(const Dim *) counts; /* symbols that the number of turns made becomes */
+  Vec(TurnSize) carried;
+  Vec(const Dim *) shared; /* symbols of sizes that the first turn finds */
   Steps *body;
 } Turns;
 
@@ -125,6 +139,12 @@ typedef struct Turns {
 typedef struct InPlace {
   Buffer *out, *in;
 } InPlace;
+
+/* A size that must not be over the room that there is for it. */
+typedef struct SizeLimit {
+  const Dim *size;
+  int64_t most;
+} SizeLimit;
 
 typedef struct Step {
   uint32_t id;
@@ -138,7 +158,9 @@ typedef struct Step {
   Vec(Buffer *) reads;  /* without repeats */
   Vec(Buffer *) writes; /* scratch included */
   Vec(InPlace) in_place;
-  bool reference; /* CALL: of a reference kernel */
+  Vec(SharedSize) shared; /* taken, or checked, before anything else is done */
+  Vec(SizeLimit) limits;  /* checked then */
+  bool reference;         /* CALL: of a reference kernel */
   union {
     RowProgram row; /* ROW, COPY */
     Kernel kernel;  /* CONTRACTION, CALL */

@@ -2,28 +2,41 @@
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
 #include "ops/elementwise.h"
+#include "ops/real.h"
 
 #include <string.h>
 
 /* ---- arithmetic on sizes -----------------------------------------------------------------------
  */
 
+typedef const Dim *Arithmetic(DimTable *t, const Dim *a, const Dim *b);
+
+static bool is_real(const Node *node) {
+  return dtype_is_float(node_in(node, 0)->type.dtype);
+}
+
+static const Dim *calculate(const Node *node, const Dim *const *args, Arithmetic *whole,
+                            Arithmetic *real) {
+  return (is_real(node) ? real : whole)(infer_dims(node), args[0], args[1]);
+}
+
 static const Dim *add_element(const Node *node, const Dim *const *args) {
-  return dim_add(infer_dims(node), args[0], args[1]);
+  return calculate(node, args, dim_add, real_add);
 }
 
 static const Dim *sub_element(const Node *node, const Dim *const *args) {
-  return dim_sub(infer_dims(node), args[0], args[1]);
+  return calculate(node, args, dim_sub, real_sub);
 }
 
 static const Dim *mul_element(const Node *node, const Dim *const *args) {
-  return dim_mul(infer_dims(node), args[0], args[1]);
+  return calculate(node, args, dim_mul, real_mul);
 }
 
 /* Truncating, which is rounding down where nothing is negative. */
 static const Dim *div_element(const Node *node, const Dim *const *args) {
   DimTable *t = infer_dims(node);
   int64_t a, b;
+  if (is_real(node)) return real_div(t, args[0], args[1]);
   if (dim_is_const(args[0], &a) && dim_is_const(args[1], &b) && b != 0 && b != -1) {
     return dim_const(t, a / b);
   }
@@ -32,8 +45,11 @@ static const Dim *div_element(const Node *node, const Dim *const *args) {
 }
 
 static const Dim *mod_element(const Node *node, const Dim *const *args) {
+  DimTable *t = infer_dims(node);
   bool natural = args[1]->lo > 0 && (args[0]->lo >= 0 || op_param_i(node, "fmod") == 0);
-  return natural ? dim_mod(infer_dims(node), args[0], args[1]) : NULL;
+  if (!natural || is_real(node)) return NULL;
+  if (!args[0]->opaque && !args[1]->opaque) return dim_mod(t, args[0], args[1]);
+  return dim_unknown(t, 0, args[1]->hi == INT64_MAX ? INT64_MAX : args[1]->hi - 1);
 }
 
 static const Dim *min_element(const Node *node, const Dim *const *args) {
@@ -51,6 +67,11 @@ static const Dim *max_element(const Node *node, const Dim *const *args) {
 /* ---- comparisons of sizes ----------------------------------------------------------------------
  * What is neither provably so nor provably not so is not known. */
 
+/* Bounds of a float say nothing about NaN. */
+static bool comparable(const Node *node, const Dim *const *args) {
+  return !is_real(node) || (!args[0]->opaque && !args[1]->opaque);
+}
+
 static const Dim *decide(const Node *node, bool is_so, bool is_not_so) {
   return is_so || is_not_so ? dim_const(infer_dims(node), is_so) : NULL;
 }
@@ -61,15 +82,16 @@ static const Dim *less_dims(const Node *node, const Dim *a, const Dim *b) {
 }
 
 static const Dim *equal_element(const Node *node, const Dim *const *args) {
+  if (!comparable(node, args)) return NULL;
   return decide(node, args[0] == args[1], dim_never_equal(infer_dims(node), args[0], args[1]));
 }
 
 static const Dim *less_element(const Node *node, const Dim *const *args) {
-  return less_dims(node, args[0], args[1]);
+  return comparable(node, args) ? less_dims(node, args[0], args[1]) : NULL;
 }
 
 static const Dim *greater_element(const Node *node, const Dim *const *args) {
-  return less_dims(node, args[1], args[0]);
+  return comparable(node, args) ? less_dims(node, args[1], args[0]) : NULL;
 }
 
 static const Dim *opposite(const Node *node, const Dim *truth) {
@@ -77,11 +99,11 @@ static const Dim *opposite(const Node *node, const Dim *truth) {
 }
 
 static const Dim *less_or_equal_element(const Node *node, const Dim *const *args) {
-  return opposite(node, less_dims(node, args[1], args[0]));
+  return comparable(node, args) ? opposite(node, less_dims(node, args[1], args[0])) : NULL;
 }
 
 static const Dim *greater_or_equal_element(const Node *node, const Dim *const *args) {
-  return opposite(node, less_dims(node, args[0], args[1]));
+  return comparable(node, args) ? opposite(node, less_dims(node, args[0], args[1])) : NULL;
 }
 
 static const Dim *and_element(const Node *node, const Dim *const *args) {
@@ -286,6 +308,13 @@ static bool prelu_emit(RowBuilder *b, const Node *node) {
 
 ROW_OP(PRelu, prelu_infer, onnxc_rt_ref_prelu, prelu_emit);
 
+static const Dim *clip_element(const Node *node, const Dim *const *args) {
+  DimTable *t = infer_dims(node);
+  const Dim *x = args[0];
+  if (node_in(node, 1) != NULL) x = dim_max(t, x, args[1]);
+  return node_in(node, 2) != NULL ? dim_min(t, x, args[2]) : x;
+}
+
 static bool clip_infer(Node *node) {
   for (uint32_t i = 1; i <= 2; i++) {
     if (node_in(node, i) == NULL) continue;
@@ -293,7 +322,9 @@ static bool clip_infer(Node *node) {
     if (bound == NULL) return false;
     if (bound->rank > 1) return node_error(node, DIAG_INVALID, "input %u must be a scalar", i);
   }
-  return infer_like_first(node);
+  if (!infer_like_first(node)) return false;
+  infer_map_contents(node, clip_element);
+  return true;
 }
 
 static bool clip_emit(RowBuilder *b, const Node *node) {
@@ -308,9 +339,11 @@ static bool clip_emit(RowBuilder *b, const Node *node) {
 ROW_OP(Clip, clip_infer, onnxc_rt_ref_clip, clip_emit);
 
 static const Dim *where_element(const Node *node, const Dim *const *args) {
-  (void)node;
   if (args[1] == args[2] || dim_is(args[0], 1)) return args[1];
-  return dim_is(args[0], 0) ? args[2] : NULL;
+  if (dim_is(args[0], 0)) return args[2];
+  int64_t lo = args[1]->lo < args[2]->lo ? args[1]->lo : args[2]->lo;
+  int64_t hi = args[1]->hi > args[2]->hi ? args[1]->hi : args[2]->hi;
+  return dim_unknown(infer_dims(node), lo, hi);
 }
 
 static bool where_infer(Node *node) {

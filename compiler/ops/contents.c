@@ -6,7 +6,7 @@
 
 void infer_pass_contents(Node *node, uint32_t i) {
   uint32_t n;
-  const Dim *const *contents = infer_contents(node, i, &n);
+  const Dim *const *contents = infer_numbers(node, i, &n);
   if (contents != NULL) infer_set_contents(node, 0, contents, n);
 }
 
@@ -48,7 +48,7 @@ static const Tensor *numbered(const Node *node, uint32_t i, Moves *moves) {
   int64_t dims[MAX_RANK];
   uint32_t n;
   const Type *type = &node_in(node, i)->type;
-  const Dim *const *contents = infer_contents(node, i, &n);
+  const Dim *const *contents = infer_numbers(node, i, &n);
   int bits = dtype_info(type->dtype)->bits;
   if (contents == NULL || !small_static(type, dims) || bits < 8) return NULL;
   if (moves->n_pool + n > (bits == 8 ? 256u : 3u * MAX_CONTENTS)) return NULL;
@@ -118,28 +118,119 @@ void infer_move_contents(Node *node, uint32_t data) {
 /* ---- computed elements -------------------------------------------------------------------------
  */
 
-enum { MAX_ARGS = ONNXC_RT_WALK_OPERANDS };
+/* Beyond integers that are all known, only so many numbers are followed. */
+enum { MAX_ARGS = ONNXC_RT_WALK_OPERANDS, MAX_BOUNDED = 16 };
 
-void infer_map_contents(Node *node, infer_element *element) {
-  int64_t dims[MAX_RANK], in_dims[MAX_RANK];
-  const Dim *const *contents[MAX_ARGS], *result[MAX_CONTENTS];
+/* An element of which only the type is known; none of 32 bits and more bounds a size. NULL for an
+ * absent input. */
+static const Dim *unknown_of(DimTable *t, const Value *value) {
+  int64_t lo = INT64_MIN, hi = INT64_MAX, least, most;
+  if (value == NULL) return NULL;
+  if (dtype_integer_range(value->type.dtype, &least, &most)) {
+    if (least == 0) lo = 0;
+    if (most < INT32_MAX) hi = most;
+    if (most < INT32_MAX) lo = least;
+  }
+  return dim_unknown(t, lo, hi);
+}
+
+static bool says_nothing(const Dim *x) {
+  return x->opaque && x->lo == INT64_MIN && x->hi == INT64_MAX;
+}
+
+/* What narrow types cannot hold wraps around. A float of which only bounds are known may be NaN,
+ * so what is computed from it is known no better. */
+static const Dim *as_element(DimTable *t, const Node *node, const Dim *result, bool vague) {
+  const Dim *any = unknown_of(t, node->out[0]);
+  if (result == NULL || result->lo < any->lo || result->hi > any->hi) return any;
+  bool certain = vague && !result->opaque;
+  return certain ? dim_unknown(t, result->lo, result->hi == INT64_MAX ? INT64_MAX : result->hi + 1)
+                 : result;
+}
+
+typedef struct Elements {
+  const Dim *const *contents[MAX_ARGS]; /* of each input; NULL: not known */
   onnxc_rt_walk walk;
-  if (node->n_formal > MAX_ARGS || node_out(node, 0) == NULL) return;
-  if (!small_static(&node->out[0]->type, dims)) return;
-  onnxc_rt_walk_init(&walk, dims, node->out[0]->type.rank);
+  bool known, partly; /* something is; something is not */
+} Elements;
+
+static bool gather_elements(const Node *node, Elements *e) {
+  int64_t dims[MAX_RANK];
   for (uint32_t i = 0; i < node->n_formal; i++) {
     uint32_t n;
-    contents[i] = infer_contents(node, i, &n);
-    if (contents[i] == NULL || !type_static(&node_in(node, i)->type, in_dims)) return;
-    onnxc_rt_walk_broadcast(&walk, in_dims, node_in(node, i)->type.rank);
+    const Value *in = node_in(node, i);
+    e->contents[i] = infer_numbers(node, i, &n);
+    if (e->contents[i] != NULL) e->known = true;
+    if (in != NULL && !type_static(&in->type, dims)) return false;
+    if (in != NULL && (e->contents[i] == NULL || dtype_is_float(in->type.dtype))) e->partly = true;
+    onnxc_rt_walk_broadcast(&e->walk, dims, in == NULL ? 0 : in->type.rank);
   }
+  return e->known && e->walk.count <= (e->partly ? MAX_BOUNDED : MAX_CONTENTS);
+}
+
+static const Dim *element_at(DimTable *t, const Node *node, const Elements *e,
+                             infer_element *element) {
+  const Dim *args[MAX_ARGS];
+  bool vague = false;
+  for (uint32_t i = 0; i < node->n_formal; i++) {
+    const Value *in = node_in(node, i);
+    args[i] = e->contents[i] != NULL ? e->contents[i][e->walk.at[i]] : unknown_of(t, in);
+    vague = vague || (in != NULL && dtype_is_float(in->type.dtype) && args[i]->opaque);
+  }
+  return as_element(t, node, element(node, args), vague);
+}
+
+void infer_map_contents(Node *node, infer_element *element) {
+  int64_t dims[MAX_RANK];
+  const Dim *result[MAX_CONTENTS];
+  Elements e = {.known = false};
+  bool useful = false;
+  if (node->n_formal > MAX_ARGS || node_out(node, 0) == NULL) return;
+  if (!small_static(&node->out[0]->type, dims)) return;
+  onnxc_rt_walk_init(&e.walk, dims, node->out[0]->type.rank);
+  if (!gather_elements(node, &e)) return;
   DimTable *t = infer_dims(node);
   (void)dims_overflowed(t);
-  for (int64_t k = 0; k < walk.count; k++, onnxc_rt_walk_next(&walk)) {
-    const Dim *args[MAX_ARGS];
-    for (uint32_t i = 0; i < node->n_formal; i++) args[i] = contents[i][walk.at[i]];
-    result[k] = element(node, args);
-    if (result[k] == NULL) return;
+  int64_t n = e.walk.count;
+  for (int64_t k = 0; k < n; k++, onnxc_rt_walk_next(&e.walk)) {
+    result[k] = element_at(t, node, &e, element);
+    useful = useful || !says_nothing(result[k]);
   }
-  if (!dims_overflowed(t)) infer_set_contents(node, 0, result, (uint32_t)walk.count);
+  if (!dims_overflowed(t) && (useful || n == 0)) infer_set_contents(node, 0, result, (uint32_t)n);
+}
+
+void infer_bounded_contents(Node *node, uint32_t i, int64_t lo, int64_t hi) {
+  int64_t dims[MAX_RANK], count = 1;
+  const Dim *contents[MAX_BOUNDED];
+  const Value *value = node_out(node, i);
+  if (value == NULL || !small_static(&value->type, dims)) return;
+  for (int k = 0; k < value->type.rank; k++) count *= dims[k];
+  if (count > MAX_BOUNDED) return;
+  for (int64_t k = 0; k < count; k++) contents[k] = dim_unknown(infer_dims(node), lo, hi);
+  infer_set_contents(node, i, contents, (uint32_t)count);
+}
+
+void infer_index_contents(Node *node, uint32_t i, const Dim *size) {
+  infer_bounded_contents(node, i, 0,
+                         size->hi == INT64_MAX || size->hi == 0 ? size->hi : size->hi - 1);
+}
+
+/* The least and the greatest of numbers. */
+static void range_of(const Dim *const *numbers, uint32_t n, int64_t *lo, int64_t *hi) {
+  *lo = INT64_MAX;
+  *hi = INT64_MIN;
+  for (uint32_t k = 0; k < n; k++) {
+    if (numbers[k]->lo < *lo) *lo = numbers[k]->lo;
+    if (numbers[k]->hi > *hi) *hi = numbers[k]->hi;
+  }
+}
+
+void infer_picked_contents(Node *node, uint32_t i) {
+  uint32_t n;
+  int64_t lo, hi;
+  const Dim *const *numbers = infer_numbers(node, i, &n);
+  if (node_out(node, 0) == NULL || node->out[0]->contents != NULL) return;
+  if (numbers == NULL || n == 0) return;
+  range_of(numbers, n, &lo, &hi);
+  infer_bounded_contents(node, 0, lo, hi);
 }

@@ -31,6 +31,7 @@ static bool gather_infer(Node *node) {
   if (!fits) return false;
   infer_output(node, 0, x->dtype, rank, dims);
   infer_move_contents(node, 1);
+  infer_picked_contents(node, 0);
   return true;
 }
 
@@ -283,6 +284,7 @@ static bool top_k_infer(Node *node) {
   }
   infer_output(node, 0, x->dtype, x->rank, dims);
   infer_output(node, 1, ONNXC_RT_I64, x->rank, dims);
+  infer_index_contents(node, 1, x->dims[axis]);
   return true;
 }
 

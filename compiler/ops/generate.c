@@ -2,34 +2,46 @@
 #include "lower/row.h"
 #include "onnxc_rt_reference.h"
 #include "ops/builder.h"
+#include "ops/real.h"
 
 #include <math.h>
 
 /* ---- Cast, CastLike ----------------------------------------------------------------------------
  */
 
-/* The interval of integers that a type holds; false for other types. */
-static bool integer_range(DType dtype, int64_t *lo, int64_t *hi) {
-  const DTypeInfo *info = dtype_info(dtype);
-  if (!dtype_is_integer(dtype)) return false;
-  int bits = info->cls == DTYPE_CLASS_INT ? info->bits - 1 : info->bits;
-  *hi = bits >= 63 ? INT64_MAX : ((int64_t)1 << bits) - 1;
-  *lo = info->cls == DTYPE_CLASS_INT ? -*hi - 1 : 0;
-  return true;
+/* What has no bound is a size or a number that becomes one, and sizes fit the types that models
+ * keep them in. */
+static bool fits(const Dim *x, int64_t lo, int64_t hi) {
+  bool low = x->lo >= lo || (x->lo == INT64_MIN && x->value);
+  return low && (x->hi <= hi || x->hi == INT64_MAX);
+}
+
+/* The integers of which a floating-point type leaves out none: up to 2^(1 + bits of mantissa). */
+static int64_t exact_integers(DType dtype) {
+  switch (dtype) {
+  case ONNXC_RT_F64: return INT64_C(1) << 53;
+  case ONNXC_RT_F32: return INT64_C(1) << 24;
+  case ONNXC_RT_F16: return 1 << 11;
+  case ONNXC_RT_BF16: return 1 << 8;
+  default: return 0;
+  }
 }
 
 static const Dim *cast_element(const Node *node, const Dim *const *args) {
   DimTable *t = infer_dims(node);
-  DType to = node->out[0]->type.dtype;
+  DType from = node_in(node, 0)->type.dtype, to = node->out[0]->type.dtype;
   int64_t lo, hi, value;
   if (to == ONNXC_RT_BOOL) {
     if (dim_is_const(args[0], &value)) return dim_const(t, value != 0);
     return dim_never_equal(t, args[0], dim_const(t, 0)) ? dim_const(t, 1) : NULL;
   }
-  if (!integer_range(to, &lo, &hi)) return NULL;
-  /* What has no bound is a size, and sizes fit the types that models keep them in. */
-  bool fits = args[0]->lo >= lo && (args[0]->hi <= hi || args[0]->hi == INT64_MAX);
-  return fits ? args[0] : NULL;
+  if (dtype_is_float(to)) {
+    int64_t most = exact_integers(to);
+    if (most != 0 && fits(args[0], -most, most)) return args[0];
+    return real_about(t, (double)args[0]->lo, (double)args[0]->hi);
+  }
+  const Dim *x = dtype_is_float(from) ? real_truncate(t, args[0]) : args[0];
+  return dtype_integer_range(to, &lo, &hi) && fits(x, lo, hi) ? x : NULL;
 }
 
 static bool convert_infer(Node *node, DType to) {
@@ -179,8 +191,9 @@ static bool constant_of_shape_infer(Node *node) {
   }
   const Dim *const *shape = infer_contents(node, 0, &n);
   for (int i = 0; i < rank; i++) {
-    dims[i] = shape != NULL ? shape[i] : infer_fresh(node, 0, i, NULL);
+    dims[i] = infer_number(node, 0, (uint32_t)i);
     if (dims[i]->hi < 0) return node_error(node, DIAG_INVALID, "size %d is negative", i);
+    dims[i] = shape != NULL ? infer_within(node, dims[i], NULL) : infer_fresh(node, 0, i, dims[i]);
   }
   infer_output(node, 0, value != NULL ? value->tensor->dtype : ONNXC_RT_F32, rank, dims);
   if (value != NULL) fill_contents(node, value->tensor, rank, dims);
@@ -237,6 +250,17 @@ static const Dim *range_size_f64(Node *node) {
   return known ? dim_const(infer_dims(node), size > 0 ? (int64_t)size : 0) : NULL;
 }
 
+/* A bound of the number of steps where nothing but bounds is known, delta's sign included. */
+static const Dim *range_most(DimTable *t, const Dim *start, const Dim *limit, const Dim *delta) {
+  if (delta->lo <= 0 && delta->hi >= 0) return NULL;
+  bool up = delta->lo > 0;
+  const Dim *distance = up ? dim_sub(t, limit, start) : dim_sub(t, start, limit);
+  int64_t step = up ? delta->lo : -delta->hi;
+  if (distance->hi == INT64_MAX) return NULL;
+  int64_t most = distance->hi <= 0 ? 0 : (distance->hi - 1) / step + 1;
+  return dim_const(t, most);
+}
+
 static void range_contents(Node *node, const Dim *start, const Dim *delta, const Dim *size) {
   DimTable *t = infer_dims(node);
   const Dim *contents[MAX_CONTENTS];
@@ -253,12 +277,10 @@ static bool range_infer(Node *node) {
   bool whole = true;
   if (start == NULL) return false;
   for (uint32_t i = 0; i < 3; i++) {
-    uint32_t n;
     if (i == 2 && node_in(node, 2) == NULL) break;
     if (infer_tensor(node, i) == NULL) return false;
-    const Dim *const *contents = infer_contents(node, i, &n);
-    whole = whole && contents != NULL && n == 1;
-    if (whole) v[i] = contents[0];
+    v[i] = infer_number(node, i, 0);
+    whole = whole && !v[i]->opaque;
   }
   const Tensor *delta = node_in(node, 2) == NULL ? NULL : node_in(node, 2)->constant;
   if (delta != NULL && delta->count == 1 && tensor_f64(delta, 0) == 0) {
@@ -266,9 +288,9 @@ static bool range_infer(Node *node) {
   }
   size = whole ? range_size(node, v[0], v[1], v[2]) : range_size_f64(node);
   bool known = size != NULL;
-  if (!known) size = infer_fresh(node, 0, 0, NULL);
+  if (!known) size = infer_fresh(node, 0, 0, range_most(infer_dims(node), v[0], v[1], v[2]));
   infer_output(node, 0, start->dtype, 1, &size);
-  if (known && whole) range_contents(node, v[0], v[2], size);
+  if (known && whole && !dtype_is_float(start->dtype)) range_contents(node, v[0], v[2], size);
   return true;
 }
 

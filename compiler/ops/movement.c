@@ -95,7 +95,7 @@ static bool split_sizes(Node *node, const Dim *whole, int axis, const Dim **size
   for (uint32_t i = 0; i < node->n_out; i++) {
     bool last = i == node->n_out - 1;
     if (contents != NULL) {
-      sizes[i] = contents[i];
+      sizes[i] = infer_within(node, contents[i], whole);
     } else if (node_in(node, 1) != NULL) {
       sizes[i] = infer_fresh(node, i, axis, whole);
     } else {
@@ -167,6 +167,17 @@ static const Dim *slice_size(DimTable *t, const Dim *size, const Dim *start, con
   return dim_ceildiv(t, dim_max(t, distance, zero), dim_const(t, by));
 }
 
+/* The same where nothing is known but bounds: what both ends leave between them. */
+static const Dim *slice_most(Node *node, const Dim *size, int i, int64_t step) {
+  DimTable *t = infer_dims(node);
+  const Dim *start = infer_number(node, 1, (uint32_t)i), *end = infer_number(node, 2, (uint32_t)i);
+  const Dim *most = slice_size(t, size, start, end, step);
+  if (step != 1 || start->lo < 0 || end->lo < 0 || end->lo >= SLICE_FAR)
+    return most != NULL ? most : size;
+  const Dim *distance = dim_max(t, dim_sub(t, end, start), dim_const(t, 0));
+  return most == NULL || distance->hi < most->hi ? distance : most;
+}
+
 typedef struct Slice {
   const Dim *const *starts, *const *ends; /* NULL: not known */
   int64_t axes[MAX_RANK], steps[MAX_RANK];
@@ -205,6 +216,10 @@ static bool slice_axis(Node *node, const Type *x, const Slice *s, int i, const D
     if (s->steps[i] == 0) return node_error(node, DIAG_INVALID, "steps[%d] is 0", i);
     bool known = s->starts != NULL && s->ends != NULL;
     if (known) size = slice_size(t, x->dims[axis], s->starts[i], s->ends[i], s->steps[i]);
+  }
+  if (size == NULL && s->steps_known) {
+    const Dim *most = slice_most(node, x->dims[axis], i, s->steps[i]);
+    if (most->hi < x->dims[axis]->hi) size = infer_fresh(node, 0, axis, most);
   }
   dims[axis] = size != NULL ? size : infer_fresh(node, 0, axis, x->dims[axis]);
   return true;
@@ -262,6 +277,45 @@ static bool check_not_negative(const Node *node, const char *what, const Dim *co
   return true;
 }
 
+/* The larger of two bounds. */
+static const Dim *wider(const Dim *a, const Dim *b) {
+  return a->hi > b->hi ? a : b;
+}
+
+/* The size that `own` and a number known at run time broadcast to; NULL: that is not known. */
+static const Dim *expand_by(const Node *node, const Dim *own, const Dim *given) {
+  Context *ctx = node->graph->ctx;
+  DimTable *t = ctx->dims;
+  const Dim *one = dim_const(t, 1);
+  if (dim_is(own, 1)) return infer_within(node, given, NULL);
+  if (own->lo < 2) return NULL;
+  /* it is 1, or the size itself */
+  context_assume_equal(ctx, dim_mul(t, dim_sub(t, given, one), dim_sub(t, given, own)),
+                       dim_const(t, 0));
+  return own;
+}
+
+/* Sizes of an expansion by `shape`; NULL: nothing is known of it. */
+static void expand_sizes(Node *node, const Type *x, const Dim *const *shape, int given, int rank,
+                         const Dim **dims) {
+  DimTable *t = infer_dims(node);
+  for (int i = 0; i < rank; i++) {
+    int from_x = i - (rank - x->rank), from_shape = i - (rank - given);
+    const Dim *own = from_x < 0 ? dim_const(t, 1) : x->dims[from_x];
+    const Dim *number =
+        from_shape < 0 ? dim_const(t, 1) : infer_number(node, 1, (uint32_t)from_shape);
+    dims[i] = shape == NULL ? NULL : expand_by(node, own, number);
+    if (dims[i] == NULL) dims[i] = infer_fresh(node, 0, i, wider(own, number));
+  }
+}
+
+static bool any_value(const Dim *const *numbers, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    if (numbers[i]->value) return true;
+  }
+  return false;
+}
+
 static bool expand_infer(Node *node) {
   const Type *x = infer_tensor(node, 0);
   const Dim *dims[MAX_RANK];
@@ -269,12 +323,12 @@ static bool expand_infer(Node *node) {
   uint32_t n;
   if (x == NULL || !infer_length(node, 1, &given)) return false;
   const Dim *const *shape = infer_contents(node, 1, &n);
-  if (shape == NULL) {
+  if (shape != NULL && !check_not_negative(node, "shape", shape, n)) return false;
+  if (shape == NULL || any_value(shape, n)) {
     rank = given > x->rank ? given : x->rank;
-    for (int i = 0; i < rank; i++) dims[i] = infer_fresh(node, 0, i, NULL);
+    expand_sizes(node, x, shape, given, rank, dims);
   } else {
     Type target = {.kind = TYPE_TENSOR, .rank = (int)n, .dims = shape};
-    if (!check_not_negative(node, "shape", shape, n)) return false;
     if (!infer_broadcast(node, (const Type *const[]){x, &target}, 2, &rank, dims)) return false;
   }
   infer_output(node, 0, x->dtype, rank, dims);
@@ -305,7 +359,9 @@ static bool tile_infer(Node *node) {
   const Dim *const *repeats = infer_contents(node, 1, &n);
   if (repeats != NULL && !check_not_negative(node, "repeats", repeats, n)) return false;
   for (int i = 0; i < x->rank; i++) {
-    dims[i] = repeats != NULL ? dim_mul(t, x->dims[i], repeats[i]) : infer_fresh(node, 0, i, NULL);
+    const Dim *times = infer_number(node, 1, (uint32_t)i);
+    dims[i] = dim_mul(t, x->dims[i], repeats != NULL ? infer_within(node, times, NULL) : times);
+    if (repeats == NULL) dims[i] = infer_fresh(node, 0, i, dims[i]);
   }
   infer_output(node, 0, x->dtype, x->rank, dims);
   infer_move_contents(node, 1);
@@ -343,8 +399,24 @@ static bool pad_sizes(const Node *node, const Type *x, const Dim *const *pads, c
   for (uint32_t i = 0; i < n_axes; i++) {
     const Dim **size = &dims[axes[i] < 0 ? axes[i] + x->rank : axes[i]];
     *size = dim_add(t, *size, dim_add(t, pads[i], pads[n_axes + i]));
+    *size = infer_within(node, *size, NULL);
   }
   return check_not_negative(node, "the output's shape", dims, (uint32_t)x->rank);
+}
+
+/* A bound of a padded size where nothing but bounds is known of the pads; NULL: none. The pads of
+ * any axis may be meant. */
+static const Dim *pad_most(const Node *node, const Dim *size, uint32_t n_axes, bool axes_known) {
+  DimTable *t = infer_dims(node);
+  int64_t most = 0;
+  uint32_t n;
+  const Dim *const *pads = infer_numbers(node, 1, &n);
+  if (pads == NULL || !axes_known || n != 2 * n_axes) return NULL;
+  for (uint32_t i = 0; i < n_axes; i++) {
+    const Dim *both = dim_add(t, pads[i], pads[n_axes + i]);
+    if (both->hi > most) most = both->hi;
+  }
+  return most == INT64_MAX ? NULL : dim_add_i(t, size, most);
 }
 
 static bool pad_infer(Node *node) {
@@ -363,7 +435,9 @@ static bool pad_infer(Node *node) {
   }
   memcpy(dims, x->dims, (size_t)x->rank * sizeof *dims);
   if (pads != NULL && !pad_sizes(node, x, pads, axes, n_axes, dims)) return false;
-  for (int i = 0; pads == NULL && i < x->rank; i++) dims[i] = infer_fresh(node, 0, i, NULL);
+  for (int i = 0; pads == NULL && i < x->rank; i++) {
+    dims[i] = infer_fresh(node, 0, i, pad_most(node, x->dims[i], n_axes, axes_known));
+  }
   infer_output(node, 0, x->dtype, x->rank, dims);
   if (node_in(node, 2) != NULL) infer_move_contents(node, 1 | 1 << 2);
   return true;

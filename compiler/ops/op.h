@@ -134,6 +134,11 @@ bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, con
 /* The integers of input `i` where they are known: constants and symbolic contents. NULL: not known
  * (nothing reported). `*n` their number. */
 const Dim *const *infer_contents(const Node *node, uint32_t i, uint32_t *n);
+/* The numbers of input `i` as far as anything is known of them: opaque ones, and those of floats,
+ * too. NULL: nothing is. */
+const Dim *const *infer_numbers(const Node *node, uint32_t i, uint32_t *n);
+/* Number `k` of those; one without bounds where nothing is known. */
+const Dim *infer_number(const Node *node, uint32_t i, uint32_t k);
 /* The same where every element is a constant: true with up to `max` values. */
 bool infer_constant_ints(const Node *node, uint32_t i, int64_t *values, uint32_t max, uint32_t *n);
 /* The number of integers in input `i`, a vector (or scalar: 1) of at most MAX_RANK of them. */
@@ -146,20 +151,38 @@ void infer_pass_contents(Node *node, uint32_t i);
  * whose elements it moves; the other inputs must be constant. */
 void infer_move_contents(Node *node, uint32_t data);
 /* Contents of output 0 of an elementwise operator of all inputs. The function returns NULL where
- * the result is no provable integer. */
+ * nothing can be said of the result. Arguments and results may be opaque. */
 typedef const Dim *infer_element(const Node *node, const Dim *const *args);
 void infer_map_contents(Node *node, infer_element *element);
+/* Every element of output `i` is within these bounds. */
+void infer_bounded_contents(Node *node, uint32_t i, int64_t lo, int64_t hi);
+/* Every element of output `i` is an index into an axis of this size. */
+void infer_index_contents(Node *node, uint32_t i, const Dim *size);
+/* Every element of output 0 is one of input `i`; says nothing where contents are set already. */
+void infer_picked_contents(Node *node, uint32_t i);
 /* Sizes that must agree, the more definite of them; NULL (reported) when they never do. */
 const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const Dim *b);
-/* A fresh size for a data-dependent axis of output `i`, at most `bound` (NULL: any). Returns the
- * size it had when the node was inferred before, so that repeated inference is stable. */
+/* A fresh size for a data-dependent axis of output `i`, at most `bound` (NULL: any), which may be
+ * opaque; the user may bound it too. Returns the size it had when the node was inferred before, so
+ * that repeated inference is stable. */
 const Dim *infer_fresh(Node *node, uint32_t i, int axis, const Dim *bound);
+/* A symbol for a size of `value` that is found at run time: `before` where that is one already. */
+const Dim *infer_symbol(Value *value, int axis, const Dim *before, int64_t hi);
+/* Whether a symbol is one that infer_symbol has made for that axis. */
+bool symbol_of_axis(const DimAtom *symbol, int axis);
+/* A number of an input as a size of at most `bound` (NULL: any): what is not provable is taken to
+ * be so, and checked at run time. Other expressions are returned as they are. */
+const Dim *infer_within(const Node *node, const Dim *size, const Dim *bound);
 /* The size of an axis of output 0 that is element `k` of input `i`, a number of any type; a fresh
  * one where that is not known. */
 const Dim *infer_size(Node *node, uint32_t i, uint32_t k, int axis, const Dim *bound);
+/* Gives integer inputs of the main graph that have few elements their symbolic contents. */
+void infer_input_numbers(Graph *graph);
 /* Whether size `axis` of output `i` is such: known only after the node's kernel has run. */
 bool node_size_from_data(const Node *node, uint32_t i, int axis);
 bool node_sizes_from_data(const Node *node); /* any of them */
+/* Whether `size` mentions such a size of any node of the graph. */
+bool graph_finds_size(const Graph *graph, const Dim *size);
 /* The context's table of dims. */
 static inline DimTable *infer_dims(const Node *node) {
   return node->graph->ctx->dims;
@@ -168,6 +191,8 @@ static inline DimTable *infer_dims(const Node *node) {
 /* Infers one node, or a graph in order with its subgraphs; all errors reported, not only the
  * first. A node whose inputs failed is skipped silently. */
 bool infer_node(Node *node);
+/* Takes back what was inferred of the nodes of a graph, and of those in its subgraphs. */
+void infer_forget(Graph *graph);
 bool infer_graph(Graph *graph);
 
 /* ---- randomness --------------------------------------------------------------------------------

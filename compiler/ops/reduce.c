@@ -81,7 +81,8 @@ static bool reduce_contents(Node *node, Combine *combine) {
   DimTable *t = infer_dims(node);
   uint32_t n;
   if (!reduce_infer(node)) return false;
-  const Dim *const *contents = infer_contents(node, 0, &n);
+  const Dim *const *contents = infer_numbers(node, 0, &n);
+  if (dtype_is_float(node_in(node, 0)->type.dtype)) return true;
   bool whole = contents != NULL && dim_is(type_count(node->graph->ctx, &node->out[0]->type), 1);
   if (!whole || n == 0) return true;
   const Dim *sum = contents[0];
@@ -230,6 +231,7 @@ static bool arg_infer(Node *node) {
     }
   }
   infer_output(node, 0, ONNXC_RT_I64, rank, dims);
+  infer_index_contents(node, 0, x->dims[axis]);
   return true;
 }
 

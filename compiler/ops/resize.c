@@ -2,6 +2,7 @@
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
+#include "ops/real.h"
 
 #include <math.h>
 #include <string.h>
@@ -66,7 +67,8 @@ static const Dim *scaled(Node *node, int axis, const Dim *size, float scale) {
   if (as_fraction(scale, &numerator, &denominator)) {
     return dim_floordiv(t, dim_mul_i(t, size, numerator), dim_const(t, denominator));
   }
-  return infer_fresh(node, 0, axis, NULL);
+  double most = (double)size->hi * (double)scale;
+  return infer_fresh(node, 0, axis, size->hi == INT64_MAX ? NULL : real_about(t, 0, most));
 }
 
 static bool sizes_from_scales(Node *node, const int *axes, int n, const Dim **dims) {
@@ -75,7 +77,8 @@ static bool sizes_from_scales(Node *node, const int *axes, int n, const Dim **di
   for (int k = 0; k < n; k++) {
     const Dim *size = dims[axes[k]];
     if (scales == NULL) {
-      dims[axes[k]] = infer_fresh(node, 0, axes[k], NULL);
+      const Dim *scale = infer_number(node, SCALES, (uint32_t)k);
+      dims[axes[k]] = infer_fresh(node, 0, axes[k], real_mul(infer_dims(node), size, scale));
       continue;
     }
     float scale = (float)tensor_f64(scales, (size_t)k);
@@ -131,7 +134,9 @@ static bool sizes_as_given(Node *node, const int *axes, int n, const Dim **dims)
   }
   if (sizes != NULL && !stretch) return keep_aspect(node, axes, n, sizes, dims);
   for (int k = 0; k < n; k++) {
-    dims[axes[k]] = sizes != NULL ? sizes[k] : infer_fresh(node, 0, axes[k], NULL);
+    const Dim *size = infer_number(node, SIZES, (uint32_t)k);
+    dims[axes[k]] =
+        sizes != NULL ? infer_within(node, size, NULL) : infer_fresh(node, 0, axes[k], size);
   }
   return true;
 }

@@ -47,6 +47,15 @@ static bool check_given(const Node *node, const Cuts *cuts) {
                     (long long)sum, (long long)whole);
 }
 
+/* Sizes that come with the inputs are left to the kernel, which checks them. */
+static const Dim *const *settled_sizes(const Node *node, uint32_t *n) {
+  const Dim *const *sizes = infer_contents(node, 1, n);
+  for (uint32_t i = 0; sizes != NULL && i < *n; i++) {
+    if (sizes[i]->value) return NULL;
+  }
+  return sizes;
+}
+
 bool sequence_cuts(const Node *node, Cuts *cuts) {
   const Type *x = infer_tensor(node, 0);
   DimTable *t = infer_dims(node);
@@ -58,7 +67,7 @@ bool sequence_cuts(const Node *node, Cuts *cuts) {
   const Type *split = infer_tensor(node, 1);
   if (split == NULL) return false;
   cuts->chunk = 0;
-  cuts->given = infer_contents(node, 1, &cuts->n_given);
+  cuts->given = settled_sizes(node, &cuts->n_given);
   if (split->rank == 1) {
     cuts->parts = split->dims[0];
     return check_given(node, cuts);
@@ -721,7 +730,11 @@ static const Dim *most_from(const Node *node, int depth) {
 static const Dim *most_of(const Value *value, int depth) {
   if (value == NULL || depth == 0) return NULL;
   const Tensor *constant = value->constant;
-  if (value->contents != NULL && value->n_contents == 1) return value->contents[0];
+  if (value->contents != NULL && value->n_contents == 1) {
+    const Dim *number = value->contents[0];
+    if (!number->opaque) return number;
+    if (number->hi != INT64_MAX) return dim_const(value->graph->ctx->dims, number->hi);
+  }
   if (constant != NULL && constant->count == 1) {
     return dim_const(value->graph->ctx->dims, tensor_i64(constant, 0));
   }
@@ -732,7 +745,8 @@ static const Dim *most_of(const Value *value, int depth) {
 const Dim *sequence_most(const Node *node, uint32_t i) {
   enum { DEPTH = 16 };
   const Dim *most = most_of(node_in(node, i), DEPTH);
-  return most == NULL || dim_is(most, INT64_MAX) ? NULL : most;
+  bool open = most == NULL || dim_is(most, INT64_MAX);
+  return open || (most->value && most->hi == INT64_MAX) ? NULL : most;
 }
 
 /* ---- operators ---------------------------------------------------------------------------------

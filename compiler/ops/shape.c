@@ -68,6 +68,11 @@ const OpDef op_Size = {
 /* ---- Reshape -----------------------------------------------------------------------------------
  */
 
+/* An element that may turn out to be 0 or -1, which is known when the kernel has run. */
+static bool is_open(const Dim *given, bool allow_zero) {
+  return given->value && given->lo < (allow_zero ? 0 : 1) && given->hi >= 0;
+}
+
 /* The target as the input gives it, 0 replaced by the input's size; `*rest` is the place of -1. */
 static bool reshape_target(const Node *node, const Type *x, const Dim *const *given, int rank,
                            const Dim **dims, int *rest) {
@@ -107,13 +112,28 @@ static bool reshape_rest(const Node *node, const Dim *count, int rank, const Dim
   return true;
 }
 
-/* No size is over the number of elements, unless there are none. */
+/* The sizes for numbers that come at run time: none is over the number of elements, unless there
+ * are none, and together they are as many. */
 static bool reshape_unknown(Node *node, const Type *x, int rank) {
   const Dim *dims[MAX_RANK], *count = type_count(node->graph->ctx, x);
-  const Dim *bound = dim_is(count, 0) ? NULL : count;
-  for (int i = 0; i < rank; i++) dims[i] = infer_fresh(node, 0, i, bound);
+  const Dim *most = dim_is(count, 0) ? NULL : count;
+  for (int i = 0; i < rank; i++) {
+    const Dim *given = infer_number(node, 1, (uint32_t)i), *bound = most;
+    /* -1 and 0 stand for sizes that only the number of elements bounds */
+    if (given->lo >= 1 && most != NULL && given->hi < most->hi) bound = given;
+    dims[i] = infer_fresh(node, 0, i, bound);
+  }
   infer_output(node, 0, x->dtype, rank, dims);
+  dim_limit(type_count(node->graph->ctx, &node->out[0]->type), count->hi);
   return true;
+}
+
+static bool any_open(const Node *node, const Dim *const *given, int rank) {
+  bool allow_zero = op_param_i(node, "allowzero") != 0;
+  for (int i = 0; i < rank; i++) {
+    if (is_open(given[i], allow_zero)) return true;
+  }
+  return false;
 }
 
 static bool reshape_infer(Node *node) {
@@ -123,7 +143,7 @@ static bool reshape_infer(Node *node) {
   uint32_t n;
   if (x == NULL || shape == NULL || !infer_length(node, 1, &rank)) return false;
   const Dim *const *given = infer_contents(node, 1, &n);
-  if (given == NULL) return reshape_unknown(node, x, rank);
+  if (given == NULL || any_open(node, given, rank)) return reshape_unknown(node, x, rank);
   if (!reshape_target(node, x, given, rank, dims, &rest)) return false;
   const Dim *count = type_count(node->graph->ctx, x);
   if (rest >= 0 && !reshape_rest(node, count, rank, dims, rest)) return false;

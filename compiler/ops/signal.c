@@ -72,11 +72,12 @@ static const Dim *half_spectrum(DimTable *t, const Dim *n) {
   return dim_add_i(t, dim_floordiv(t, n, dim_const(t, 2)), 1);
 }
 
-/* The number in input `i`, where it is known. */
+/* The number in input `i`, where it is known, and known to be positive if it comes at run time. */
 static const Dim *known_number(const Node *node, uint32_t i) {
   uint32_t n;
   const Dim *const *contents = infer_contents(node, i, &n);
-  return contents != NULL && n == 1 ? contents[0] : NULL;
+  if (contents == NULL || n != 1) return NULL;
+  return contents[0]->value && contents[0]->lo < 1 ? NULL : contents[0];
 }
 
 static bool is_inverse(const Node *node) {
@@ -99,7 +100,9 @@ static const Dim *dft_length(const Node *node, const Type *x, int axis) {
 /* Elements of the result along the signal's axis. */
 static const Dim *dft_size(Node *node, const Type *x, int axis) {
   const Dim *n = dft_length(node, x, axis);
-  if (n == NULL) return infer_fresh(node, 0, axis, NULL);
+  if (n == NULL) {
+    return infer_fresh(node, 0, axis, node_in(node, 1) == NULL ? NULL : infer_number(node, 1, 0));
+  }
   return is_onesided(node) && !is_inverse(node) ? half_spectrum(infer_dims(node), n) : n;
 }
 
@@ -211,7 +214,8 @@ static bool mel_weight_matrix_infer(Node *node) {
     }
   }
   const Dim *length = known_number(node, 1);
-  const Dim *dims[2] = {length != NULL ? half_spectrum(t, length) : infer_fresh(node, 0, 0, NULL),
+  const Dim *most = infer_number(node, 1, 0);
+  const Dim *dims[2] = {length != NULL ? half_spectrum(t, length) : infer_fresh(node, 0, 0, most),
                         infer_size(node, 0, 0, 1, NULL)};
   if (dims[1] == NULL) return false;
   infer_output(node, 0, (DType)op_param_i(node, "output_datatype"), 2, dims);

@@ -99,27 +99,15 @@ typedef struct State {
   const Dim *capacity, *length; /* after it */
 } State;
 
-static void forget_types(Graph *graph) {
-  for (Node *node = graph->first; node != NULL; node = node->next) {
-    for (uint32_t i = 0; i < node->n_out; i++) {
-      if (node->out[i] == NULL) continue;
-      node->out[i]->type = (Type){0};
-      node->out[i]->contents = NULL;
-      node->out[i]->n_contents = 0;
-    }
-    for (uint32_t i = 0; i < node->n_attrs; i++) {
-      if (node->attrs[i].kind == ATTR_GRAPH) forget_types(node->attrs[i].graph);
-    }
-  }
-}
-
 static void enter_turn(const States *s, const State *states) {
   Context *ctx = s->node->graph->ctx;
-  forget_types(s->body);
+  infer_forget(s->body);
   for (uint32_t i = 0; i < s->n; i++) {
     Value *input = s->body->inputs.data[s->in + i];
-    input->type = *first_type(s, i);
-    if (states[i].composite) input->type = form_type(ctx, &states[i].form);
+    if (states[i].composite)
+      input->type = form_type(ctx, &states[i].form);
+    else if (input->type.kind == TYPE_UNKNOWN) /* else it may have sizes of its own */
+      input->type = *first_type(s, i);
   }
 }
 
@@ -163,10 +151,8 @@ static const Dim *open_capacity(const States *s, uint32_t i, int64_t least) {
   Context *ctx = s->node->graph->ctx;
   const Value *out = node_out(s->node, i), *named = out != NULL ? out : node_in(s->node, s->in + i);
   const char *name = arena_printf(ctx->arena, "%s_capacity", named->name);
-  int64_t most = INT64_MAX;
-  for (size_t k = 0; ctx->options != NULL && k < ctx->options->n_dims; k++) {
-    if (strcmp(ctx->options->dims[k].name, name) == 0) most = ctx->options->dims[k].hi;
-  }
+  const onnxc_dim *given = context_bounds(ctx, name);
+  int64_t most = given == NULL ? INT64_MAX : given->hi;
   const Items *before = out == NULL ? NULL : out->type.items;
   const DimAtom *symbol = before == NULL ? NULL : dim_as_symbol(before->capacity);
   if (symbol != NULL && strncmp(symbol->name, name, strlen(name)) == 0) return before->capacity;

@@ -2,6 +2,7 @@
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/elementwise.h"
+#include "ops/real.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,15 +23,12 @@ UNARY(Asinh, onnxc_rt_ref_asinh, ROW_ASINH);
 UNARY(Atan, onnxc_rt_ref_atan, ROW_ATAN);
 UNARY(Atanh, onnxc_rt_ref_atanh, ROW_ATANH);
 UNARY(BitwiseNot, onnxc_rt_ref_bitwise_not, ROW_BITNOT);
-UNARY(Ceil, onnxc_rt_ref_ceil, ROW_CEIL);
 UNARY(Cos, onnxc_rt_ref_cos, ROW_COS);
 UNARY(Cosh, onnxc_rt_ref_cosh, ROW_COSH);
 UNARY(Erf, onnxc_rt_ref_erf, ROW_ERF);
 UNARY(Exp, onnxc_rt_ref_exp, ROW_EXP);
-UNARY(Floor, onnxc_rt_ref_floor, ROW_FLOOR);
 UNARY(Log, onnxc_rt_ref_log, ROW_LOG);
 UNARY(Mish, onnxc_rt_ref_mish, ROW_MISH);
-UNARY(Round, onnxc_rt_ref_round, ROW_ROUND);
 UNARY(Sigmoid, onnxc_rt_ref_sigmoid, ROW_SIGMOID);
 UNARY(Sin, onnxc_rt_ref_sin, ROW_SIN);
 UNARY(Sinh, onnxc_rt_ref_sinh, ROW_SINH);
@@ -38,6 +36,27 @@ UNARY(Softplus, onnxc_rt_ref_softplus, ROW_SOFTPLUS);
 UNARY(Sqrt, onnxc_rt_ref_sqrt, ROW_SQRT);
 UNARY(Tan, onnxc_rt_ref_tan, ROW_TAN);
 UNARY(Tanh, onnxc_rt_ref_tanh, ROW_TANH);
+
+/* ---- rounding ----------------------------------------------------------------------------------
+ */
+
+#define ROUNDING(Name, round_, kernel, instruction)                                                \
+  static const Dim *Name##_element(const Node *node, const Dim *const *args) {                     \
+    return round_(infer_dims(node), args[0]);                                                      \
+  }                                                                                                \
+  static bool infer_##Name(Node *node) {                                                           \
+    if (!infer_like_first(node)) return false;                                                     \
+    infer_map_contents(node, Name##_element);                                                      \
+    return true;                                                                                   \
+  }                                                                                                \
+  static bool emit_##Name(RowBuilder *b, const Node *node) {                                       \
+    return emit_unary(b, node, instruction);                                                       \
+  }                                                                                                \
+  ROW_OP(Name, infer_##Name, kernel, emit_##Name)
+
+ROUNDING(Ceil, real_ceil, onnxc_rt_ref_ceil, ROW_CEIL);
+ROUNDING(Floor, real_floor, onnxc_rt_ref_floor, ROW_FLOOR);
+ROUNDING(Round, real_round, onnxc_rt_ref_round, ROW_ROUND);
 
 /* ---- numbers of any type -----------------------------------------------------------------------
  */
@@ -47,8 +66,10 @@ static bool is_unsigned(const Node *node) {
 }
 
 static const Dim *abs_element(const Node *node, const Dim *const *args) {
+  DimTable *t = infer_dims(node);
+  const Dim *negative = dim_mul_i(t, args[0], -1);
   if (args[0]->lo >= 0) return args[0];
-  return args[0]->hi <= 0 ? dim_mul_i(infer_dims(node), args[0], -1) : NULL;
+  return args[0]->hi <= 0 ? negative : dim_max(t, args[0], negative);
 }
 
 static bool abs_infer(Node *node) {
@@ -98,6 +119,17 @@ static bool not_emit(RowBuilder *b, const Node *node) {
 
 ROW_OP(Not, not_infer, onnxc_rt_ref_not, not_emit);
 
+static const Dim *relu_element(const Node *node, const Dim *const *args) {
+  DimTable *t = infer_dims(node);
+  return dim_max(t, args[0], dim_const(t, 0));
+}
+
+static bool relu_infer(Node *node) {
+  if (!infer_like_first(node)) return false;
+  infer_map_contents(node, relu_element);
+  return true;
+}
+
 static bool relu_emit(RowBuilder *b, const Node *node) {
   RowRef x = row_input(b, node, 0);
   if (!is_unsigned(node)) x = row_number_or(b, row_with(b, ROW_LT, x, 0), 0, x);
@@ -105,7 +137,7 @@ static bool relu_emit(RowBuilder *b, const Node *node) {
   return true;
 }
 
-ROW_OP(Relu, infer_like_first, onnxc_rt_ref_relu, relu_emit);
+ROW_OP(Relu, relu_infer, onnxc_rt_ref_relu, relu_emit);
 
 static bool sign_emit(RowBuilder *b, const Node *node) {
   RowRef x = row_input(b, node, 0);

@@ -57,6 +57,14 @@ static const Tensor *draw_tensor(const Sample *s, Context *ctx, const Type *type
   return tensor;
 }
 
+/* Numbers that sizes are computed from, where the user bounds them. */
+static void confine(const Tensor *tensor, const Value *input) {
+  for (uint32_t i = 0; i < input->n_contents && i < tensor->count; i++) {
+    int64_t number = clamp(tensor_i64(tensor, i), input->contents[i]->lo, input->contents[i]->hi);
+    tensor_set_i64((Tensor *)(uintptr_t)tensor, i, number);
+  }
+}
+
 static bool draw_inputs(Sample *s, const Graph *graph) {
   uint64_t seed = 1;
   Context on_sample = *graph->ctx;
@@ -64,6 +72,7 @@ static bool draw_inputs(Sample *s, const Graph *graph) {
   for (size_t i = 0; i < graph->inputs.len; i++) {
     s->inputs[i] = draw_tensor(s, &on_sample, &graph->inputs.data[i]->type, &seed);
     if (s->inputs[i] == NULL) return false;
+    confine(s->inputs[i], graph->inputs.data[i]);
   }
   return true;
 }

@@ -65,7 +65,8 @@ static void replace_by_constant(Folding *f, Node *node, uint32_t i, const Tensor
 
 static const Tensor *tensor_of_contents(Context *ctx, const Value *value) {
   int64_t dims[MAX_RANK];
-  if (value->contents == NULL || !type_static(&value->type, dims)) return NULL;
+  bool whole = !dtype_is_float(value->type.dtype); /* 0 of floats has a sign that contents lack */
+  if (!whole || value->contents == NULL || !type_static(&value->type, dims)) return NULL;
   for (uint32_t i = 0; i < value->n_contents; i++) {
     if (!dim_is_const(value->contents[i], NULL)) return NULL;
   }

@@ -40,6 +40,7 @@ static Known known_symbols(PassRun *run, const Graph *graph) {
 }
 
 static bool dim_known(const Known *known, const Dim *dim) {
+  if (dim->opaque) return false;
   for (uint32_t i = 0; i < dim->n_terms; i++) {
     for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++) {
       const DimAtom *atom = dim->terms[i].atoms[k];
@@ -61,7 +62,7 @@ static bool is_end(const Value *value) {
   if (value_is_output(value)) return true;
   for (const Use *use = value->uses; use != NULL; use = use->next) {
     const Value *result = node_out(use->user, 0);
-    if (result == NULL || result->contents == NULL) return true;
+    if (result == NULL || !value_contents_known(result)) return true;
   }
   return false;
 }
