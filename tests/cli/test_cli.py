@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 from onnx import numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -107,6 +108,47 @@ class Compile(CliTest):
         self.assertEqual(self.written(), [])
         for flag in ("batch=1..8", "batch=4"):
             self.onnxc("compile", self.model, "-o", self.out, "--dim", flag)
+
+    def test_sizes_that_depend_on_data_need_bounds(self):
+        graph = onnx.parser.parse_graph("""g (int64 n, float[b] x, bool[b] c) =>
+            (int64[l] y, float[k] z) <int64 zero = {0}, int64 one = {1}, float[1] s = {0}> {
+              y = Range(zero, n, one)  w = Compress<axis = 0>(x, c)  t = Cast<to = 7>(w)
+              m = ReduceMax<keepdims = 0>(t)  v = Range(zero, m, one)  z = Cast<to = 1>(v) }""")
+        self.write(onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10))
+        compile_it = ("compile", self.model, "-o", self.out, "--dim", "b=1..4")
+        result = self.onnxc(*compile_it, expect=UNSUPPORTED)
+        self.assertIn("--dim n_value=LO..HI", result.stderr)
+        self.assertIn("--dim v_size0=0..HI", result.stderr)
+        result = self.onnxc(*compile_it, "--dim", "n_value=0..9", expect=UNSUPPORTED)
+        self.assertNotIn("n_value", result.stderr)
+        bounds = ("--dim", "n_value=0..9", "--dim", "v_size0=0..9")
+        self.onnxc(*compile_it, *bounds)
+        result = self.onnxc(*compile_it, *bounds, "--dim", "v_siez0=3", expect=USAGE)
+        self.assertIn("did you mean 'v_size0'?", result.stderr)
+        self.onnxc(*compile_it, *bounds, "--dim", "n_value=-2..9")
+        self.onnxc("compile", self.model, "--dim", "b=-1..4", *bounds, expect=USAGE)
+
+    def test_run_finds_sizes_that_depend_on_data(self):
+        graph = onnx.parser.parse_graph("""g (int64 n, float[1] x) => (float[k] y)
+            <bool yes = {1}> {
+              y = Loop(n, yes, x) <body = b (int64 i, bool c, float[p] u) => (bool d, float[q] w)
+                { d = Identity(c)  w = Concat<axis = 0>(u, u) }> }""")
+        self.write(onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10))
+        for name, array in (("n", np.int64(3)), ("x", np.ones(1, np.float32))):
+            np.save(self.folder / name, array)
+        result = self.onnxc("run", self.model, "--input", "n=n.npy", "--input", "x=x.npy")
+        self.assertIn("y: f32[8] = {1, 1, 1, 1, 1, 1, 1, 1}", result.stdout)
+
+    def test_branches_of_different_rank_are_named(self):
+        graph = onnx.parser.parse_graph("""g (bool c, float[2] x) => (float[k] y) <int64 i = {0}> {
+            y = If(c) <then_branch = t () => (float[2] a) { a = Neg(x) },
+                       else_branch = e () => (float b) { b = Gather(x, i) }> }""")
+        self.write(onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10))
+        result = self.onnxc("compile", self.model, "-o", self.out, expect=UNSUPPORTED)
+        self.assertIn("'a' is f32[2], 'b' is f32[]", result.stderr)
 
     def test_all_unsupported_are_listed(self):
         self.write(hostile.model([hostile.node("Frobnicate", "x", ("t",), name="a"),
