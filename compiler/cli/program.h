@@ -55,4 +55,8 @@ void capacities_from_data(Graph *graph, const Datum *inputs, DimList *dims);
 Compilation *compile_sized(const char *model, Arena *arena, onnxc_options *options,
                            const Datum *const *sets, size_t n_sets);
 
+/* The value of each symbol of the context: the actual size for those of the inputs, the bound for
+ * others. */
+int64_t *sizes_of_inputs(const Graph *graph, const Tensor *const *inputs);
+
 #endif

@@ -4,6 +4,8 @@
 #include "cli/feed.h"
 #include "cli/npy.h"
 #include "cli/process.h"
+#include "inspect/inspect.h"
+#include "ir/interpret.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -12,7 +14,12 @@ typedef struct RunOptions {
   BuildOptions build;
   CliList inputs;
   const char *output;
+  int format; /* 1 + one of FORMAT_* */
+  bool interpret;
 } RunOptions;
+
+enum { FORMAT_NPY, FORMAT_PB };
+static const char *const formats[] = {"npy", "pb", NULL};
 
 static const RunOptions defaults = {.build.model = MODEL_DEFAULTS};
 
@@ -27,7 +34,17 @@ static const CliOption options_table[] = {
      .kind = CLI_TEXT,
      .offset = offsetof(RunOptions, output),
      .value = "DIR",
-     .help = "write each output there as a .npy file\n(default: print it in brief)"},
+     .help = "write each output there as a file\n(default: print it in brief)"},
+    {.name = "output-format",
+     .kind = CLI_CHOICE,
+     .offset = offsetof(RunOptions, format),
+     .value = "FORMAT",
+     .choices = formats,
+     .help = "npy, or pb, which has every type (default: npy)"},
+    {.name = "interpret",
+     .kind = CLI_FLAG,
+     .offset = offsetof(RunOptions, interpret),
+     .help = "interpret the graph with the reference kernels,\nwithout a C compiler"},
     {.kind = CLI_END}};
 
 typedef struct Trial {
@@ -67,18 +84,30 @@ static void print_tensor(Cli *cli, const char *name, const Tensor *tensor) {
   fputs(real && tensor->count <= SHOWN ? "}\n" : ", ...}\n", cli->out);
 }
 
+static bool write_output(Compilation *c, Out *w, int format, size_t i, const Tensor *tensor) {
+  if (format == 1 + FORMAT_PB) {
+    inspect_write_tensor(w, c->arena, tensor);
+    return true;
+  }
+  return npy_write(w, c->arena, tensor) ||
+         diag_error(
+             c->ctx.diag, DIAG_UNSUPPORTED, (DiagSite){0},
+             "output '%s' holds strings that a .npy file cannot: no UTF-8, or a NUL at the end; "
+             "add --output-format pb",
+             c->graph->outputs.data[i]->name);
+}
+
 /* Files are named after the members of the generated struct: unique, and safe as names. */
-static bool write_outputs(Compilation *c, const char *folder, const Tensor *const *outputs) {
+static bool write_outputs(Compilation *c, const RunOptions *o, const Tensor *const *outputs) {
+  const char *ending = formats[o->format == 0 ? FORMAT_NPY : o->format - 1];
+  size_t i = 0;
   compilation_open_files(c);
-  for (size_t i = 0; i < c->graph->outputs.len; i++) {
-    const char *file = arena_printf(c->arena, "%s.npy", c->interface->outputs.data[i].name);
-    Out *w = files_open(c->files, files_join(c->arena, folder, file));
-    if (w == NULL) return false;
-    if (npy_write(w, c->arena, outputs[i])) continue;
-    return diag_error(
-        c->ctx.diag, DIAG_UNSUPPORTED, (DiagSite){0},
-        "output '%s' holds strings that a .npy file cannot: no UTF-8, or a NUL at the end",
-        c->graph->outputs.data[i]->name);
+  VEC_EACH(EmitMember, member, &c->interface->outputs) {
+    if (member->value == NULL) continue;
+    const char *file = arena_printf(c->arena, "%s.%s", member->name, ending);
+    Out *w = files_open(c->files, files_join(c->arena, o->output, file));
+    if (w == NULL || !write_output(c, w, o->format, i, outputs[i])) return false;
+    i++;
   }
   return files_commit(c->files);
 }
@@ -86,18 +115,34 @@ static bool write_outputs(Compilation *c, const char *folder, const Tensor *cons
 /* ---- the job -----------------------------------------------------------------------------------
  */
 
-static bool build_and_run(Compilation *c, void *argument) {
-  Trial *t = argument;
+static const char *run_program(const Trial *t, Compilation *c, const Tensor *const *inputs,
+                               const Tensor **outputs) {
   Program program;
   Runs runs = {.runs = 1};
+  const char *wrong = program_build(t->cli, &t->given->build, "-O1", c, t->folder, &program);
+  return wrong != NULL ? wrong : program_run(&program, inputs, outputs, &runs);
+}
+
+static const char *run_graph(const Trial *t, Compilation *c, const Tensor *const *inputs,
+                             const Tensor **outputs) {
+  (void)t;
+  const Node *failed;
+  const int64_t *sizes = sizes_of_inputs(c->graph, inputs);
+  if (interpret_graph(c->graph, sizes, inputs, outputs, c->arena, &failed)) return NULL;
+  return arena_printf(c->arena, "node '%s' (%s) cannot be interpreted",
+                      text_escape(c->arena, failed->name), failed->op->name);
+}
+
+static bool build_and_run(Compilation *c, void *argument) {
+  Trial *t = argument;
   const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
   const Tensor **outputs = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
   t->wrong = data_pack(c->graph, t->inputs, inputs);
-  if (t->wrong == NULL)
-    t->wrong = program_build(t->cli, &t->given->build, "-O1", c, t->folder, &program);
-  if (t->wrong == NULL) t->wrong = program_run(&program, inputs, outputs, &runs);
+  if (t->wrong == NULL) {
+    t->wrong = (t->given->interpret ? run_graph : run_program)(t, c, inputs, outputs);
+  }
   if (t->wrong != NULL) return true;
-  if (t->given->output != NULL) return write_outputs(c, t->given->output, outputs);
+  if (t->given->output != NULL) return write_outputs(c, t->given, outputs);
   for (size_t i = 0; i < c->graph->outputs.len; i++) {
     print_tensor(t->cli, c->graph->outputs.data[i]->name, outputs[i]);
   }

@@ -121,6 +121,20 @@ const char *sizes_from_data(const Graph *graph, const Datum *const *sets, size_t
   return NULL;
 }
 
+int64_t *sizes_of_inputs(const Graph *graph, const Tensor *const *inputs) {
+  const DimTable *dims = graph->ctx->dims;
+  int64_t *sizes = ARENA_ARRAY(graph->ctx->arena, dims_symbols(dims), int64_t);
+  for (uint32_t i = 0; i < dims_symbols(dims); i++) sizes[i] = dims_symbol(dims, i)->hi;
+  for (size_t i = 0; i < graph->inputs.len; i++) {
+    const Type *type = &graph->inputs.data[i]->type;
+    for (int axis = 0; axis < type->rank && axis < inputs[i]->rank; axis++) {
+      const DimAtom *symbol = dim_as_symbol(type->dims[axis]);
+      if (symbol != NULL) sizes[symbol->symbol] = inputs[i]->dims[axis];
+    }
+  }
+  return sizes;
+}
+
 /* ---- capacities --------------------------------------------------------------------------------
  */
 

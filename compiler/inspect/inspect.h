@@ -15,6 +15,9 @@ typedef struct View {
 
 extern const View views[]; /* ends with a NULL name */
 
+/* A tensor of any type as an ONNX file of its own. */
+void inspect_write_tensor(Out *w, Arena *arena, const Tensor *tensor);
+
 /* ---- for the views -----------------------------------------------------------------------------
  */
 

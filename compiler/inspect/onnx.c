@@ -411,6 +411,12 @@ static void append(ProtobufCBuffer *buffer, size_t size, const uint8_t *bytes) {
   out_raw(((Sink *)buffer)->out, bytes, size);
 }
 
+void inspect_write_tensor(Out *w, Arena *arena, const Tensor *tensor) {
+  Sink sink = {{append}, w};
+  Onnx__TensorProto *proto = export_tensor(arena, tensor, text_of(""));
+  protobuf_c_message_pack_to_buffer(&proto->base, &sink.base);
+}
+
 bool view_onnx(Compilation *c, Out *w) {
   Exporter x = {.ctx = &c->ctx, .arena = c->arena, .strings = strings_new(c->arena)};
   x.names = map_on(c->arena);
