@@ -23,13 +23,13 @@ def parts(array):
     return np.stack([array.real, array.imag], -1) if np.iscomplexobj(array) else array
 
 
-def allowed(row, dtype, expected):
+def allowed(row, dtype, expected, single):
     """The error that each element may have."""
     if dtype in INTEGERS:
         return row.steps
     if not row.close or dtype not in RELATIVE:
         return 0
-    relative = RELATIVE[dtype] * row.close
+    relative = RELATIVE["f32" if single and dtype == "f64" else dtype] * row.close
     tiny = float(ml_dtypes.finfo(dtype_numpy(dtype)).smallest_subnormal)
     size = np.abs(expected)
     if row.sums:
@@ -43,8 +43,9 @@ def dtype_numpy(dtype):
             "bf16": ml_dtypes.bfloat16}[dtype]
 
 
-def same(row, dtype, actual, expected):
+def same(row, actual, expected, single):
     """Per element."""
+    dtype = dtype_of(expected)
     if dtype in ("bool", "string"):
         return actual == expected
     a, e = parts(as_numbers(actual)), parts(as_numbers(expected))
@@ -54,7 +55,7 @@ def same(row, dtype, actual, expected):
         equal = (a == e) | (np.isnan(a) & np.isnan(e))
         if row.signs and not row.close:
             equal &= (np.signbit(a) == np.signbit(e)) | (e != 0) | np.isnan(e)
-        near = np.isfinite(a) & np.isfinite(e) & (np.abs(a - e) <= allowed(row, dtype, e))
+        near = np.isfinite(a) & np.isfinite(e) & (np.abs(a - e) <= allowed(row, dtype, e, single))
     return equal | near
 
 
@@ -62,13 +63,13 @@ def describe(array):
     return f"{dtype_of(array)}{list(array.shape)}"
 
 
-def difference(row, actual, expected):
-    """None, or what differs first."""
+def difference(row, actual, expected, single=False):
+    """None, or what differs first. `single`: what is expected has single precision."""
     if dtype_of(actual) != dtype_of(expected) or actual.shape != expected.shape:
         return f"{describe(actual)} instead of {describe(expected)}"
     if row.random:
         return None
-    good = np.asarray(same(row, dtype_of(expected), actual, expected))
+    good = np.asarray(same(row, actual, expected, single))
     if good.all():
         return None
     wrong = np.argwhere(~np.atleast_1d(good))
@@ -77,6 +78,6 @@ def difference(row, actual, expected):
             f"{len(wrong)} of {good.size} differ")
 
 
-def differences(row, actual, expected):
-    found = ((i, difference(row, a, e)) for i, (a, e) in enumerate(zip(actual, expected)))
+def differences(row, actual, expected, single=False):
+    found = ((i, difference(row, a, e, single)) for i, (a, e) in enumerate(zip(actual, expected)))
     return next((f"output {i}: {text}" for i, text in found if text), None)

@@ -109,16 +109,11 @@ def run_draws(drawings, expected, route):
 
 # ---- judging --------------------------------------------------------------------------------------
 
-def answers_of(drawing, peers):
-    """(peer, its arrays) for each peer that has a result, in turn, and why others have none."""
-    for peer in PEERS:
-        if not (peer.endswith("f32") and not drawing.row.close):
-            yield peer, peers.ask(drawing, peer)
-
-
 def order(drawing):
-    """Peers in the order they are asked: rounding 16-bit floats once comes first."""
-    return sorted(PEERS, key=lambda peer: (not peer.endswith("f32"), PEERS.index(peer)))
+    """Peers in the order they are asked. 16-bit floats that are rounded once come first, single
+    precision in place of double comes last."""
+    half = any(dtype_of(feed.array) in ("f16", "bf16") for feed in drawing.feeds)
+    return sorted(PEERS, key=lambda peer: (peer.endswith("f32") != half, PEERS.index(peer)))
 
 
 def first_answer(drawing, peers):
@@ -220,7 +215,7 @@ class Session:
             answers = run_draws([drawings[i] for i in left], [expected[i] for i in left], route)
             for i, answer in zip(left, answers):
                 text = answer if isinstance(answer, str) else \
-                    differences(drawings[i].row, answer, expected[i])
+                    differences(drawings[i].row, answer, expected[i], by[i].endswith("f32"))
                 if text is not None:
                     failed.add(i)
                     self.report(Fault(drawings[i], route, by[i], text), expected[i], answer)
@@ -237,7 +232,7 @@ class Session:
             if peer != fault.peer and not isinstance(answer, str):
                 other = self.peers().ask(d, peer)
                 verdict = other if isinstance(other, str) else \
-                    differences(d.row, answer, other) or "agrees with onnxc"
+                    differences(d.row, answer, other, peer.endswith("f32")) or "agrees with onnxc"
                 lines.append(f"    {peer}: {str(verdict).splitlines()[0][:200]}")
         lines.append(f"    again: draw.py --operator {d.operator} --seed {d.seed} --only {d.index}")
         if self.options.write:

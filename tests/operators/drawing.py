@@ -335,6 +335,8 @@ def draw_types(d, schema):
             d.types[variable] = "f32" if common else d.one_of(*allowed)
 
 
+# How often an input of Row.constant is an initializer.
+CONSTANT = 1.0
 # Types that are drawn only when onnxc has them.
 NOT_DRAWN = ("string", "f6e2m3", "f6e3m2")
 
@@ -403,7 +405,7 @@ def draw_input(d, formal, shape):
         array = array.astype(np.int32)
     if dtype is not None and dtype_of(array) != dtype:
         raise ValueError(f"{d.operator}: {formal.name} is {array.dtype}, not {dtype}")
-    return d.feed(array, likely=0.75 if formal.name in d.row.constant else 0.25)
+    return d.feed(array, likely=CONSTANT if formal.name in d.row.constant else 0.25)
 
 
 def draw_inputs(d, schema):
