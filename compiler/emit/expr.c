@@ -85,5 +85,7 @@ static const char *base_text(Emitter *e, const Operand *operand, bool written) {
 const char *emit_pointer(Emitter *e, const Operand *operand, bool written) {
   const char *base = base_text(e, operand, written);
   if (operand->offset == NULL || dim_is(operand->offset, 0)) return base;
-  return arena_printf(e->arena, "%s + %s", base, emit_dim(e, operand->offset));
+  bool pairs = dtype_component(operand->dtype) != operand->dtype; /* the pointer is to halves */
+  const Dim *offset = dim_mul_i(e->ctx->dims, operand->offset, pairs ? 2 : 1);
+  return arena_printf(e->arena, "%s + %s", base, emit_dim(e, offset));
 }

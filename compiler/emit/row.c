@@ -44,10 +44,13 @@ static const char *number_text(RowEmitter *r, const RowInst *inst) {
   if (inst->dtype == ONNXC_RT_F32) return text_f32(a, (float)inst->number);
   if (inst->dtype == ONNXC_RT_F64) return text_f64(a, inst->number);
   bool is_unsigned = dtype_info(inst->dtype)->cls != DTYPE_CLASS_INT;
-  if (is_unsigned) return arena_printf(a, "%" PRIu64 "U", (uint64_t)inst->integer);
+  bool wide = dtype_info(inst->dtype)->bits == 64;
+  if (is_unsigned) {
+    return arena_printf(a, wide ? "UINT64_C(%" PRIu64 ")" : "%" PRIu64 "U",
+                        (uint64_t)inst->integer);
+  }
   if (inst->integer == INT64_MIN) return "INT64_MIN";
-  if (dtype_info(inst->dtype)->bits == 64)
-    return arena_printf(a, "INT64_C(%" PRId64 ")", inst->integer);
+  if (wide) return arena_printf(a, "INT64_C(%" PRId64 ")", inst->integer);
   return arena_printf(a, inst->integer < 0 ? "(%" PRId64 ")" : "%" PRId64, inst->integer);
 }
 

@@ -10,9 +10,10 @@ enum { READABLE = 64, PER_LINE = 8 };
 
 static const char *element_text(Arena *arena, const Weight *weight, size_t i) {
   const unsigned char *at = (const unsigned char *)weight->data;
-  const DTypeInfo *info = dtype_info(weight->dtype);
-  if (weight->dtype == ONNXC_RT_F32) return text_f32(arena, ((const float *)weight->data)[i]);
-  if (weight->dtype == ONNXC_RT_F64) return text_f64(arena, ((const double *)weight->data)[i]);
+  DType dtype = dtype_component(weight->dtype);
+  const DTypeInfo *info = dtype_info(dtype);
+  if (dtype == ONNXC_RT_F32) return text_f32(arena, ((const float *)weight->data)[i]);
+  if (dtype == ONNXC_RT_F64) return text_f64(arena, ((const double *)weight->data)[i]);
   uint64_t bits = 0;
   size_t size = info->bits < 8 ? 1 : (size_t)info->bits / 8;
   memcpy(&bits, at + i * size, size);
@@ -26,12 +27,14 @@ static const char *element_text(Arena *arena, const Weight *weight, size_t i) {
 }
 
 static size_t stored_count(const Weight *weight) {
-  return dtype_info(weight->dtype)->bits < 8 ? weight->bytes : weight->count;
+  if (dtype_is_packed(weight->dtype)) return weight->bytes;
+  return dtype_component(weight->dtype) == weight->dtype ? weight->count : 2 * weight->count;
 }
 
 /* NaN has no literal with its payload. */
 static bool has_nan(const Weight *weight) {
-  for (size_t i = 0; weight->dtype == ONNXC_RT_F32 && i < weight->count; i++) {
+  bool floats = dtype_component(weight->dtype) == ONNXC_RT_F32;
+  for (size_t i = 0; floats && i < stored_count(weight); i++) {
     float value = ((const float *)weight->data)[i];
     if (value != value) return true;
   }
@@ -63,7 +66,8 @@ static void emit_elements(Emitter *e, Out *file, const Weight *weight, bool bits
 static void emit_inline(Emitter *e, Out *file, uint32_t i) {
   const Weight *weight = &e->steps->weights.data[i];
   size_t n = stored_count(weight);
-  bool bits = weight->dtype == ONNXC_RT_F32 && (n > READABLE || has_nan(weight));
+  bool floats = dtype_component(weight->dtype) == ONNXC_RT_F32;
+  bool bits = floats && (n > READABLE || has_nan(weight));
   const char *c_type = dtype_info(weight->dtype)->c_type;
   out(file, "/* %s */\n", text_comment(e->arena, weight->name));
   if (weight->dtype == ONNXC_RT_STRING) {

@@ -59,6 +59,10 @@ bool dtype_integer_range(DType dtype, int64_t *lo, int64_t *hi) {
   return true;
 }
 
+DType dtype_component(DType dtype) {
+  return dtype == ONNXC_RT_C64 ? ONNXC_RT_F32 : dtype == ONNXC_RT_C128 ? ONNXC_RT_F64 : dtype;
+}
+
 bool dtype_bytes(DType dtype, size_t count, size_t *bytes) {
   size_t bits = (size_t)dtype_info(dtype)->bits, total;
   if (bits < 8) {

@@ -44,6 +44,12 @@ static inline bool dtype_is_integer(DType dtype) {
 
 /* The integers that the type holds, as far as they fit int64_t; false when it holds others. */
 bool dtype_integer_range(DType dtype, int64_t *lo, int64_t *hi);
+/* What a complex number is two of; any other type itself. */
+DType dtype_component(DType dtype);
+/* Whether several elements share a byte. */
+static inline bool dtype_is_packed(DType dtype) {
+  return dtype_info(dtype)->bits < 8;
+}
 
 /* Bytes of `count` elements, packed types rounded up; false on overflow. */
 bool dtype_bytes(DType dtype, size_t count, size_t *bytes);

@@ -267,13 +267,29 @@ static bool finish_loop(Lowering *l, const Turning *w) {
   return step->turns.body != NULL;
 }
 
+/* Packed elements have no address: what is stacked, inputs from `in` and outputs from `out` on,
+ * must have other types. */
+static bool check_slices(const Node *node, uint32_t in, uint32_t out) {
+  bool packed = false;
+  for (uint32_t i = in; i < node->n_formal; i++) {
+    packed = packed || dtype_is_packed(node_in(node, i)->type.dtype);
+  }
+  for (uint32_t i = out; i < node->n_out; i++) {
+    const Value *value = node_out(node, i);
+    packed = packed || (value != NULL && dtype_is_packed(value->type.dtype));
+  }
+  return !packed || node_error(node, DIAG_UNSUPPORTED,
+                               "slices of a type of fewer than 8 bits are stacked; cast it");
+}
+
 static Operand flag_or_none(Lowering *l, Value *value) {
   return value == NULL ? (Operand){0} : lower_dense(l, value);
 }
 
 bool lower_loop(Lowering *l, Node *node) {
-  Turning w = turning(l, node);
   uint32_t carried = node->n_formal - 2;
+  if (!check_slices(node, node->n_formal, carried)) return false;
+  Turning w = turning(l, node);
   Turns *turns = &w.turns;
   turns->trip_count = flag_or_none(l, node_in(node, 0));
   turns->first = flag_or_none(l, node_in(node, 1));
@@ -306,9 +322,10 @@ static const Dim *position(DimTable *t, const Dim *turn, const Dim *turns, bool 
 
 bool lower_scan(Lowering *l, Node *node) {
   DimTable *t = l->ctx->dims;
-  Turning w = turning(l, node);
   uint32_t scanned = (uint32_t)op_param_i(node, "num_scan_inputs");
   uint32_t states = node->n_formal - scanned;
+  if (!check_slices(node, states, states)) return false;
+  Turning w = turning(l, node);
   for (uint32_t i = 0; i < scanned; i++) {
     Operand whole = lower_operand(l, node_in(node, states + i));
     int64_t axis = entry(node, "scan_input_axes", i);

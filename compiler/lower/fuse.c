@@ -148,12 +148,12 @@ static bool same_axes(const Group *g, const bool *inner) {
 
 /* The row axes of a node; false when it has none of its own. */
 static bool row_axes(const Node *node, bool *inner) {
-  memset(inner, 0, MAX_RANK * sizeof *inner);
+  memset(inner, 0, GROUP_AXES * sizeof *inner);
   return node->op->row->axes != NULL && node->op->row->axes(node, inner);
 }
 
 static bool fits(const Group *g, const Node *node) {
-  bool inner[MAX_RANK];
+  bool inner[GROUP_AXES];
   if (row_axes(node, inner)) {
     return g->root == NULL && shape_is(g, space_type(node), false) &&
            (!g->has_axes || same_axes(g, inner));
@@ -206,7 +206,7 @@ static void set_space(Group *g, const Type *type) {
 }
 
 static void join(Lowering *l, Group *g, Node *node) {
-  bool inner[MAX_RANK];
+  bool inner[GROUP_AXES];
   if (row_axes(node, inner)) {
     memcpy(g->inner, inner, sizeof inner);
     g->has_axes = true;

@@ -4,16 +4,18 @@
 
 #include "lower/lower.h"
 
+enum { GROUP_AXES = MAX_RANK + 1 }; /* complex elements are pairs: an axis of two more */
+
 /* What becomes one step: a row program over `shape`, the contraction `root` with an epilogue over
  * its result, or a single node of any other kind. */
 typedef struct Group {
   Node *root;       /* the contraction, or the single node; NULL: a row program */
   Vec(Node *) rows; /* nodes of the row program, in topological order */
   int rank;
-  const Dim *shape[MAX_RANK]; /* iteration space, while still in the axes of the graph */
-  bool inner[MAX_RANK];       /* the axes that form the row, */
-  bool has_axes;              /* once a node has said which */
-  uint32_t stamp;             /* of the last search that met it */
+  const Dim *shape[GROUP_AXES]; /* iteration space, while still in the axes of the graph */
+  bool inner[GROUP_AXES];       /* the axes that form the row, */
+  bool has_axes;                /* once a node has said which */
+  uint32_t stamp;               /* of the last search that met it */
   bool placed;
 } Group;
 

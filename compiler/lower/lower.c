@@ -244,7 +244,24 @@ Step *lower_step(Lowering *l, StepKind kind) {
   return step;
 }
 
+/* Packed elements move by whole bytes, so only all of them can. */
+static Type as_bytes(Lowering *l, const Type *type, Operand *operand) {
+  DimTable *t = l->ctx->dims;
+  const Dim *per_byte = dim_const(t, 8 / dtype_info(type->dtype)->bits);
+  const Dim *bytes[] = {dim_ceildiv(t, type_count(l->ctx, type), per_byte)};
+  operand->dtype = ONNXC_RT_U8;
+  operand->rank = 1;
+  operand->strides[0] = dim_const(t, 1);
+  return type_tensor(l->ctx, ONNXC_RT_U8, 1, bytes);
+}
+
 Step *lower_copy(Lowering *l, const Node *node, const Type *type, Operand from, Operand to) {
+  Type bytes;
+  if (dtype_is_packed(type->dtype)) {
+    bytes = as_bytes(l, type, &from);
+    as_bytes(l, type, &to);
+    type = &bytes;
+  }
   Step *step = step_new(l, STEP_COPY);
   Node *maker = (Node *)(uintptr_t)node;
   describe(l, step, &maker, node == NULL ? 0 : 1);
@@ -368,6 +385,14 @@ static bool lower_call(Lowering *l, Node *node) {
   return true;
 }
 
+/* Whether the node makes packed elements, which have no address: no view can take parts of them,
+ * and the kernel moves them. */
+static bool moves_packed(const Node *node) {
+  const Value *out = node_out(node, 0);
+  bool tensor = out != NULL && out->type.kind == TYPE_TENSOR;
+  return tensor && dtype_is_packed(out->type.dtype) && (node->op->flags & OP_VIEW) == 0;
+}
+
 static bool lower_group(Lowering *l, Group *g) {
   l->current = g;
   if (g->root == NULL) {
@@ -375,7 +400,9 @@ static bool lower_group(Lowering *l, Group *g) {
     return true;
   }
   bool has_kernel = g->root->op->eval != NULL;
-  if (has_kernel && node_sizes_from_data(g->root)) return lower_call(l, g->root);
+  if (has_kernel && (node_sizes_from_data(g->root) || moves_packed(g->root))) {
+    return lower_call(l, g->root);
+  }
   size_t errors = diag_errors(l->ctx->diag);
   if (g->root->op->lower != NULL && g->root->op->lower(l, g->root)) return true;
   if (diag_errors(l->ctx->diag) != errors) return false;

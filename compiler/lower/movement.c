@@ -154,6 +154,7 @@ void place_parts(Lowering *l, const Groups *order) {
   for (size_t i = order->len; i-- > 0;) {
     const Node *node = order->data[i]->root;
     if (node == NULL || node->op->lower != lower_concat) continue;
+    if (dtype_is_packed(node_out(node, 0)->type.dtype)) continue; /* its kernel packs */
     Operand rest = lower_output(l, node_out(node, 0));
     for (uint32_t k = 0; k < node->n_formal; k++) {
       Value *value = node_in(node, k);

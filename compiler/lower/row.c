@@ -552,11 +552,24 @@ void row_in_place(const RowProgram *p, Context *ctx, Step *step) {
   }
 }
 
+/* Complex elements as pairs of their components: an innermost axis of two. */
+static void split_pairs(DimTable *t, Operand *operand, int rank) {
+  for (int i = 0; i < rank; i++) operand->strides[i] = dim_mul_i(t, operand->strides[i], 2);
+  operand->strides[rank] = dim_const(t, 1);
+  if (operand->offset != NULL) operand->offset = dim_mul_i(t, operand->offset, 2);
+  operand->dtype = dtype_component(operand->dtype);
+}
+
 void row_copy(RowProgram *p, Context *ctx, int rank, const Dim *const *dims, Operand from,
               Operand to) {
   Group group = {.rank = rank};
   for (int i = 0; i < rank; i++) group.shape[i] = dims[i]; /* a scalar's may be NULL */
-  from.rank = to.rank = rank;
+  if (dtype_component(from.dtype) != from.dtype) {
+    split_pairs(ctx->dims, &from, rank);
+    split_pairs(ctx->dims, &to, rank);
+    group.shape[group.rank++] = dim_const(ctx->dims, 2);
+  }
+  from.rank = to.rank = group.rank;
   vec_push(ctx->arena, &p->operands, from);
   vec_push(ctx->arena, &p->operands, to);
   vec_push(ctx->arena, &p->insts, inst_of(ROW_LOAD, compute_type(from.dtype)));

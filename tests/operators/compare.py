@@ -29,12 +29,13 @@ def allowed(row, dtype, expected, single):
         return row.steps
     if not row.close or dtype not in RELATIVE:
         return 0
-    relative = RELATIVE["f32" if single and dtype == "f64" else dtype] * row.close
+    relative = RELATIVE["f32" if (single or row.single) and dtype == "f64" else dtype] * row.close
     tiny = float(ml_dtypes.finfo(dtype_numpy(dtype)).smallest_subnormal)
     size = np.abs(expected)
     if row.sums:
         finite = size[np.isfinite(size)]
         size = size + row.sums * np.maximum(1, finite.max(initial=0))
+    size = size + row.floor
     return relative * size + 4 * tiny
 
 

@@ -29,7 +29,7 @@ from drawing import Drawing, dtype_of  # noqa: E402
 from peers import PEERS, Peers, give_types, model_of  # noqa: E402
 from rows import ROWS  # noqa: E402
 
-ROUTES = {"-O0": ["-O0", "--cflags", "-O0"], "-O3": ["-O3"], "interpreter": ["-O3", "--interpret"]}
+ROUTES = {"O0": ["-O0", "--cflags", "-O0"], "O3": ["-O3"], "interpreter": ["-O3", "--interpret"]}
 
 
 # ---- onnxc ----------------------------------------------------------------------------------------
@@ -248,8 +248,10 @@ def add_symbols(d):
     if not d.chance(0.25):
         return
     for feed in d.feeds:
+        fixed = [axis % feed.array.ndim for axis in d.row.fixed.get(feed.formal, ())
+                 if -feed.array.ndim <= axis < feed.array.ndim]
         for axis, size in enumerate(feed.array.shape):
-            if feed.constant or size < 2 or d.chance(0.4):
+            if feed.constant or size < 2 or axis in fixed or d.chance(0.4):
                 continue
             symbol = f"s{size}" if d.chance(0.7) else f"{feed.name}a{axis}"
             feed.dims[axis] = symbol

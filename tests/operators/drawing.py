@@ -207,10 +207,13 @@ class Row:
     build: object = None       # draws everything itself, with Drawing.node
     close: float = 0           # tolerance, in multiples of the type's usual one; 0: exact
     sums: float = 0            # with `close`: the same beside the largest element, times this
+    floor: float = 0           # with `close`: the same beside this number
+    single: bool = False       # peers compute doubles in single precision too
     steps: int = 0             # by which integer results may differ
     signs: bool = True         # the sign of a zero counts
     random: bool = False       # only types and shapes are compared
     constant: tuple = ()       # inputs that are initializers more often than not
+    fixed: dict = field(default_factory=dict)  # input: axes that are never symbolic
     domain: str = ""
 
 
@@ -220,6 +223,7 @@ class Input:
     array: np.ndarray
     constant: bool
     dims: list  # numbers, or names of symbols
+    formal: str  # its name in the schema, or ""
 
 
 class Drawing:
@@ -290,13 +294,13 @@ class Drawing:
     def dtype(self, variable):
         return self.types[variable]
 
-    def feed(self, array, constant=None, likely=0.25):
+    def feed(self, array, constant=None, likely=0.25, formal=""):
         """A new input of the model, or an initializer. Returns its name."""
         array = np.asarray(array)
         if constant is None:
             constant = self.chance(likely)
         name = f"x{len(self.feeds)}"
-        self.feeds.append(Input(name, array, constant, list(array.shape)))
+        self.feeds.append(Input(name, array, constant, list(array.shape), formal))
         return name
 
     def node(self, operator, inputs, outputs, domain="", **attributes):
@@ -307,6 +311,10 @@ class Drawing:
                 node.attribute.append(make_attribute(name, value))
         self.nodes.append(node)
         return outputs[0]
+
+    def given(self, formal):
+        """The array of an input; None when it is absent."""
+        return next((feed.array for feed in self.feeds if feed.formal == formal), None)
 
     def result(self, *names):
         self.results.extend(names)
@@ -405,7 +413,8 @@ def draw_input(d, formal, shape):
         array = array.astype(np.int32)
     if dtype is not None and dtype_of(array) != dtype:
         raise ValueError(f"{d.operator}: {formal.name} is {array.dtype}, not {dtype}")
-    return d.feed(array, likely=CONSTANT if formal.name in d.row.constant else 0.25)
+    likely = CONSTANT if formal.name in d.row.constant else 0.25
+    return d.feed(array, likely=likely, formal=formal.name)
 
 
 def draw_inputs(d, schema):

@@ -8,13 +8,12 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from drawing import FLOATS, COMPLEX, Drawing, dtype_of, element, numpy_type, schema_types
+from drawing import Drawing, dtype_of, element, numpy_type, schema_types
 
 OPSET, IR_VERSION = onnx.defs.onnx_opset_version(), 13
 # Types that ONNX Runtime hands over as they are; others are cast on the way out.
 PLAIN = ("f32", "f64", "f16", "bool", "string", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
-ORT_CALLS = "onnxruntime", "onnxruntime f32"
-PEERS = (*ORT_CALLS, "reference")
+PEERS = ("onnxruntime", "onnxruntime f32", "reference")
 
 
 # ---- models ---------------------------------------------------------------------------------------
@@ -87,7 +86,7 @@ def inferred_types(model):
 # ---- ONNX Runtime ---------------------------------------------------------------------------------
 
 def cast_results(model, types):
-    """Casts results that have no NumPy type of their own to wider ones."""
+    """Casts results that have no NumPy type of their own to wider ones. False: there are none."""
     for output, dtype in zip(model.graph.output, types):
         if dtype in PLAIN:
             continue
@@ -95,19 +94,18 @@ def cast_results(model, types):
         model.graph.node.append(helper.make_node(
             "Cast", [output.name], [output.name + "_wide"], to=element(wide)))
         output.name += "_wide"
+    return any(dtype not in PLAIN for dtype in types)
 
 
-def run_ort(drawing, types):
+def run_ort(drawing):
     """With the newest version of the operator, or the one before, which has fewer types."""
-    if any(dtype is None or dtype in COMPLEX for dtype in types):
-        raise TypeError("not a type of ONNX Runtime")
     try:
-        return run_session(drawing, types, OPSET)
+        return run_session(drawing, OPSET)
     except Exception as error:
         before = version_before(drawing)
         if before is None or "NOT_IMPLEMENTED" not in str(error):
             raise
-        return run_session(drawing, types, before)
+        return run_session(drawing, before)
 
 
 def version_before(drawing):
@@ -117,19 +115,23 @@ def version_before(drawing):
     return since - 1 if onnx.defs.has(drawing.operator, since - 1, "") else None
 
 
-def run_session(drawing, types, opset):
+def session_of(model):
     import onnxruntime
-    model = model_of([drawing], False, opset)
-    cast_results(model, types)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options,
-                                           providers=["CPUExecutionProvider"])
-    run = onnxruntime.RunOptions()
-    run.log_severity_level = 4
-    return [as_type(result, dtype) for result, dtype in zip(session.run(None, {}, run), types)]
+    return onnxruntime.InferenceSession(model.SerializeToString(), options,
+                                        providers=["CPUExecutionProvider"])
+
+
+def run_session(drawing, opset):
+    model = model_of([drawing], False, opset)
+    session = session_of(model)
+    types = [schema_types([output.type])[0] for output in session.get_outputs()]
+    if cast_results(model, types):
+        session = session_of(model)
+    return [as_type(result, dtype) for result, dtype in zip(session.run(None, {}), types)]
 
 
 def as_type(array, dtype):
@@ -150,24 +152,25 @@ def widened(drawing):
 OTHERS = ("f16", "bf16", "f64")
 
 
-def run_widened(drawing, types):
-    """In single precision; 16-bit results are rounded once."""
-    if not drawing.row.close or not any(dtype_of(feed.array) in OTHERS for feed in drawing.feeds):
+def run_widened(drawing):
+    """In single precision; results of other types are rounded once."""
+    narrow = {dtype_of(feed.array) for feed in drawing.feeds} & set(OTHERS)
+    if not drawing.row.close or len(narrow) != 1:
         raise TypeError("nothing to widen")
-    wide = ["f32" if dtype in OTHERS else dtype for dtype in types]
-    results = run_ort(widened(drawing), wide)
-    return [as_type(result, dtype) for result, dtype in zip(results, types)]
+    types = [dtype or narrow.copy().pop() for dtype in inferred_types(model_of([drawing], False))]
+    return [as_type(result, dtype) for result, dtype in zip(run_ort(widened(drawing)), types)]
 
 
 # ---- the reference evaluator ----------------------------------------------------------------------
 
-def run_reference(drawing, types):
+def run_reference(drawing):
+    """Its results are of whatever type NumPy gives them; ONNX's type inference knows better."""
     from onnx.reference import ReferenceEvaluator
     model = model_of([drawing], fed=True)
     feeds = {"d0_" + feed.name: feed.array for feed in drawing.feeds if not feed.constant}
     results = ReferenceEvaluator(model).run(None, feeds)
     return [as_type(result, dtype) if dtype else np.asarray(result)
-            for result, dtype in zip(results, types)]
+            for result, dtype in zip(results, inferred_types(model))]
 
 
 RUNNERS = {"onnxruntime": run_ort, "onnxruntime f32": run_widened, "reference": run_reference}
@@ -180,8 +183,7 @@ def compute(drawing, peer):
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            types = inferred_types(model_of([drawing], fed=False))
-            results = RUNNERS[peer](drawing, types)
+            results = RUNNERS[peer](drawing)
         for result in results:
             dtype_of(result)
         return results

@@ -8,7 +8,7 @@ from drawing import (
     or_rare, positive, same, unit, within)
 
 i64 = np.int64
-BIG = 1e-4  # with `close`: sums may cancel
+BIG = 0.3  # with `close`: sums may cancel
 
 
 # ---- choices --------------------------------------------------------------------------------------
@@ -71,6 +71,9 @@ def shift(d, dtype, shape):
 
 
 def power(d, dtype, shape):
+    """Integers have no negative or broken powers."""
+    if d.types["T"] in INTEGERS:
+        return convert(d.np.integers(0, 4, shape), dtype)
     return (or_rare(within(-3, 3), 0.0, -0.0, 0.5, 2.0, np.inf, -np.inf, np.nan)
             if dtype in FLOATS else within(0, 3))(d, dtype, shape)
 
@@ -86,7 +89,8 @@ def convertible(d, dtype, shape, to):
                                            "f8e5m2fnuz", "f4e2m1", "f8e8m0"):
         return anything(d, dtype, shape)
     lo, hi = integer_range(to)
-    return within(max(lo, -200), min(hi, 200))(d, dtype, shape)
+    least = 1 if dtype == "f8e8m0" else max(lo, -200)
+    return within(least, min(hi, 200))(d, dtype, shape)
 
 
 def cast_input(d):
@@ -141,17 +145,17 @@ ELEMENTWISE = {
     "CastLike": Row(inputs={"input": cast_input}, check=not_complex("T1", "T2"), attributes={
         "saturate": (0, 1, None), "round_mode": ()}),
     "Ceil": Row(),
-    "Celu": close(),
+    "Celu": close(floor=0.1),
     "Clip": Row(inputs={"min": scalar(), "max": scalar()}),
     "Cos": close(),
     "Cosh": close(values=or_rare(within(-20, 20), np.nan, np.inf, -np.inf)),
     "Div": Row(shapes=broadcast(), inputs={"A": dividend, "B": divisor}),
-    "Elu": close(),
+    "Elu": close(floor=0.1),
     "Equal": Row(shapes=broadcast()),
     "Erf": close(),
     "Exp": close(values=or_rare(within(-20, 20), np.nan, np.inf, -np.inf, 1000.0, -1000.0)),
     "Floor": Row(),
-    "Gelu": close(values=or_rare(within(-9, 9), np.nan, np.inf, -0.0),
+    "Gelu": close(floor=0.1, values=or_rare(within(-9, 9), np.nan, np.inf, -0.0),
                   attributes={"approximate": ("none", "tanh", None)}),
     "Greater": Row(shapes=broadcast()),
     "GreaterOrEqual": Row(shapes=broadcast()),
@@ -165,7 +169,7 @@ ELEMENTWISE = {
     "LessOrEqual": Row(shapes=broadcast()),
     "Log": close(values=or_rare(within(0.001, 90), np.nan, np.inf, 0.0, -1.0)),
     "Max": Row(shapes=broadcast(), signs=False),
-    "Mean": close(shapes=broadcast()),
+    "Mean": close(shapes=broadcast(), values=moderate, sums=BIG),
     "Min": Row(shapes=broadcast(), signs=False),
     "Mish": close(values=or_rare(within(-9, 30), np.nan, np.inf)),
     "Mod": Row(shapes=broadcast(), inputs={"A": dividend, "B": divisor},
@@ -179,8 +183,8 @@ ELEMENTWISE = {
     "Reciprocal": Row(),
     "Relu": Row(signs=False),
     "Round": Row(),
-    "Selu": close(),
-    "Shrink": close(attributes={"bias": real(-2, 2), "lambd": real(0, 2)}, values=moderate),
+    "Selu": close(floor=0.1),
+    "Shrink": close(sums=BIG, attributes={"bias": real(-2, 2), "lambd": real(0, 2)}, values=moderate),
     "Sigmoid": close(),
     "Sign": Row(signs=False),
     "Sin": close(),
@@ -189,7 +193,7 @@ ELEMENTWISE = {
     "Softsign": close(),
     "Sqrt": Row(),
     "Sub": Row(shapes=broadcast()),
-    "Sum": Row(shapes=broadcast()),
+    "Sum": close(shapes=broadcast(), values=moderate, sums=BIG),
     "SwiGLU": close(values=moderate),
     "Swish": close(values=moderate),
     "Tan": close(values=or_rare(within(-1.5, 1.5), np.nan, np.inf, 100.0)),
@@ -451,6 +455,10 @@ def onehot_depth(d):
     return convert(np.full([1] if d.chance(0.5) else [], d.memory["depth"]), d.types["T2"])
 
 
+def on_and_off(d, dtype, shape):
+    return (few if d.chance(0.8) else anything)(d, dtype, shape)
+
+
 def reverse_shapes(d):
     shape = d.shape(2, 5, 1)
     time = d.one_of(0, 1)
@@ -531,11 +539,11 @@ MOVEMENT = {
     "Gather": Row(shapes=gather_shapes, attributes=AXIS, inputs={"indices": gather_indices}),
     "GatherElements": Row(shapes=elements_shapes, attributes=AXIS,
                           inputs={"indices": gather_indices}),
-    "GatherND": Row(shapes=nd_shapes, inputs={"indices": nd_indices},
+    "GatherND": Row(shapes=nd_shapes, fixed={"indices": (-1,)}, inputs={"indices": nd_indices},
                     attributes={"batch_dims": stored("batch_dims")}),
     "NonZero": Row(shapes=same(1)),
     "OneHot": Row(shapes=onehot_shapes, attributes=AXIS, constant=("depth",),
-                  inputs={"indices": onehot_indices, "depth": onehot_depth}),
+                  inputs={"indices": onehot_indices, "depth": onehot_depth, "values": on_and_off}),
     "Pad": Row(shapes=pad_shapes, constant=("pads", "axes"), attributes={"mode": stored("mode")},
                inputs={"pads": stored("pads"), "axes": stored("axes"),
                        "constant_value": constant_value}),
@@ -546,7 +554,7 @@ MOVEMENT = {
                                        "batch_axis": stored("batch_axis")}),
     "ScatterElements": Row(shapes=elements_shapes, inputs={"indices": scatter_indices}, signs=False,
                            attributes={"reduction": REDUCTIONS, **AXIS}),
-    "ScatterND": Row(shapes=nd_shapes, inputs={"indices": nd_indices}, signs=False,
+    "ScatterND": Row(shapes=nd_shapes, fixed={"indices": (-1,)}, inputs={"indices": nd_indices}, signs=False,
                      attributes={"reduction": REDUCTIONS}),
     "Shape": Row(attributes={"start": lambda d: d.integer(-4, 4), "end": lambda d: d.one_of(
         None, d.integer(-4, 4))}),
@@ -690,7 +698,7 @@ def not_mixed(*variables):
 
 
 def norm(shapes, **more):
-    return Row(close=4, sums=1e-3, shapes=shapes, values=finite, **more)
+    return Row(single=True, close=4, sums=BIG, shapes=shapes, values=finite, **more)
 
 
 NORMS = {
@@ -728,6 +736,11 @@ def matmul_dims(d, first_name, second_name):
     if d.chance(0.15):
         b = [inner]
     return {first_name: a, second_name: b}
+
+
+def factor(d):
+    """Integers are multiplied by integers, since no rounding is specified."""
+    return d.one_of(None, 1.0, 2.0, -1.0) if d.types["T"] in INTEGERS else real(-2, 2)(d)
 
 
 def gemm_shapes(d):
@@ -773,7 +786,7 @@ PRODUCTS = {
     "Det": product(square, values=finite),
     "Einsum": product(einsum_shapes, attributes={"equation": stored("equation")},
                       values=moderate),
-    "Gemm": product(gemm_shapes, attributes={"transA": stored("transA"),
+    "Gemm": product(gemm_shapes, attributes={"alpha": factor, "beta": factor, "transA": stored("transA"),
                                              "transB": stored("transB")}),
     "MatMul": product(lambda d: matmul_dims(d, "A", "B")),
     "MatMulInteger": Row(shapes=lambda d: matmul_dims(d, "A", "B"), inputs={
@@ -897,12 +910,11 @@ def unpool_indices(d):
 def integer_conv_zero(name):
     def draw(d):
         variable = {"x": "T1", "w": "T2"}[name[0]]
-        per = name[0] == "w" and d.chance(0.4)
-        return integers(d, d.types[variable], [d.shapes["W"][0]] if per else [], 0, 5) \
-            if d.chance(0.7) else None
+        return integers(d, d.types[variable], [], 0, 5) if d.chance(0.7) else None
     return draw
 
 
+CHANNELS = {"X": (1,), "W": range(5), "offset": (1,), "mask": (1,), "B": (0,)}
 CONV = {**WINDOW, "group": stored("group")}
 
 WINDOWS = {
@@ -913,12 +925,12 @@ WINDOWS = {
         "block_shape": lambda d: np.array(d.memory["kernel_shape"], i64)},
         constant=("image_shape", "block_shape"),
         attributes={name: stored(name) for name in ("strides", "pads", "dilations")}),
-    "Conv": product(conv_shapes, attributes=CONV),
+    "Conv": product(conv_shapes, attributes=CONV, inputs={"W": finite}),
     "ConvInteger": Row(shapes=conv_shapes, attributes=CONV, inputs={
         "x_zero_point": integer_conv_zero("x"), "w_zero_point": integer_conv_zero("w")}),
-    "ConvTranspose": product(transposed_shapes, attributes={
+    "ConvTranspose": product(transposed_shapes, inputs={"W": finite}, attributes={
         **CONV, "auto_pad": (), "output_padding": stored("output_padding"), "output_shape": ()}),
-    "DeformConv": product(deform_shapes, values=finite, attributes={
+    "DeformConv": product(deform_shapes, values=finite, fixed=CHANNELS, attributes={
         name: stored(name) for name in ("kernel_shape", "strides", "pads", "group",
                                         "offset_group")}),
     "GlobalAveragePool": product(lambda d: {"X": d.shape(3, 5, 1)}),
@@ -1072,7 +1084,7 @@ def sequence_lens(d):
 
 
 def recurrent(**more):
-    return Row(close=10, sums=1e-3, shapes=recurrent_shapes, values=finite,
+    return Row(close=10, sums=BIG, shapes=recurrent_shapes, values=finite,
                inputs={"sequence_lens": sequence_lens}, attributes={
                    "direction": stored("direction"), "layout": stored("layout"),
                    "hidden_size": stored("hidden_size"), "activations": activations,
@@ -1162,9 +1174,12 @@ def rotary_shapes(d):
             "cos_cache": cache, "sin_cache": cache, "position_ids": [batch, length]}
 
 
+CHANNELS_3 = {"input": (1,), "weight": range(3), "bias": (0,), "past_state": (1, 2)}
+
 ATTENTION = {
     "Attention": Row(
-        close=10, sums=1e-3, shapes=attention_shapes, values=finite, check=attention_check,
+        fixed={"Q": (1, -1), "K": (1, -1), "V": (1, -1), "past_key": (1, 3), "past_value": (1, 3)},
+        single=True, close=10, sums=BIG, shapes=attention_shapes, values=finite, check=attention_check,
         inputs={"past_key": with_past, "past_value": with_past, "nonpad_kv_seqlen": nonpad},
         outputs=attention_outputs,
         attributes={"q_num_heads": stored("q_num_heads"), "kv_num_heads": stored("kv_num_heads"),
@@ -1173,17 +1188,17 @@ ATTENTION = {
                     "qk_matmul_output_mode": (0, 1, 2, 3, None),
                     "left_window_size": (None, None, -1, 1, 2), "right_window_size": (
                         None, None, -1, 0, 1)}),
-    "CausalConvWithState": Row(close=4, sums=BIG, shapes=causal_shapes, values=finite, attributes={
+    "CausalConvWithState": Row(fixed=CHANNELS_3, close=4, sums=BIG, shapes=causal_shapes, values=finite, attributes={
         "activation": ("none", "silu", "swish", None)}),
     "LinearAttention": Row(
-        close=10, sums=1e-3, shapes=linear_shapes, values=finite, check=not_mixed("T", "S"),
+        close=10, sums=BIG, shapes=linear_shapes, values=finite, check=not_mixed("T", "S"),
         inputs={"decay": for_rules(within(-2, 0), "gated", "gated_delta"),
                 "beta": for_rules(within(0, 1), "delta", "gated_delta")},
         attributes={"q_num_heads": stored("q_num_heads"), "kv_num_heads": stored("kv_num_heads"),
                     "update_rule": stored("update_rule"), "scale": real(0.1, 1, 0.6),
                     "chunk_size": (None, 1, 64)}),
     "RotaryEmbedding": Row(
-        close=4, sums=BIG, shapes=rotary_shapes, values=finite, inputs={
+        fixed={"X": (1, -1), "cos_cache": (-1,), "sin_cache": (-1,)}, close=4, sums=BIG, shapes=rotary_shapes, values=finite, inputs={
             "position_ids": lambda d: d.np.integers(0, 8, d.shapes["position_ids"])
             if d.memory["positions"] else None},
         attributes={"num_heads": stored("num_heads"), "interleaved": (0, 1, None),
@@ -1288,7 +1303,7 @@ IMAGES = {
     "AffineGrid": product(affine_shapes, inputs={"size": affine_size}, constant=("size",),
                           attributes={"align_corners": (0, 1, None)}, values=finite),
     "GridSample": Row(
-        close=20, sums=1e-3, shapes=grid_shapes, inputs={
+        close=20, sums=BIG, shapes=grid_shapes, dtypes={"T1": FLOATS}, inputs={
             "grid": lambda d, dtype, shape: within(-1.3, 1.3)(d, dtype, shape), "X": finite},
         attributes={"align_corners": (0, 1, None),
                     "padding_mode": ("zeros", "border", "reflection", None),
@@ -1301,7 +1316,7 @@ IMAGES = {
         "score_threshold": number("f32", 0, 0.2, 0.6)}, attributes={
         "center_point_box": (0, 1, None)}),
     "Resize": Row(
-        close=20, sums=1e-3, shapes=resize_shapes, values=finite,
+        steps=1, close=20, sums=BIG, shapes=resize_shapes, values=finite,
         constant=("roi", "scales", "sizes"),
         inputs={"roi": resize_roi, "scales": stored("scales"), "sizes": stored("sizes")},
         attributes={"mode": stored("mode"), "axes": stored("axes"), "antialias": lambda d: d.one_of(
@@ -1311,7 +1326,7 @@ IMAGES = {
             else d.one_of(0, None), "extrapolation_value": (None, 1.5),
             "keep_aspect_ratio_policy": keep_aspect,
             "nearest_mode": ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil", None)}),
-    "RoiAlign": Row(close=20, sums=1e-3, shapes=roi_shapes, values=finite, inputs={
+    "RoiAlign": Row(close=20, sums=BIG, shapes=roi_shapes, values=finite, inputs={
         "rois": regions, "batch_indices": lambda d: d.np.integers(
             0, d.shapes["X"][0], d.shapes["batch_indices"])}, attributes={
         "output_height": (1, 2, 3, None), "output_width": (1, 2, 3, None),
@@ -1380,7 +1395,7 @@ def frame_length(d):
 
 
 def window_function():
-    return Row(close=4, sums=1e-4, shapes=lambda d: {}, constant=("size",), inputs={
+    return Row(close=4, sums=BIG, shapes=lambda d: {}, constant=("size",), inputs={
         "size": lambda d: np.array(d.integer(1, 12), i64)}, attributes={
         "periodic": (0, 1, None), "output_datatype": lambda d: element(d.types["T2"])},
         dtypes={"T2": FLOATS})
@@ -1421,7 +1436,7 @@ SIGNALS = {
     "HammingWindow": window_function(),
     "HannWindow": window_function(),
     "MelWeightMatrix": Row(
-        close=10, sums=1e-3, shapes=lambda d: {}, dtypes={"T3": FLOATS, "T2": ("f32",)}, inputs={
+        close=10, sums=BIG, shapes=lambda d: {}, dtypes={"T3": FLOATS, "T2": ("f32",)}, inputs={
             "num_mel_bins": mel("T1", 1, 8), "dft_length": mel("T1", 8, 32),
             "sample_rate": mel("T1", 4000, 16000), "lower_edge_hertz": mel("T2", 0, 500),
             "upper_edge_hertz": mel("T2", 1000, 2000)},
@@ -1642,7 +1657,7 @@ STRUCTURE = {
     "SequenceErase": Row(build=draw_sequence),
     "SequenceInsert": Row(build=draw_sequence),
     "SequenceLength": Row(build=draw_sequence),
-    "SimplifiedLayerNormalization": Row(build=draw_simplified_norm, close=4, sums=1e-3),
+    "SimplifiedLayerNormalization": Row(build=draw_simplified_norm, close=4, sums=BIG),
     "SplitToSequence": Row(build=draw_split_to_sequence),
 }
 
