@@ -128,6 +128,8 @@ static Operand next_part(DimTable *t, const Node *node, uint32_t i, Operand *res
 
 bool lower_concat(Lowering *l, Node *node) {
   DimTable *t = lower_context(l)->dims;
+  const Type *type = &node_out(node, 0)->type;
+  bool all_empty = dim_is(type_count(lower_context(l), type), 0);
   Operand rest = lower_output(l, node_out(node, 0));
   for (uint32_t i = 0; i < node->n_formal; i++) {
     Value *in = node_in(node, i);
@@ -135,7 +137,8 @@ bool lower_concat(Lowering *l, Node *node) {
     bool there =
         l->targets[in->id].buffer == part.buffer && l->targets[in->id].offset == part.offset;
     bool empty = dim_is(type_count(lower_context(l), &in->type), 0);
-    if (!there && !empty) lower_copy(l, node, &in->type, from, part);
+    bool only = all_empty && i == 0; /* the result needs a step that makes it */
+    if (!there && (!empty || only)) lower_copy(l, node, &in->type, from, part);
   }
   return true;
 }

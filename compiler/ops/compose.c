@@ -15,7 +15,13 @@ Value *compose_cast(Builder *b, Value *x, DType dtype) {
 Value *compose_reshape(Builder *b, Value *x, const Dim *const *dims, int rank) {
   bool same = x->type.rank == rank;
   for (int i = 0; same && i < rank; i++) same = x->type.dims[i] == dims[i];
-  return same ? x : BUILD(b, "Reshape", x, build_dims(b, dims, (uint32_t)rank));
+  if (same) return x;
+  Node *node =
+      build_node(b, "", "Reshape", (Value *[]){x, build_dims(b, dims, (uint32_t)rank)}, 2, 1);
+  for (int i = 0; i < rank; i++) { /* a size of 0 is meant, and not that of x */
+    if (dims[i]->lo <= 0) node_set_int(node, "allowzero", 1);
+  }
+  return build_done(b, node);
 }
 
 Value *compose_transpose(Builder *b, Value *x, const int64_t *perm) {

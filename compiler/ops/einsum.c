@@ -1,6 +1,6 @@
 /* Einsum: sums of products, written with one label for each axis. It becomes transpositions, MatMul
  * and sums, one operand after another. */
-#include "ops/builder.h"
+#include "ops/compose.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -174,10 +174,6 @@ static const Dim *size_of(const Labelled *x, int label) {
   return NULL;
 }
 
-static Value *reshape(Builder *b, Value *x, const Dim *const *dims, int n) {
-  return BUILD(b, "Reshape", x, build_dims(b, dims, (uint32_t)n));
-}
-
 static Value *transpose(Builder *b, Value *x, const int64_t *perm, int n) {
   bool moves = false;
   for (int i = 0; i < n; i++) moves = moves || perm[i] != i;
@@ -235,7 +231,7 @@ static Labelled take_diagonal(Builder *b, const Labelled *x, int i, int j) {
   dim_is_const(x->value->type.dims[i], &n);
   dims[rest] = dim_const(b->graph->ctx->dims, n * n);
   result.term.labels[result.term.n++] = x->term.labels[i];
-  Value *flat = reshape(b, transpose(b, x->value, perm, x->term.n), dims, rest + 1);
+  Value *flat = compose_reshape(b, transpose(b, x->value, perm, x->term.n), dims, rest + 1);
   result.value = BUILD(b, "Slice", flat, build_ints(b, &(int64_t){0}, 1),
                        build_ints(b, &(int64_t){INT64_MAX}, 1), build_ints(b, &(int64_t){rest}, 1),
                        build_ints(b, &(int64_t){n + 1}, 1));
@@ -278,7 +274,7 @@ static Value *as_matrices(Builder *b, const Labelled *x, const Term *batch, cons
   for (int i = 0; i < batch->n; i++) dims[i] = size_of(x, batch->labels[i]);
   dims[batch->n] = product_of(x, rows, t);
   dims[batch->n + 1] = product_of(x, columns, t);
-  return reshape(b, arrange(b, x, &order).value, dims, batch->n + 2);
+  return compose_reshape(b, arrange(b, x, &order).value, dims, batch->n + 2);
 }
 
 /* What the labels of two operands are for. */
@@ -311,7 +307,7 @@ static Labelled by_matmul(Builder *b, const Labelled *x, const Labelled *y, cons
     if (i < r->batch.n) size = product->type.dims[i];
     dims[i] = size != NULL ? size : size_of(y, result.term.labels[i]);
   }
-  result.value = reshape(b, product, dims, result.term.n);
+  result.value = compose_reshape(b, product, dims, result.term.n);
   return result;
 }
 
@@ -324,7 +320,7 @@ static Value *spread(Builder *b, const Labelled *x, const Term *all) {
     if (size != NULL) present.labels[present.n++] = all->labels[i];
     dims[i] = size != NULL ? size : dim_const(b->graph->ctx->dims, 1);
   }
-  return reshape(b, arrange(b, x, &present).value, dims, all->n);
+  return compose_reshape(b, arrange(b, x, &present).value, dims, all->n);
 }
 
 /* The product of two operands; labels that are not needed are summed out. */

@@ -1,7 +1,7 @@
 /* Conversions, running sums, and operators that make data from sizes. */
 #include "lower/row.h"
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
+#include "ops/compose.h"
 #include "ops/real.h"
 
 #include <math.h>
@@ -200,18 +200,34 @@ static bool constant_of_shape_infer(Node *node) {
   return true;
 }
 
-static bool constant_of_shape_decompose(Builder *b, Node *node) {
-  const Attr *value = op_param_list(node, "value");
-  Context *ctx = b->graph->ctx;
+/* The element as a scalar, of a type that Expand takes: f32 holds those of the small types. */
+static Tensor *filling(Context *ctx, const Attr *value) {
   Tensor *scalar = tensor_scalar_f32(ctx, 0);
-  if (value != NULL) {
-    *scalar = *value->tensor;
-    scalar->rank = 0;
+  if (value == NULL) return scalar;
+  DType dtype = value->tensor->dtype;
+  if (dtype_is_packed(dtype) || (dtype_is_float(dtype) && dtype_info(dtype)->bits == 8)) {
+    return tensor_scalar_f32(ctx, (float)tensor_f64(value->tensor, 0));
   }
+  *scalar = *value->tensor;
+  scalar->rank = 0;
+  return scalar;
+}
+
+static bool constant_of_shape_decompose(Builder *b, Node *node) {
+  DType dtype = node->out[0]->type.dtype;
+  Tensor *scalar = filling(b->graph->ctx, op_param_list(node, "value"));
   Value *inputs[2] = {graph_add_constant(b->graph, NULL, scalar), node_in(node, 0)};
   Node *expand = build_node(b, "", "Expand", inputs, 2, 1);
   expand->out[0]->type = node->out[0]->type; /* keeps sizes that depend on data the same */
-  build_replace(b, node, build_done(b, expand));
+  expand->out[0]->type.dtype = scalar->dtype;
+  Value *filled = build_done(b, expand);
+  if (scalar->dtype != dtype) {
+    Node *cast = build_node(b, "", "Cast", &filled, 1, 1);
+    node_set_int(cast, "to", dtype);
+    node_set_int(cast, "saturate", 0); /* infinities stay */
+    filled = build_done(b, cast);
+  }
+  build_replace(b, node, filled);
   return true;
 }
 

@@ -1,6 +1,6 @@
 /* Forms of old opsets whose meaning depends on ranks. The importer leaves them to inference, and
  * what they decompose into is canonical. */
-#include "ops/builder.h"
+#include "ops/compose.h"
 
 /* An axis before which to cut: the rank itself, behind all axes, is one. */
 static bool cut_axis(const Node *node, int rank, int *axis) {
@@ -41,7 +41,7 @@ static bool flat_softmax_decompose(Builder *b, Node *node) {
   Node *flatten = build_node(b, "", "Flatten", &x, 1, 1);
   node_set_int(flatten, "axis", axis);
   Value *rows = softmax(b, op, build_done(b, flatten), -1);
-  build_replace(b, node, BUILD(b, "Reshape", rows, build_dims(b, x->type.dims, (uint32_t)rank)));
+  build_replace(b, node, compose_reshape(b, rows, x->type.dims, rank));
   return true;
 }
 
@@ -75,8 +75,7 @@ static bool align_axis_infer(Node *node) {
 
 static bool align_axis_decompose(Builder *b, Node *node) {
   const Type *type = &node->out[0]->type;
-  Value *dims = build_dims(b, type->dims, (uint32_t)type->rank);
-  build_replace(b, node, BUILD(b, "Reshape", node_in(node, 0), dims));
+  build_replace(b, node, compose_reshape(b, node_in(node, 0), type->dims, type->rank));
   return true;
 }
 

@@ -1,8 +1,8 @@
 /* Operators that put the elements of their inputs elsewhere, by rules that do not look at them. */
 #include "lower/lower.h"
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
+#include "ops/compose.h"
 #include "ops/slice.h"
 
 #include <string.h>
@@ -149,7 +149,7 @@ enum { SLICE_FAR = INT32_MAX };
 static const Dim *slice_bound(DimTable *t, const Dim *at, const Dim *size, const Dim *low,
                               const Dim *high) {
   if (at->lo >= SLICE_FAR) return high;
-  if (at->hi <= -SLICE_FAR) return low;
+  if (at->hi <= -SLICE_FAR) return dim_min(t, low, high);
   if (at->hi < 0) return dim_min(t, dim_max(t, dim_add(t, at, size), low), high);
   return at->lo >= 0 ? dim_min(t, dim_max(t, at, low), high) : NULL;
 }
@@ -535,11 +535,11 @@ static bool depth_to_space_infer(Node *node) {
 
 static Value *transposed_views(Builder *b, Value *x, const Dim *const *inner, const int64_t *perm,
                                const Type *result) {
-  Value *view = BUILD(b, "Reshape", x, build_dims(b, inner, 6));
+  Value *view = compose_reshape(b, x, inner, 6);
   Node *transpose = build_node(b, "", "Transpose", &view, 1, 1);
   node_set_ints(transpose, "perm", perm, 6);
   Value *moved = build_done(b, transpose);
-  return BUILD(b, "Reshape", moved, build_dims(b, result->dims, 4));
+  return compose_reshape(b, moved, result->dims, 4);
 }
 
 static bool depth_to_space_decompose(Builder *b, Node *node) {
@@ -569,7 +569,7 @@ const OpDef op_DepthToSpace = {
 static bool space_to_depth_infer(Node *node) {
   const Dim *b;
   const Type *x = blocks_input(node, &b);
-  if (x == NULL) return false;
+  if (x == NULL || !check_choice(node, "mode", "DCR CRD")) return false;
   DimTable *t = infer_dims(node);
   const Dim *height = divide(node, x->dims[2], b), *width = divide(node, x->dims[3], b);
   if (height == NULL || width == NULL) return false;
@@ -579,7 +579,8 @@ static bool space_to_depth_infer(Node *node) {
 }
 
 static bool space_to_depth_decompose(Builder *b, Node *node) {
-  static const int64_t perm[6] = {0, 3, 5, 1, 2, 4};
+  static const int64_t dcr[6] = {0, 3, 5, 1, 2, 4}, crd[6] = {0, 1, 3, 5, 2, 4};
+  const int64_t *perm = strcmp(op_param_s(node, "mode"), "DCR") == 0 ? dcr : crd;
   const Type *x = &node_in(node, 0)->type, *y = &node->out[0]->type;
   const Dim *block = dim_const(infer_dims(node), op_param_i(node, "blocksize"));
   const Dim *inner[6] = {x->dims[0], x->dims[1], y->dims[2], block, y->dims[3], block};
@@ -590,7 +591,8 @@ static bool space_to_depth_decompose(Builder *b, Node *node) {
 const OpDef op_SpaceToDepth = {
     .name = "SpaceToDepth",
     .domain = "",
-    .params = (const OpParam[]){PARAM_REQUIRED("blocksize", ATTR_INT), {0}},
+    .params =
+        (const OpParam[]){PARAM_REQUIRED("blocksize", ATTR_INT), PARAM_STRING("mode", "DCR"), {0}},
     .infer = space_to_depth_infer,
     .decompose = space_to_depth_decompose,
 };

@@ -272,11 +272,15 @@ static Value *layer_norm(Builder *b, const Node *node, Value *x, Value *scale, V
   return build_done(b, norm);
 }
 
+/* Where there is no axis 2, each element is a row of its own. */
 static bool decompose_instance_norm(Builder *b, Node *node) {
   const Type *x = input_type(node, 0);
-  Value *scale = with_ones(b, node, 1, x->dims + 1, 1, x->rank - 1);
-  Value *bias = with_ones(b, node, 2, x->dims + 1, 1, x->rank - 1);
-  build_replace(b, node, layer_norm(b, node, node_in(node, 0), scale, bias));
+  int rank = x->rank < 3 ? 3 : x->rank;
+  Value *rows = with_ones(b, node, 0, x->dims, x->rank, rank);
+  Value *scale = with_ones(b, node, 1, x->dims + 1, 1, rank - 1);
+  Value *bias = with_ones(b, node, 2, x->dims + 1, 1, rank - 1);
+  Value *y = layer_norm(b, node, rows, scale, bias);
+  build_replace(b, node, compose_reshape(b, y, x->dims, x->rank));
   return true;
 }
 
@@ -308,7 +312,7 @@ static bool decompose_group_norm(Builder *b, Node *node) {
   for (int i = 2; i < x->rank; i++) dims[i + 1] = x->dims[i];
   Value *scale = with_ones(b, node, 1, dims + 1, 2, x->rank);
   Value *bias = with_ones(b, node, 2, dims + 1, 2, x->rank);
-  Value *groups = BUILD(b, "Reshape", node_in(node, 0), build_dims(b, dims, (uint32_t)x->rank + 1));
+  Value *groups = compose_reshape(b, node_in(node, 0), dims, x->rank + 1);
   Value *y = layer_norm(b, node, groups, scale, bias);
   build_replace(b, node, compose_reshape(b, y, x->dims, x->rank));
   return true;

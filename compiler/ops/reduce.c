@@ -2,7 +2,7 @@
 #include "ops/reduce.h"
 #include "lower/row.h"
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
+#include "ops/compose.h"
 
 /* ---- axes and sizes ----------------------------------------------------------------------------
  */
@@ -181,8 +181,7 @@ static bool reduce_decompose(Builder *b, Node *node) {
   node_set_int(kept, "noop_with_empty_axes", op_param_i(node, "noop_with_empty_axes"));
   const Type *y = &node->out[0]->type;
   Value *reduced = build_done(b, kept);
-  Value *sizes = build_dims(b, y->dims, (uint32_t)y->rank);
-  build_replace(b, node, BUILD(b, "Reshape", reduced, sizes));
+  build_replace(b, node, compose_reshape(b, reduced, y->dims, y->rank));
   return true;
 }
 

@@ -294,7 +294,8 @@ static bool shrink_emit(RowBuilder *b, const Node *node) {
   if (!dtype_is_float(node_in(node, 0)->type.dtype)) return false;
   double bias = (double)op_param_f(node, "bias"), limit = (double)op_param_f(node, "lambd");
   RowRef x = row_input(b, node, 0);
-  RowRef high = row_number_or(b, row_with(b, ROW_LE, x, limit), 0, row_with(b, ROW_SUB, x, bias));
+  RowRef above = row_op2(b, ROW_LT, row_number(b, row_dtype(b, x), limit), x);
+  RowRef high = row_or_number(b, above, row_with(b, ROW_SUB, x, bias), 0);
   RowRef low = row_with(b, ROW_ADD, x, bias);
   row_output(b, node, 0, row_op3(b, ROW_SELECT, row_with(b, ROW_LT, x, -limit), low, high));
   return true;
@@ -323,8 +324,8 @@ ROW_OP(Swish, infer_like_first, onnxc_rt_ref_swish, swish_emit,
 
 static bool thresholded_relu_emit(RowBuilder *b, const Node *node) {
   RowRef x = row_input(b, node, 0);
-  RowRef below = row_with(b, ROW_LE, x, (double)op_param_f(node, "alpha"));
-  row_output(b, node, 0, row_number_or(b, below, 0, x));
+  RowRef alpha = row_number(b, row_dtype(b, x), (double)op_param_f(node, "alpha"));
+  row_output(b, node, 0, row_or_number(b, row_op2(b, ROW_LT, alpha, x), x, 0));
   return true;
 }
 

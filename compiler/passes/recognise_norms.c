@@ -5,6 +5,7 @@
  * inverse root are written; that of x - mean(x) is LayerNormalization. Axes must be the last ones
  * and the same in every mean; eps a number added to the mean square. Scale and bias of a norm
  * broadcast to its input, so those of instance and group norms fit as well. */
+#include "ops/compose.h"
 #include "passes/facts.h"
 #include "passes/pass.h"
 
@@ -285,10 +286,10 @@ static Value *build_group_norm(Match *m, const Groups *g, const double *scale, c
     sizes[i] = 1;
   }
   Builder *b = &m->builder;
-  Value *grouped = BUILD(b, "Reshape", x, build_dims(b, view, (uint32_t)x->type.rank + 1));
+  Value *grouped = compose_reshape(b, x, view, x->type.rank + 1);
   Value *norm = rebuild_norm(m, grouped, build_numbers(b, x, scale, x->type.rank, sizes),
                              build_numbers(b, x, bias, x->type.rank, sizes));
-  return BUILD(b, "Reshape", norm, build_dims(b, x->type.dims, (uint32_t)x->type.rank));
+  return compose_reshape(b, norm, x->type.dims, x->type.rank);
 }
 
 static Value *merge_into_groups(Match *m) {

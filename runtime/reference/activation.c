@@ -9,7 +9,7 @@ static double clamp01(double x) {
 
 static double shrink(double bias, double limit, double x) {
   if (x < -limit) return x + bias;
-  return x > limit ? x - bias : isnan(x) ? x : 0;
+  return x > limit ? x - bias : 0;
 }
 
 #define ACTIVATION(name, expression)                                                               \
@@ -35,4 +35,4 @@ ACTIVATION(sigmoid, ((void)attr, onnxc_rt_sigmoid_f64(x)))
 ACTIVATION(softplus, ((void)attr, onnxc_rt_softplus_f64(x)))
 ACTIVATION(softsign, ((void)attr, x / (1 + fabs(x))))
 ACTIVATION(swish, onnxc_rt_swish_f64(x, a))
-ACTIVATION(thresholded_relu, x > a || isnan(x) ? x : 0)
+ACTIVATION(thresholded_relu, x > a ? x : 0)

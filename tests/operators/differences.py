@@ -42,6 +42,17 @@ def backward_past_end(d):
     return steps is not None and (steps < 0).any() and (np.abs(d.given("ends")) > 1 << 20).any()
 
 
+def starts_before(d):
+    """A slice that goes backwards from before the first element."""
+    rank = len(d.shapes["data"])
+    steps, axes = d.given("steps"), d.given("axes")
+    if steps is None:
+        return False
+    axes = range(rank) if axes is None else axes
+    return any(step < 0 and start < -d.shapes["data"][axis]
+               for step, start, axis in zip(steps, d.given("starts"), axes))
+
+
 def not_whole(array):
     """Numbers whose differences round, or are none."""
     return dtype_of(array) in (*FLOATS, *COMPLEX) and not np.isin(array, range(9)).all()
@@ -54,6 +65,8 @@ KNOWN = [
     Known("BlackmanWindow HammingWindow HannWindow", "onnxruntime",
           lambda d: d.types["T2"] == "f64", "size=8, output_datatype=11",
           "ONNX Runtime computes in single precision whatever the type of the output is."),
+    Known("Shrink", "onnxruntime", lambda d: d.types["T"] == "f64", "input=[0.1] of type double",
+          "ONNX Runtime computes in single precision."),
     Known("ReduceMin ReduceMax", "onnxruntime", has_nan, "data=[[NaN, 1]], axes=[1]",
           "ONNX Runtime loses a NaN for some orders of axes and not for others; NumPy, PyTorch and "
           "the reference keep it."),
@@ -63,6 +76,16 @@ KNOWN = [
           "data=[0, 1, 2, 3, 4], starts=[-4], ends=[2**31 - 1], steps=[-2]",
           "The start is before the end, so that nothing is between them in this direction; the "
           "reference agrees. ONNX Runtime returns an element."),
+    Known("Slice", "reference", starts_before,
+          "data=[0, 1], starts=[-4], ends=[-5], steps=[-1]",
+          'The specification: "starts[i] is clamped into the range [0, dims[axes[i]]-1] for negative '
+          'stepping", so that element 0 is taken; NumPy takes nothing.'),
+    Known("ScatterElements ScatterND", "onnxruntime",
+          lambda d: has_nan(d) and d.attributes.get("reduction") in ("min", "max"),
+          "data=[1], updates=[NaN], reduction=max",
+          "ONNX Runtime keeps or loses a NaN depending on its side; NumPy and the reference keep it."),
+    Known("Expand", "reference", lambda d: d.types["T"] in COMPLEX, "input=[Inf + 1j]",
+          "The reference multiplies by ones; the values are to be copied."),
     Known("MatMulInteger", "onnxruntime", lambda d: 0 in d.given("A").shape,
           "A=[[]], B of shape [0, 1]",
           "A sum of nothing is 0; ONNX Runtime leaves its output as it was allocated."),
