@@ -53,6 +53,17 @@ def starts_before(d):
                for step, start, axis in zip(steps, d.given("starts"), axes))
 
 
+def negative_pads(d):
+    """Windows of SAME_UPPER or SAME_LOWER whose sum is shorter than the input."""
+    if not str(d.attributes.get("auto_pad")).startswith("SAME"):
+        return False
+    image = d.given("X").shape[2:]
+    kernel = d.attributes["kernel_shape"]
+    strides = d.attributes.get("strides") or [1] * len(kernel)
+    return any((-(-size // stride) - 1) * stride + k < size
+               for size, k, stride in zip(image, kernel, strides))
+
+
 def not_whole(array):
     """Numbers whose differences round, or are none."""
     return dtype_of(array) in (*FLOATS, *COMPLEX) and not np.isin(array, range(9)).all()
@@ -89,10 +100,44 @@ KNOWN = [
     Known("MatMulInteger", "onnxruntime", lambda d: 0 in d.given("A").shape,
           "A=[[]], B of shape [0, 1]",
           "A sum of nothing is 0; ONNX Runtime leaves its output as it was allocated."),
-    Known("Loop", "onnxruntime", lambda d: d.nodes[0].input[1] == "",
-          "M=4, no cond, a body whose condition is false",
-          'The specification: with no condition given it is a for loop, and the condition that the '
-          'body computes is "ignored, but is required in the body". ONNX Runtime stops.'),
+    Known("BlackmanWindow HammingWindow HannWindow", "",
+          lambda d: d.given("size") == 1 and d.attributes.get("periodic") == 0, "size=1, periodic=0",
+          "A window of one sample is 1, as NumPy and PyTorch have it; the formula divides 0 by 0."),
+    Known("Erf Gelu HardSwish", "reference", lambda d: d.types["T"] == "f64", "input=[-1.0] of type double",
+          "The reference computes in single precision, or with constants of it."),
+    Known("Gelu", "onnxruntime", lambda d: d.types["T"] == "f64", "X=[1.6] of type double",
+          "ONNX Runtime computes with constants of single precision."),
+    Known("Col2Im", "onnxruntime", lambda d: len(d.given("image_shape")) != 2,
+          "image_shape=[2, 1, 2], block_shape=[2, 2, 1], pads=[0, 1, 0, 1, 0, 0]",
+          "ONNX Runtime places some elements wrongly where there are not two axes; the reference "
+          "agrees with onnxc."),
+    Known("Col2Im Resize", "reference", lambda d: bool(set(d.types.values()) & set(COMPLEX)),
+          "input of type complex64", "The reference drops the imaginary part."),
+    Known("GridSample", "reference", lambda d: d.types["T2"] in ("f16", "bf16"),
+          "grid of type bfloat16", "The reference computes coordinates in the type of the grid."),
+    Known("LRN", "reference", lambda d: d.given("X").shape[1] > d.given("X").shape[0],
+          "X of shape [1, 2, 1, 1]",
+          "The reference goes through as many channels as there are batches."),
+    Known("MaxPool AveragePool LpPool", "", negative_pads,
+          "X of shape [1, 1, 3], kernel_shape=[1], strides=[3], auto_pad=SAME_UPPER",
+          "The stride is longer than what is left for the last window, so there is nothing to pad; "
+          "onnxc pads nothing, as TensorFlow does, ONNX Runtime refuses some of these models and "
+          "crops the input in others, as the reference does."),
+    Known("MaxPool", "reference", lambda d: len(d.nodes[0].output) > 1,
+          "X=[[1, 2], [3, 4]], kernel_shape=[2, 2], auto_pad=SAME_UPPER",
+          "The reference counts places in the padded input."),
+    Known("QLinearConv", "reference", lambda d: d.given("w_scale").size > 1, "w_scale of shape [2]",
+          "The reference broadcasts scales of channels along the last axes, which changes the shape."),
+    Known("ReduceMean", "onnxruntime", lambda d: 0 in d.given("data").shape, "data of shape [0]",
+          "The mean of nothing is 0 / 0, as NumPy and PyTorch have it; ONNX leaves it open."),
+    Known("SplitToSequence", "onnxruntime", lambda d: len(d.nodes[0].input) > 1,
+          "split=1, keepdims=0", 'The specification: keepdims "is ignored" when split is given.'),
+    Known("Squeeze", "onnxruntime", lambda d: d.given("axes") is not None and d.given("axes").size == 0,
+          "axes=[]", "No axes are squeezed; ONNX Runtime squeezes all, as when axes is absent."),
+    Known("TfIdfVectorizer", "onnxruntime", lambda d: d.attributes.get("weights") is not None,
+          "weights=[0.5, 2], ngram_indexes=[1, 0], mode=IDF",
+          'The specification: "The i-th element in weights is the weight of the i-th n-gram in pool"; '
+          "ONNX Runtime takes that of the n-gram's place in the output."),
     Known("GRU", "reference", lambda d: any_attribute("clip", "activations")(d)
           or d.given("sequence_lens") is not None, "clip=1.0",
           "The reference does not read these attributes nor sequence_lens."),

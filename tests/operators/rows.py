@@ -85,6 +85,8 @@ def base(d, dtype, shape):
 
 def convertible(d, dtype, shape, to):
     """Numbers that the target type has a value for, where others are not defined."""
+    if to == "f8e8m0":
+        return within(1, 100)(d, dtype, shape)
     if to not in INTEGERS or dtype not in (*FLOATS, "f8e4m3fn", "f8e4m3fnuz", "f8e5m2",
                                            "f8e5m2fnuz", "f4e2m1", "f8e8m0"):
         return anything(d, dtype, shape)
@@ -95,6 +97,12 @@ def convertible(d, dtype, shape, to):
 
 def cast_input(d):
     return convertible(d, d.types["T1"], d.shapes["input"], d.types["T2"])
+
+
+def not_complex_values(d):
+    """Complex numbers have no order."""
+    if d.types["T"] in COMPLEX:
+        raise NotDrawn
 
 
 def not_complex(*variables):
@@ -159,8 +167,8 @@ ELEMENTWISE = {
                   attributes={"approximate": ("none", "tanh", None)}),
     "Greater": Row(shapes=broadcast()),
     "GreaterOrEqual": Row(shapes=broadcast()),
-    "HardSigmoid": close(values=or_rare(within(-9, 9), np.nan, np.inf, -np.inf)),
-    "HardSwish": close(values=or_rare(within(-9, 9), np.nan, np.inf, -0.0)),
+    "HardSigmoid": close(floor=0.1, values=or_rare(within(-9, 9), np.nan, np.inf, -np.inf)),
+    "HardSwish": close(floor=0.1, values=or_rare(within(-9, 9), np.nan, np.inf, -0.0)),
     "Identity": Row(),
     "IsInf": Row(attributes={"detect_negative": (0, 1, None), "detect_positive": (0, 1, None)}),
     "IsNaN": Row(),
@@ -185,7 +193,7 @@ ELEMENTWISE = {
     "Round": Row(),
     "Selu": close(floor=0.1),
     "Shrink": close(sums=BIG, attributes={"bias": real(-2, 2), "lambd": real(0, 2)}, values=moderate),
-    "Sigmoid": close(),
+    "Sigmoid": close(floor=0.1),
     "Sign": Row(signs=False),
     "Sin": close(),
     "Sinh": close(values=or_rare(within(-20, 20), np.nan, np.inf, -0.0)),
@@ -575,7 +583,7 @@ MOVEMENT = {
         range(rank_of(d, "data")), rank_of(d, "data")))}),
     "Trilu": Row(shapes=same(2), attributes={"upper": (0, 1, None)},
                  inputs={"k": maybe(lambda d: np.array(d.integer(-5, 5), i64))}, constant=("k",)),
-    "Unique": Row(shapes=unique_shapes, values=few, attributes={"sorted": (0, 1, None), **AXIS}),
+    "Unique": Row(shapes=unique_shapes, values=few, check=not_complex_values, attributes={"sorted": (0, 1, None), **AXIS}),
     "Unsqueeze": Row(shapes=same(0, 4), inputs={"axes": unsqueeze_axes}, constant=("axes",)),
 }
 
@@ -705,7 +713,7 @@ NORMS = {
     "BatchNormalization": norm(channel_norm(), inputs={"input_var": positive},
                                attributes={"training_mode": (0, None), "momentum": (None, 0.5)},
                                outputs=lambda d: [True], check=not_mixed("T", "T1", "T2")),
-    "GroupNormalization": norm(group_shapes, attributes={"num_groups": stored("groups")}),
+    "GroupNormalization": norm(group_shapes, fixed={"X": (1,)}, attributes={"num_groups": stored("groups")}),
     "InstanceNormalization": norm(channel_norm()),
     "LRN": norm(same(4, 4, 1), attributes={
         "size": lambda d: d.one_of(1, 3, 5, 2), "bias": real(0.5, 2)}),
@@ -740,7 +748,9 @@ def matmul_dims(d, first_name, second_name):
 
 def factor(d):
     """Integers are multiplied by integers, since no rounding is specified."""
-    return d.one_of(None, 1.0, 2.0, -1.0) if d.types["T"] in INTEGERS else real(-2, 2)(d)
+    if d.types["T"] in INTEGERS:
+        return d.one_of(None, 1.0, 2.0, -1.0 if d.types["T"][0] == "i" else 3.0)
+    return real(-2, 2)(d)
 
 
 def gemm_shapes(d):
@@ -1084,7 +1094,7 @@ def sequence_lens(d):
 
 
 def recurrent(**more):
-    return Row(close=10, sums=BIG, shapes=recurrent_shapes, values=finite,
+    return Row(close=10, sums=BIG, shapes=recurrent_shapes, values=within(-0.8, 0.8),
                inputs={"sequence_lens": sequence_lens}, attributes={
                    "direction": stored("direction"), "layout": stored("layout"),
                    "hidden_size": stored("hidden_size"), "activations": activations,
@@ -1299,6 +1309,15 @@ def regions(d):
                    d.types["T1"])
 
 
+def not_interpolated(d):
+    """Complex elements are only picked."""
+    if d.types["T1"] in (*COMPLEX, "bool") and d.memory["mode"] != "nearest":
+        raise NotDrawn
+
+
+# With a policy about the aspect ratio sizes depend on quotients of others.
+RESIZED = {"X": range(2, 5)}
+
 IMAGES = {
     "AffineGrid": product(affine_shapes, inputs={"size": affine_size}, constant=("size",),
                           attributes={"align_corners": (0, 1, None)}, values=finite),
@@ -1316,7 +1335,7 @@ IMAGES = {
         "score_threshold": number("f32", 0, 0.2, 0.6)}, attributes={
         "center_point_box": (0, 1, None)}),
     "Resize": Row(
-        steps=1, close=20, sums=BIG, shapes=resize_shapes, values=finite,
+        fixed=RESIZED, check=not_interpolated, steps=1, close=20, sums=BIG, shapes=resize_shapes, values=finite,
         constant=("roi", "scales", "sizes"),
         inputs={"roi": resize_roi, "scales": stored("scales"), "sizes": stored("sizes")},
         attributes={"mode": stored("mode"), "axes": stored("axes"), "antialias": lambda d: d.one_of(
@@ -1429,7 +1448,7 @@ def tfidf_pool(d):
 
 SIGNALS = {
     "BlackmanWindow": window_function(),
-    "DFT": product(dft_shapes, inputs={
+    "DFT": product(dft_shapes, fixed={"input": (-1,)}, inputs={
         "dft_length": lambda d: None if d.memory["length"] is None
         else np.array(d.memory["length"], i64), "axis": dft_axis}, constant=("dft_length", "axis"),
         attributes={"inverse": stored("inverse"), "onesided": stored("onesided")}, values=finite),
@@ -1620,7 +1639,7 @@ def draw_split_to_sequence(d):
             split = np.array([cut] + [size - cut] * (cut < size), i64)
             parts = len(split)
         split = d.feed(split, constant=True)
-    d.node("SplitToSequence", [d.feed(x)] + [split] * (split != ""), ["s"], axis=axis,
+    d.node("SplitToSequence", [d.feed(x, formal="input")] + [split] * (split != ""), ["s"], axis=axis,
            keepdims=d.one_of(0, 1, None))
     show_sequence(d, "s", parts)
 
@@ -1658,7 +1677,7 @@ STRUCTURE = {
     "SequenceInsert": Row(build=draw_sequence),
     "SequenceLength": Row(build=draw_sequence),
     "SimplifiedLayerNormalization": Row(build=draw_simplified_norm, close=4, sums=BIG),
-    "SplitToSequence": Row(build=draw_split_to_sequence),
+    "SplitToSequence": Row(build=draw_split_to_sequence, fixed={"input": range(3)}),
 }
 
 ROWS = {**ELEMENTWISE, **MOVEMENT, **REDUCTION, **NORMS, **PRODUCTS, **WINDOWS, **QUANTIZATION,
