@@ -48,6 +48,23 @@ static int set_dims(const onnxc_rt_call *call, int32_t n) {
   return 1;
 }
 
+/* Adds element `i` of x to element `at` of y; integers wrap. */
+static void add(const onnxc_rt_tensor *y, int64_t at, const onnxc_rt_tensor *x, int64_t i) {
+  const onnxc_rt_class cls = onnxc_rt_class_of(y->dtype);
+  if (cls == ONNXC_RT_CLASS_INT || cls == ONNXC_RT_CLASS_UINT) {
+    const uint64_t a = (uint64_t)onnxc_rt_load_i64(y, at), b = (uint64_t)onnxc_rt_load_i64(x, i);
+    onnxc_rt_store_u64(y, at, a + b);
+    return;
+  }
+  int32_t parts;
+  const onnxc_rt_tensor to = onnxc_rt_components(y, &parts), from = onnxc_rt_components(x, &parts);
+  for (int32_t k = 0; k < parts; k++) {
+    const int64_t place = at * parts + k;
+    const double sum = onnxc_rt_load_f64(&to, place) + onnxc_rt_load_f64(&from, i * parts + k);
+    onnxc_rt_store_f64(&to, place, sum);
+  }
+}
+
 int onnxc_rt_ref_col2im(const onnxc_rt_call *call) {
   const onnxc_rt_tensor *x = &call->in[0], *y = &call->out[0];
   const int32_t n = y->rank - 2;
@@ -69,8 +86,7 @@ int onnxc_rt_ref_col2im(const onnxc_rt_call *call) {
     const int64_t column = i / blocks; /* over images, channels and taps */
     const int64_t at = element_of(axes, n, column % taps, i % blocks);
     if (at < 0) continue;
-    const int64_t to = column / taps * plane + at;
-    onnxc_rt_store_f64(y, to, onnxc_rt_load_f64(y, to) + onnxc_rt_load_f64(x, i));
+    add(y, column / taps * plane + at, x, i);
   }
   return ONNXC_RT_OK;
 }

@@ -220,6 +220,14 @@ void onnxc_rt_store_u64(const onnxc_rt_tensor *t, int64_t i, uint64_t value) {
 /* ---- moving ------------------------------------------------------------------------------------
  */
 
+onnxc_rt_tensor onnxc_rt_components(const onnxc_rt_tensor *t, int32_t *parts) {
+  onnxc_rt_tensor numbers = *t;
+  *parts = t->dtype == ONNXC_RT_C64 || t->dtype == ONNXC_RT_C128 ? 2 : 1;
+  if (t->dtype == ONNXC_RT_C64) numbers.dtype = ONNXC_RT_F32;
+  if (t->dtype == ONNXC_RT_C128) numbers.dtype = ONNXC_RT_F64;
+  return numbers;
+}
+
 void onnxc_rt_copy(const onnxc_rt_tensor *to, int64_t to_at, const onnxc_rt_tensor *from,
                    int64_t from_at, int64_t n) {
   const int bits = onnxc_rt_bits(to->dtype);

@@ -41,6 +41,10 @@ void onnxc_rt_store_i64(const onnxc_rt_tensor *t, int64_t i, int64_t value);
 /* The same for bits that are a uint64 where the tensor is of a float type. */
 void onnxc_rt_store_u64(const onnxc_rt_tensor *t, int64_t i, uint64_t value);
 
+/* Complex elements as the `*parts` numbers that each of them is; elements of other types are one.
+ */
+onnxc_rt_tensor onnxc_rt_components(const onnxc_rt_tensor *t, int32_t *parts);
+
 /* Copies `n` consecutive elements between tensors of one type, strings and complex included. */
 void onnxc_rt_copy(const onnxc_rt_tensor *to, int64_t to_at, const onnxc_rt_tensor *from,
                    int64_t from_at, int64_t n);

@@ -5,6 +5,8 @@ enum { TAPS = 4 };
 
 typedef struct Sampler {
   const onnxc_rt_tensor *x;
+  onnxc_rt_tensor numbers; /* what x is made of, and how many of them make an element */
+  int32_t parts;
   int32_t axes; /* spatial ones, of which the first is axis 2 of the data */
   int taps;     /* elements taken along each axis: nearest 1, linear 2, cubic 4 */
   char padding; /* z, b or r */
@@ -70,8 +72,26 @@ static void find_taps(const Sampler *s, double x, int64_t dim, Taps *taps) {
   for (int k = 0; k < s->taps; k++) taps->at[k] = element_at(s, first + k, dim);
 }
 
-/* The sum over all combinations of elements along the axes. */
-static double interpolate(const Sampler *s, int64_t plane, const Taps *taps) {
+/* The nearest element; 0 outside. */
+static void pick(const Sampler *s, int64_t plane, const Taps *taps, const onnxc_rt_tensor *y,
+                 int64_t to) {
+  int64_t at = plane;
+  int inside = 1;
+  for (int32_t i = 0; i < s->axes; i++) {
+    inside = inside && taps[i].at[0] >= 0;
+    at = at * s->x->dims[2 + i] + taps[i].at[0];
+  }
+  if (inside) {
+    onnxc_rt_copy(y, to, s->x, at, 1);
+    return;
+  }
+  int32_t parts;
+  const onnxc_rt_tensor numbers = onnxc_rt_components(y, &parts);
+  for (int32_t k = 0; k < parts; k++) onnxc_rt_store_f64(&numbers, to * parts + k, 0);
+}
+
+/* The sum over all combinations of elements along the axes, of component `part`. */
+static double interpolate(const Sampler *s, int64_t plane, const Taps *taps, int32_t part) {
   int choice[ONNXC_RT_MAX_RANK] = {0};
   double sum = 0;
   for (;;) {
@@ -83,7 +103,7 @@ static double interpolate(const Sampler *s, int64_t plane, const Taps *taps) {
       inside = inside && taps[i].at[choice[i]] >= 0;
       at = at * s->x->dims[2 + i] + taps[i].at[choice[i]];
     }
-    if (inside) sum += weight * onnxc_rt_load_f64(s->x, at);
+    if (inside) sum += weight * onnxc_rt_load_f64(&s->numbers, at * s->parts + part);
     int32_t axis = s->axes - 1;
     while (axis >= 0 && ++choice[axis] == s->taps) choice[axis--] = 0;
     if (axis < 0) return sum;
@@ -92,10 +112,28 @@ static double interpolate(const Sampler *s, int64_t plane, const Taps *taps) {
 
 static Sampler sampler_of(const onnxc_rt_call *call) {
   const onnxc_rt_attr *mode = &call->attr[1];
-  Sampler s = {&call->in[0], call->in[0].rank - 2, 2, call->attr[2].s[0], call->attr[0].i != 0};
+  Sampler s = {.x = &call->in[0],
+               .axes = call->in[0].rank - 2,
+               .taps = 2,
+               .padding = call->attr[2].s[0],
+               .align_corners = call->attr[0].i != 0};
+  s.numbers = onnxc_rt_components(s.x, &s.parts);
   if (onnxc_rt_attr_is(mode, "nearest")) s.taps = 1;
   if (onnxc_rt_attr_is(mode, "cubic")) s.taps = TAPS;
   return s;
+}
+
+static void store_sample(const Sampler *s, int64_t plane, const Taps *taps,
+                         const onnxc_rt_tensor *y, int64_t to) {
+  int32_t parts;
+  const onnxc_rt_tensor numbers = onnxc_rt_components(y, &parts);
+  if (s->taps == 1) {
+    pick(s, plane, taps, y, to);
+    return;
+  }
+  for (int32_t k = 0; k < parts; k++) {
+    onnxc_rt_store_f64(&numbers, to * parts + k, interpolate(s, plane, taps, k));
+  }
 }
 
 int onnxc_rt_ref_grid_sample(const onnxc_rt_call *call) {
@@ -110,7 +148,7 @@ int onnxc_rt_ref_grid_sample(const onnxc_rt_call *call) {
     }
     for (int64_t c = 0; c < channels; c++) {
       const int64_t plane = i / points * channels + c;
-      onnxc_rt_store_f64(y, plane * points + i % points, interpolate(&s, plane, taps));
+      store_sample(&s, plane, taps, y, plane * points + i % points);
     }
   }
   return ONNXC_RT_OK;

@@ -158,8 +158,6 @@ KNOWN = [
     Known("Unique", "reference", lambda d: d.attributes.get("sorted") == 0, "X=[2, 1], sorted=0, axis=1",
           "With one output the reference returns sorted values; with more it takes them along axis "
           "0, whatever the axis is."),
-    Known("GridSample", "reference", lambda d: d.types["T1"] not in FLOATS, "X of int8",
-          "The reference keeps interpolated values in the type of X, also between axes."),
 ]
 
 

@@ -1237,6 +1237,13 @@ def grid_shapes(d):
             "grid": [batch] + [d.integer(1, 4) for _ in range(rank)] + [rank]}
 
 
+def sample_mode(d):
+    """Interpolated integers would have to be rounded, and nothing says how."""
+    if d.types["T1"] not in (*FLOATS, *COMPLEX):
+        return "nearest"
+    return d.one_of("linear", "nearest", None, *["cubic"] * (d.memory["rank"] == 2))
+
+
 def resize_shapes(d):
     """Draws the method too, and the axes with their scales or sizes."""
     mode = d.one_of("nearest", "linear", "cubic")
@@ -1322,12 +1329,11 @@ IMAGES = {
     "AffineGrid": product(affine_shapes, inputs={"size": affine_size}, constant=("size",),
                           attributes={"align_corners": (0, 1, None)}, values=finite),
     "GridSample": Row(
-        close=20, sums=BIG, shapes=grid_shapes, dtypes={"T1": FLOATS}, inputs={
+        close=20, sums=BIG, shapes=grid_shapes, inputs={
             "grid": lambda d, dtype, shape: within(-1.3, 1.3)(d, dtype, shape), "X": finite},
         attributes={"align_corners": (0, 1, None),
                     "padding_mode": ("zeros", "border", "reflection", None),
-                    "mode": lambda d: d.one_of("linear", "nearest", "cubic", None)
-                    if d.memory["rank"] == 2 else d.one_of("linear", "nearest", None)}),
+                    "mode": sample_mode}),
     "NonMaxSuppression": Row(shapes=nms_shapes, inputs={
         "boxes": boxes, "scores": distinct_scores,
         "max_output_boxes_per_class": number("i64", 0, 1, 2, 3, 100),
