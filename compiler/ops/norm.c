@@ -401,15 +401,17 @@ static bool infer_mean_variance(Node *node) {
   return true;
 }
 
-/* (x - mean) / (sqrt(variance) + 1e-9), the mean and variance over the axes */
+/* (x - mean) / (sqrt(variance) + 1e-9), the mean and variance over the axes; not in 16 bits, where
+ * the difference would cancel. */
 static bool decompose_mean_variance(Builder *b, Node *node) {
   const int64_t *axes;
   size_t n = variance_axes(node, &axes);
-  Value *x = node_in(node, 0);
+  DType dtype = node_in(node, 0)->type.dtype;
+  Value *x = compose_cast(b, node_in(node, 0), dtype == ONNXC_RT_F64 ? dtype : ONNXC_RT_F32);
   Value *off = BUILD(b, "Sub", x, compose_reduce(b, "ReduceMean", x, axes, n));
   Value *variance = compose_reduce(b, "ReduceMean", BUILD(b, "Mul", off, off), axes, n);
   Value *deviation = BUILD(b, "Add", BUILD(b, "Sqrt", variance), build_like(b, x, 1e-9));
-  build_replace(b, node, BUILD(b, "Div", off, deviation));
+  build_replace(b, node, compose_cast(b, BUILD(b, "Div", off, deviation), dtype));
   return true;
 }
 

@@ -110,10 +110,18 @@ static bool infer_quantize(Node *node) {
          infer_linear(node, quantized_type(node));
 }
 
+/* Whether the division is one of f32: the attribute says it, else the type of the scale. */
+static bool divides_f32(const Node *node) {
+  int64_t named = op_param_i(node, "precision");
+  int64_t dtype = named != 0 ? named : (int64_t)input_type(node, SCALE)->dtype;
+  return dtype != ONNXC_RT_F16 && dtype != ONNXC_RT_BF16;
+}
+
 /* min(max(round(x / scale) + zero, least), most), in f32 */
 static bool emit_quantize(RowBuilder *b, const Node *node) {
   DType dtype = node_out(node, 0)->type.dtype;
   if (!is_narrow_integer(dtype) || op_param_i(node, "block_size") != 0) return false;
+  if (!divides_f32(node)) return false;
   bool is_signed = dtype_info(dtype)->cls == DTYPE_CLASS_INT;
   double most = ldexp(1, dtype_info(dtype)->bits - is_signed) - 1;
   RowRef x = row_input(b, node, X), scale = row_param(b, node, SCALE, ONNXC_RT_F32);

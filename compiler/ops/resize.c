@@ -210,14 +210,32 @@ static bool repeats(const Node *node, int64_t ratio) {
   return strstr(transform, "half_pixel") != NULL && strncmp(nearest, "round", 5) == 0;
 }
 
+/* Whether places are computed with this very ratio, and not with that of a size that was cut to a
+ * whole number, or within a region. */
+static bool scales_by(const Node *node, int axis, int64_t ratio) {
+  const Attr *attr = op_param_list(node, "axes");
+  const Tensor *scales = given(node, SCALES) ? node_in(node, SCALES)->constant : NULL;
+  int axes[MAX_RANK], k = 0, n = resized_axes(node, axes);
+  while (k < n && axes[k] != axis) k++;
+  if (attr != NULL && k == n) return true;
+  if (strcmp(op_param_s(node, "coordinate_transformation_mode"), "tf_crop_and_resize") == 0) {
+    return false;
+  }
+  if (scales != NULL) return tensor_f64(scales, (size_t)k) == (double)ratio;
+  bool stretch = strcmp(op_param_s(node, "keep_aspect_ratio_policy"), "stretch") == 0;
+  return !given(node, SCALES) && stretch;
+}
+
 /* The whole ratio of an axis; 0 when there is none. */
 static int64_t whole_ratio(const Node *node, int axis, const Dim *const *out) {
   const Dim *in = input_type(node, X)->dims[axis];
-  int64_t ratio;
-  if (in == out[axis]) return 1;
-  const Dim *quotient = dim_divide_exactly(infer_dims(node), out[axis], in);
-  bool whole = quotient != NULL && dim_is_const(quotient, &ratio) && ratio > 0;
-  return whole && repeats(node, ratio) ? ratio : 0;
+  int64_t ratio = 1;
+  if (in != out[axis]) {
+    const Dim *quotient = dim_divide_exactly(infer_dims(node), out[axis], in);
+    bool whole = quotient != NULL && dim_is_const(quotient, &ratio) && ratio > 0;
+    if (!whole || !repeats(node, ratio)) return 0;
+  }
+  return scales_by(node, axis, ratio) ? ratio : 0;
 }
 
 static bool decompose_resize(Builder *b, Node *node) {

@@ -40,7 +40,8 @@ static double denormalise(const Sampler *s, double x, int64_t dim) {
   if (s->taps == 1) x = rint(x);
   const double low = s->align_corners ? 0 : -0.5, high = s->align_corners ? n - 1 : n - 0.5;
   if (x >= low && x <= high) return x;
-  if (s->padding == 'b') return clamp(x, 0, n - 1);
+  /* Cubic weights are those of the place itself, of whose elements each is clamped. */
+  if (s->padding == 'b') return s->taps == TAPS ? x : clamp(x, 0, n - 1);
   return s->padding == 'r' ? reflect(x, low, high) : x;
 }
 

@@ -2,8 +2,15 @@
 #include "reference/element.h"
 
 static int is_zero(const onnxc_rt_tensor *x, int64_t i) {
-  if (onnxc_rt_class_of(x->dtype) == ONNXC_RT_CLASS_FLOAT) return onnxc_rt_load_f64(x, i) == 0;
-  return onnxc_rt_load_i64(x, i) == 0;
+  int32_t parts, zero = 1;
+  const onnxc_rt_tensor numbers = onnxc_rt_components(x, &parts);
+  const int is_float = onnxc_rt_class_of(numbers.dtype) == ONNXC_RT_CLASS_FLOAT;
+  for (int32_t k = 0; k < parts; k++) {
+    const int64_t at = i * parts + k;
+    zero = zero &&
+           (is_float ? onnxc_rt_load_f64(&numbers, at) == 0 : onnxc_rt_load_i64(&numbers, at) == 0);
+  }
+  return zero;
 }
 
 int onnxc_rt_ref_non_zero(const onnxc_rt_call *call) {

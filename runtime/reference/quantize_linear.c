@@ -2,9 +2,24 @@
 #include "reference/granularity.h"
 #include "reference/minifloat.h"
 
-/* The quotient is rounded to float before it is rounded to a whole number. */
+/* The type of the division: that of attribute `precision`, else that of the scale. */
+static int32_t precision_of(const onnxc_rt_call *call) {
+  return call->attr[4].i != 0 ? (int32_t)call->attr[4].i : call->in[1].dtype;
+}
+
+/* To the type where it has 16 bits, else to float. */
+static float rounded(int32_t dtype, double value) {
+  if (dtype != ONNXC_RT_F16 && dtype != ONNXC_RT_BF16) return (float)value;
+  const unsigned bits = onnxc_rt_minifloat_encode(dtype, value, ONNXC_RT_OVERFLOW_SPECIAL);
+  return (float)onnxc_rt_minifloat_decode(dtype, bits);
+}
+
+/* The quotient is rounded before it is rounded to a whole number. */
 static float quotient(const onnxc_rt_call *call, int64_t i, int64_t at) {
-  return (float)onnxc_rt_load_f64(&call->in[0], i) / (float)onnxc_rt_load_f64(&call->in[1], at);
+  const int32_t dtype = precision_of(call);
+  const float x = rounded(dtype, onnxc_rt_load_f64(&call->in[0], i));
+  const float scale = rounded(dtype, onnxc_rt_load_f64(&call->in[1], at));
+  return rounded(dtype, (double)(x / scale));
 }
 
 static double largest(int32_t dtype) {

@@ -5,7 +5,7 @@ import numpy as np
 from drawing import COMPLEX, FLOATS, INTEGERS, dtype_of, is_float
 
 # The usual relative tolerance of a type, for operators that are not exact.
-RELATIVE = {"f64": 1e-11, "f32": 5e-6, "f16": 2e-3, "bf16": 1.6e-2}
+RELATIVE = {"f64": 1e-11, "f32": 5e-6, "f16": 2e-3, "bf16": 1.6e-2, "c64": 5e-6, "c128": 5e-6}
 
 
 def as_numbers(array):
@@ -40,8 +40,9 @@ def allowed(row, dtype, expected, single):
 
 
 def dtype_numpy(dtype):
-    return {"f64": np.float64, "f32": np.float32, "f16": np.float16,
-            "bf16": ml_dtypes.bfloat16}[dtype]
+    """Of real numbers, or of their parts."""
+    return {"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32, "c64": np.float32,
+            "f64": np.float64, "c128": np.float64}[dtype]
 
 
 def same(row, actual, expected, single):

@@ -23,6 +23,23 @@ def has_nan(d):
                if dtype_of(feed.array) in FLOATS)
 
 
+def same_size(d):
+    """A resize to the sizes that there are, by scales that are not 1 or from a region."""
+    shape, axes = d.shapes["X"], d.memory["axes"] or range(len(d.shapes["X"]))
+    if d.memory["by_scale"]:
+        pairs = list(zip((shape[axis] for axis in axes), d.memory["scales"]))
+        moved = any(scale != 1 for _, scale in pairs)
+        same = all(int(np.float32(size) * scale) == size for size, scale in pairs)
+    else:
+        moved, same = True, list(d.memory["sizes"]) == [shape[axis] for axis in axes]
+    return same and (moved or d.memory["way"] == "tf_crop_and_resize")
+
+
+def not_finite(d):
+    return any(not np.isfinite(feed.array.astype(np.float64)).all() for feed in d.feeds
+               if dtype_of(feed.array) in FLOATS)
+
+
 def any_attribute(*names):
     return lambda d: any(d.attributes.get(name) not in (None, 0) for name in names)
 
@@ -97,7 +114,8 @@ KNOWN = [
           "ONNX Runtime keeps or loses a NaN depending on its side; NumPy and the reference keep it."),
     Known("Expand", "reference", lambda d: d.types["T"] in COMPLEX, "input=[Inf + 1j]",
           "The reference multiplies by ones; the values are to be copied."),
-    Known("MatMulInteger", "onnxruntime", lambda d: 0 in d.given("A").shape,
+    Known("MatMulInteger QLinearMatMul", "onnxruntime",
+          lambda d: 0 in (d.given("A") if d.operator == "MatMulInteger" else d.given("a")).shape,
           "A=[[]], B of shape [0, 1]",
           "A sum of nothing is 0; ONNX Runtime leaves its output as it was allocated."),
     Known("BlackmanWindow HammingWindow HannWindow", "",
@@ -115,6 +133,10 @@ KNOWN = [
           "input of type complex64", "The reference drops the imaginary part."),
     Known("GridSample", "reference", lambda d: d.types["T2"] in ("f16", "bf16"),
           "grid of type bfloat16", "The reference computes coordinates in the type of the grid."),
+    Known("GridSample", "reference", lambda d: d.attributes.get("mode") == "cubic"
+          and d.attributes.get("padding_mode") == "border", "grid=[[1.2, 0]], mode=cubic",
+          "The reference moves the place to the border before it takes the weights; PyTorch, whose "
+          "operator this is, and ONNX Runtime do not."),
     Known("LRN", "reference", lambda d: d.given("X").shape[1] > d.given("X").shape[0],
           "X of shape [1, 2, 1, 1]",
           "The reference goes through as many channels as there are batches."),
@@ -128,7 +150,7 @@ KNOWN = [
           "The reference counts places in the padded input."),
     Known("QLinearConv", "reference", lambda d: d.given("w_scale").size > 1, "w_scale of shape [2]",
           "The reference broadcasts scales of channels along the last axes, which changes the shape."),
-    Known("ReduceMean", "onnxruntime", lambda d: 0 in d.given("data").shape, "data of shape [0]",
+    Known("ReduceMean", "", lambda d: 0 in d.given("data").shape, "data of shape [0]",
           "The mean of nothing is 0 / 0, as NumPy and PyTorch have it; ONNX leaves it open."),
     Known("SplitToSequence", "onnxruntime", lambda d: len(d.nodes[0].input) > 1,
           "split=1, keepdims=0", 'The specification: keepdims "is ignored" when split is given.'),
@@ -138,6 +160,47 @@ KNOWN = [
           "weights=[0.5, 2], ngram_indexes=[1, 0], mode=IDF",
           'The specification: "The i-th element in weights is the weight of the i-th n-gram in pool"; '
           "ONNX Runtime takes that of the n-gram's place in the output."),
+    Known("AveragePool", "reference", not_finite, "X=[[NaN, 1]], kernel_shape=[2]",
+          "The reference marks padding by NaN and leaves out all of them."),
+    Known("Cast CastLike", "onnxruntime",
+          lambda d: d.types["T2"] in ("i2", "u2", "i4", "u4") and d.types["T1"] in FLOATS,
+          "input=[1.9], to=INT4",
+          "Casts from floats to integers truncate; ONNX Runtime rounds to these types only."),
+    Known("ConvTranspose", "reference",
+          lambda d: d.memory["group"] > 1 and d.given("B") is not None, "group=2, B=[0, 1]",
+          "The reference adds the bias of the first group to all."),
+    Known("DFT", "onnxruntime", lambda d: d.types["T1"] == "f64"
+          or d.attributes.get("inverse") == 1 and d.attributes.get("onesided") == 1,
+          "inverse=1, onesided=1",
+          "ONNX Runtime has no inverse of a onesided transform, and computes double in single "
+          "precision."),
+    Known("LogSoftmax Softmax", "onnxruntime", not_finite, "input=[Inf, 1] of type double",
+          "Inf - Inf is NaN; ONNX Runtime gives -Inf for double, and NaN for float."),
+    Known("QuantizeLinear", "onnxruntime", lambda d: d.types["T2"] in ("f16", "bf16"),
+          "x=[-12.5625], y_scale=[1.4766] of type bfloat16",
+          'The specification: "The type of y_scale determines the precision of the division"; ONNX '
+          "Runtime divides in single precision."),
+    Known("QuantizeLinear", "reference",
+          lambda d: d.types["T1"] != d.types["T2"] and "precision" not in d.attributes,
+          "x of type float, y_scale of type bfloat16",
+          "As above; the reference divides in the wider of the two types."),
+    Known("Resize", "reference",
+          lambda d: d.memory["way"] == "tf_crop_and_resize" and d.memory["by_scale"],
+          "X=[1, 2, 3], roi=[0.1, 0.9], scales=[1.89]",
+          "length_resized is the length of the result, 5; the reference takes 5.67, before it is "
+          "rounded. ONNX Runtime agrees with onnxc."),
+    Known("Resize", "onnxruntime",
+          lambda d: d.memory["way"] == "align_corners" and d.memory["by_scale"],
+          "X=[1, 2, 3, 4], scales=[0.8], coordinate_transformation_mode=align_corners",
+          "onnxc follows the expected results of ONNX's own cases (resize_downsample_scales_linear_"
+          "align_corners), where the length is that before rounding."),
+    Known("Resize", "onnxruntime", same_size, "X=[1, 2], scales=[1.1], mode=linear",
+          "ONNX Runtime copies where the result has the sizes of X, also when the scale moves the "
+          "places of its elements."),
+    Known("Resize", "onnxruntime",
+          lambda d: d.types["T1"] == "i8" and d.attributes.get("antialias") == 1,
+          "X=[-3, 3, 1] of int8, sizes=[2], antialias=1, mode=cubic",
+          "ONNX Runtime clips to the range of uint8."),
     Known("GRU", "reference", lambda d: any_attribute("clip", "activations")(d)
           or d.given("sequence_lens") is not None, "clip=1.0",
           "The reference does not read these attributes nor sequence_lens."),

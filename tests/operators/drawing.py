@@ -144,6 +144,8 @@ def moderate(d, dtype, shape):
             rare = d.np.choice([np.nan, np.inf, -np.inf, -0.0], shape)
             numbers = np.where(d.np.random(shape) < 0.05, rare, numbers)
         return convert(numbers, dtype)
+    if dtype in COMPLEX:
+        return finite(d, dtype, shape)
     return integers(d, dtype, shape, -4, 4) if dtype in INTEGERS else anything(d, dtype, shape)
 
 
@@ -151,6 +153,8 @@ def finite(d, dtype, shape):
     """Numbers of ordinary size."""
     if dtype in FLOATS:
         return convert(d.np.normal(0, 1, shape), dtype)
+    if dtype in COMPLEX:
+        return convert(d.np.normal(0, 1, shape) + 1j * d.np.normal(0, 1, shape), dtype)
     return integers(d, dtype, shape, -4, 4) if dtype in INTEGERS else anything(d, dtype, shape)
 
 

@@ -91,8 +91,9 @@ def convertible(d, dtype, shape, to):
                                            "f8e5m2fnuz", "f4e2m1", "f8e8m0"):
         return anything(d, dtype, shape)
     lo, hi = integer_range(to)
-    least = 1 if dtype == "f8e8m0" else max(lo, -200)
-    return within(least, min(hi, 200))(d, dtype, shape)
+    if dtype == "f8e8m0":  # rounds up to powers of two
+        return within(1, min(hi, 90) / 1.5)(d, dtype, shape)
+    return within(max(lo, -200), min(hi, 200))(d, dtype, shape)
 
 
 def cast_input(d):
@@ -460,7 +461,7 @@ def onehot_indices(d):
 
 
 def onehot_depth(d):
-    return convert(np.full([1] if d.chance(0.5) else [], d.memory["depth"]), d.types["T2"])
+    return convert(np.full([1] if d.chance(0.2) else [], d.memory["depth"]), d.types["T2"])
 
 
 def on_and_off(d, dtype, shape):
@@ -1053,7 +1054,8 @@ QUANTIZATION = {
     "QuantizeLinear": Row(
         shapes=quantized_shapes, check=quantize_check, values=to_quantize,
         inputs={"y_scale": scales, "y_zero_point": zeros("y_zero_point", "T3")},
-        attributes={"block_size": stored("block_size"), "saturate": (0, 1, None), "precision": (),
+        attributes={"block_size": stored("block_size"), "saturate": (0, 1, None),
+                    "precision": (None, None, element("f32"), element("f16"), element("bf16")),
                     "output_dtype": lambda d: None if d.chance(0.5) else element(d.types["T3"]),
                     **AXIS}),
 }
@@ -1341,7 +1343,7 @@ IMAGES = {
         "score_threshold": number("f32", 0, 0.2, 0.6)}, attributes={
         "center_point_box": (0, 1, None)}),
     "Resize": Row(
-        fixed=RESIZED, check=not_interpolated, steps=1, close=20, sums=BIG, shapes=resize_shapes, values=finite,
+        fixed=RESIZED, check=not_interpolated, single=True, steps=1, close=20, sums=BIG, shapes=resize_shapes, values=finite,
         constant=("roi", "scales", "sizes"),
         inputs={"roi": resize_roi, "scales": stored("scales"), "sizes": stored("sizes")},
         attributes={"mode": stored("mode"), "axes": stored("axes"), "antialias": lambda d: d.one_of(
