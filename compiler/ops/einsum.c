@@ -134,25 +134,10 @@ static bool has_label(const Term *term, int label) {
   return false;
 }
 
-/* A diagonal is a slice with a step, which must be constant. */
-static bool check_diagonals(const Node *node, const Equation *e) {
-  for (uint32_t k = 0; k < e->n_terms; k++) {
-    Term seen = {0};
-    for (int i = 0; i < e->terms[k].n; i++) {
-      int label = e->terms[k].labels[i];
-      if (has_label(&seen, label) && !dim_is_const(e->sizes[label], NULL)) {
-        return node_error(node, DIAG_UNSUPPORTED, "the diagonal of an axis of symbolic size");
-      }
-      seen.labels[seen.n++] = label;
-    }
-  }
-  return true;
-}
-
 static bool einsum_infer(Node *node) {
   Equation e;
   const Dim *dims[MAX_RANK];
-  if (!parse(node, &e) || !check_diagonals(node, &e)) return false;
+  if (!parse(node, &e)) return false;
   for (int i = 0; i < e.result.n; i++) dims[i] = e.sizes[e.result.labels[i]];
   infer_output(node, 0, node_in(node, 0)->type.dtype, e.result.n, dims);
   return true;
@@ -213,11 +198,35 @@ static Labelled sum_out(Builder *b, const Labelled *x, const bool *needed) {
   return result;
 }
 
-/* Axes i and j, of one label and n elements each: moved to the end, [n, n] -> [n*n], of which
- * every (n + 1)th element is on the diagonal. */
+/* The diagonal of the last two axes, of n elements each, into `dims`, where the last one is n:
+ * every (n + 1)th element of [n*n]. */
+static Value *constant_diagonal(Builder *b, Value *x, const Dim **dims, int rest, int64_t n) {
+  const Dim *last = dims[rest];
+  dims[rest] = dim_const(b->graph->ctx->dims, n * n);
+  Value *flat = compose_reshape(b, x, dims, rest + 1);
+  dims[rest] = last;
+  return compose_slice(b, flat, rest, 0, INT64_MAX, n + 1);
+}
+
+/* The same where n is not known, and a step must be: n elements more make [n*n + n] a matrix
+ * [n, n + 1], whose first column it is. */
+static Value *symbolic_diagonal(Builder *b, Value *x, const Dim **dims, int rest) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *n = dims[rest];
+  Value *row = compose_reshape(b, compose_slice(b, x, rest, 0, 1, 1), dims, rest + 1);
+  dims[rest] = dim_mul(t, n, n);
+  Value *flat = compose_reshape(b, x, dims, rest + 1);
+  dims[rest] = n;
+  dims[rest + 1] = dim_add_i(t, n, 1);
+  Value *wide = compose_concat(b, (Value *[]){flat, row}, 2, rest);
+  Value *column = compose_slice(b, compose_reshape(b, wide, dims, rest + 2), rest + 1, 0, 1, 1);
+  return compose_reshape(b, column, dims, rest + 1);
+}
+
+/* Axes i and j, of one label, moved to the end and replaced by their diagonal. */
 static Labelled take_diagonal(Builder *b, const Labelled *x, int i, int j) {
   int64_t perm[MAX_RANK], n = 0;
-  const Dim *dims[MAX_RANK];
+  const Dim *dims[MAX_RANK + 1];
   Labelled result = {0};
   for (int k = 0; k < x->term.n; k++) {
     if (k == i || k == j) continue;
@@ -228,13 +237,11 @@ static Labelled take_diagonal(Builder *b, const Labelled *x, int i, int j) {
   int rest = result.term.n;
   perm[rest] = i;
   perm[rest + 1] = j;
-  dim_is_const(x->value->type.dims[i], &n);
-  dims[rest] = dim_const(b->graph->ctx->dims, n * n);
+  dims[rest] = x->value->type.dims[i];
   result.term.labels[result.term.n++] = x->term.labels[i];
-  Value *flat = compose_reshape(b, transpose(b, x->value, perm, x->term.n), dims, rest + 1);
-  result.value = BUILD(b, "Slice", flat, build_ints(b, &(int64_t){0}, 1),
-                       build_ints(b, &(int64_t){INT64_MAX}, 1), build_ints(b, &(int64_t){rest}, 1),
-                       build_ints(b, &(int64_t){n + 1}, 1));
+  Value *moved = transpose(b, x->value, perm, x->term.n);
+  result.value = dim_is_const(dims[rest], &n) ? constant_diagonal(b, moved, dims, rest, n)
+                                              : symbolic_diagonal(b, moved, dims, rest);
   return result;
 }
 

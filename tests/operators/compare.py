@@ -31,6 +31,8 @@ def allowed(row, dtype, expected, single):
         return 0
     relative = RELATIVE["f32" if (single or row.single) and dtype == "f64" else dtype] * row.close
     tiny = float(ml_dtypes.finfo(dtype_numpy(dtype)).smallest_subnormal)
+    if single:
+        tiny = float(np.finfo(np.float32).tiny)
     size = np.abs(expected)
     if row.sums:
         finite = size[np.isfinite(size)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drawing import COMPLEX, FLOATS, dtype_of
+from drawing import COMPLEX, FLOATS, dtype_of, is_float
 
 
 @dataclass
@@ -23,16 +23,29 @@ def has_nan(d):
                if dtype_of(feed.array) in FLOATS)
 
 
+def broken_length(d):
+    """A resize to lengths that are rounded."""
+    return d.memory["by_scale"] or \
+        d.attributes.get("keep_aspect_ratio_policy") not in (None, "stretch")
+
+
 def same_size(d):
-    """A resize to the sizes that there are, by scales that are not 1 or from a region."""
+    """A resize to the sizes that there are, by scales that are not 1 or from a region; of one axis
+    where each is done on its own."""
     shape, axes = d.shapes["X"], d.memory["axes"] or range(len(d.shapes["X"]))
+    sizes = [shape[axis] for axis in axes]
+    crop = d.memory["way"] == "tf_crop_and_resize"
     if d.memory["by_scale"]:
-        pairs = list(zip((shape[axis] for axis in axes), d.memory["scales"]))
-        moved = any(scale != 1 for _, scale in pairs)
-        same = all(int(np.float32(size) * scale) == size for size, scale in pairs)
+        scales = d.memory["scales"]
+        moved = [scale != 1 or crop for scale in scales]
+        same = [int(np.float32(size) * scale) == size for size, scale in zip(sizes, scales)]
     else:
-        moved, same = True, list(d.memory["sizes"]) == [shape[axis] for axis in axes]
-    return same and (moved or d.memory["way"] == "tf_crop_and_resize")
+        moved = [crop or d.attributes.get("keep_aspect_ratio_policy") not in (None, "stretch")
+                 for _ in sizes]
+        same = list(np.array(d.memory["sizes"]) == sizes)
+    if crop or d.attributes.get("antialias") == 1:
+        return any(a and b for a, b in zip(moved, same))
+    return all(same) and any(moved)
 
 
 def not_finite(d):
@@ -112,6 +125,12 @@ KNOWN = [
           lambda d: has_nan(d) and d.attributes.get("reduction") in ("min", "max"),
           "data=[1], updates=[NaN], reduction=max",
           "ONNX Runtime keeps or loses a NaN depending on its side; NumPy and the reference keep it."),
+    Known("ScatterElements", "reference",
+          lambda d: has_nan(d) and d.attributes.get("reduction") in ("min", "max"),
+          "data=[NaN], updates=[1], reduction=max",
+          "The reference uses Python's max here, which keeps or loses a NaN depending on its side."),
+    Known("Clip", "reference", has_nan, "input=[1], min=NaN",
+          "NaN bounds nothing, as in ONNX Runtime; with the reference it becomes the result."),
     Known("Expand", "reference", lambda d: d.types["T"] in COMPLEX, "input=[Inf + 1j]",
           "The reference multiplies by ones; the values are to be copied."),
     Known("MatMulInteger QLinearMatMul", "onnxruntime",
@@ -163,7 +182,7 @@ KNOWN = [
     Known("AveragePool", "reference", not_finite, "X=[[NaN, 1]], kernel_shape=[2]",
           "The reference marks padding by NaN and leaves out all of them."),
     Known("Cast CastLike", "onnxruntime",
-          lambda d: d.types["T2"] in ("i2", "u2", "i4", "u4") and d.types["T1"] in FLOATS,
+          lambda d: d.types["T2"] in ("i2", "u2", "i4", "u4") and is_float(d.types["T1"]),
           "input=[1.9], to=INT4",
           "Casts from floats to integers truncate; ONNX Runtime rounds to these types only."),
     Known("ConvTranspose", "reference",
@@ -185,12 +204,12 @@ KNOWN = [
           "x of type float, y_scale of type bfloat16",
           "As above; the reference divides in the wider of the two types."),
     Known("Resize", "reference",
-          lambda d: d.memory["way"] == "tf_crop_and_resize" and d.memory["by_scale"],
+          lambda d: d.memory["way"] == "tf_crop_and_resize" and broken_length(d),
           "X=[1, 2, 3], roi=[0.1, 0.9], scales=[1.89]",
           "length_resized is the length of the result, 5; the reference takes 5.67, before it is "
           "rounded. ONNX Runtime agrees with onnxc."),
     Known("Resize", "onnxruntime",
-          lambda d: d.memory["way"] == "align_corners" and d.memory["by_scale"],
+          lambda d: d.memory["way"] == "align_corners" and broken_length(d),
           "X=[1, 2, 3, 4], scales=[0.8], coordinate_transformation_mode=align_corners",
           "onnxc follows the expected results of ONNX's own cases (resize_downsample_scales_linear_"
           "align_corners), where the length is that before rounding."),
