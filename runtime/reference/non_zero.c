@@ -1,7 +1,9 @@
 #include "onnxc_rt_reference.h"
 #include "reference/element.h"
 
+/* Of strings the empty one is. */
 static int is_zero(const onnxc_rt_tensor *x, int64_t i) {
+  if (x->dtype == ONNXC_RT_STRING) return ((const onnxc_rt_string *)x->data)[i].size == 0;
   int32_t parts, zero = 1;
   const onnxc_rt_tensor numbers = onnxc_rt_components(x, &parts);
   const int is_float = onnxc_rt_class_of(numbers.dtype) == ONNXC_RT_CLASS_FLOAT;

@@ -220,6 +220,13 @@ KNOWN = [
           lambda d: d.types["T1"] == "i8" and d.attributes.get("antialias") == 1,
           "X=[-3, 3, 1] of int8, sizes=[2], antialias=1, mode=cubic",
           "ONNX Runtime clips to the range of uint8."),
+    Known("PRelu", "reference", not_finite, "X=[0], slope=[NaN]",
+          "f(x) = x for x >= 0; the reference multiplies 0 by the slope."),
+    Known("Conv", "reference", not_finite, "X of type double with Inf, pads=[1, 1]",
+          "The reference multiplies all of X by zeros where a window has its padding; ONNX Runtime "
+          "does not."),
+    Known("Trilu", "reference", lambda d: d.types["T"] == "string", "input of type string",
+          'The reference writes "0" where others write the empty string.'),
     Known("GRU", "reference", lambda d: any_attribute("clip", "activations")(d)
           or d.given("sequence_lens") is not None, "clip=1.0",
           "The reference does not read these attributes nor sequence_lens."),

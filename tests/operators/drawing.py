@@ -350,7 +350,7 @@ def draw_types(d, schema):
 # How often an input of Row.constant is an initializer.
 CONSTANT = 1.0
 # Types that are drawn only when onnxc has them.
-NOT_DRAWN = ("string", "f6e2m3", "f6e3m2")
+NOT_DRAWN = ("f6e2m3", "f6e3m2")
 
 KINDS = onnx.defs.OpSchema.AttrType
 OPTION = onnx.defs.OpSchema.FormalParameterOption

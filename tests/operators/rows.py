@@ -106,6 +106,13 @@ def not_complex_values(d):
         raise NotDrawn
 
 
+def convertible_types(d):
+    """onnxc has no conversion between numbers and text; complex numbers have none to others."""
+    not_complex("T1", "T2")(d)
+    if "string" in d.types.values() and d.types["T1"] != d.types["T2"]:
+        raise NotDrawn
+
+
 def not_complex(*variables):
     def check(d):
         kinds = [d.types[variable] in COMPLEX for variable in variables]
@@ -149,9 +156,9 @@ ELEMENTWISE = {
     "BitwiseNot": Row(),
     "BitwiseOr": Row(shapes=broadcast()),
     "BitwiseXor": Row(shapes=broadcast()),
-    "Cast": Row(inputs={"input": cast_input}, check=not_complex("T1", "T2"), attributes={
+    "Cast": Row(inputs={"input": cast_input}, check=convertible_types, attributes={
         "to": lambda d: element(d.types["T2"]), "saturate": (0, 1, None), "round_mode": ()}),
-    "CastLike": Row(inputs={"input": cast_input}, check=not_complex("T1", "T2"), attributes={
+    "CastLike": Row(inputs={"input": cast_input}, check=convertible_types, attributes={
         "saturate": (0, 1, None), "round_mode": ()}),
     "Ceil": Row(),
     "Celu": close(floor=0.1),
@@ -201,6 +208,7 @@ ELEMENTWISE = {
     "Softplus": close(),
     "Softsign": close(),
     "Sqrt": Row(),
+    "StringConcat": Row(shapes=broadcast()),
     "Sub": Row(shapes=broadcast()),
     "Sum": close(shapes=broadcast(), values=moderate, sums=BIG),
     "SwiGLU": close(values=moderate),
@@ -708,7 +716,9 @@ def not_mixed(*variables):
 
 def norm(shapes, **more):
     """Rows of few elements that are nearly equal divide a small difference by a small deviation."""
-    return Row(single=True, close=10, sums=1, shapes=shapes, values=finite, **more)
+    attributes = {"epsilon": (1e-3, 0.01, 0.1), **more.pop("attributes", {})}
+    return Row(single=True, close=10, sums=1, shapes=shapes, values=finite, attributes=attributes,
+               **more)
 
 
 NORMS = {
@@ -717,10 +727,10 @@ NORMS = {
                                outputs=lambda d: [True], check=not_mixed("T", "T1", "T2")),
     "GroupNormalization": norm(group_shapes, fixed={"X": (1,)}, attributes={"num_groups": stored("groups")}),
     "InstanceNormalization": norm(channel_norm()),
-    "LRN": norm(same(4, 4, 1), attributes={
+    "LRN": Row(single=True, close=4, sums=1, shapes=same(4, 4, 1), values=finite, attributes={
         "size": lambda d: d.one_of(1, 3, 5, 2), "bias": real(0.5, 2)}),
     "LayerNormalization": norm(layer_shapes, attributes=AXIS),
-    "MeanVarianceNormalization": norm(same(4, 4, 2), attributes={
+    "MeanVarianceNormalization": Row(single=True, close=40, sums=1, shapes=same(4, 4, 2), values=finite, attributes={
         "axes": lambda d: d.one_of(None, [0, 2, 3], [1], d.axes(4, 1))}),
     "RMSNormalization": norm(layer_shapes, attributes=AXIS, check=not_mixed("T", "V")),
 }
@@ -1332,7 +1342,7 @@ IMAGES = {
     "AffineGrid": product(affine_shapes, inputs={"size": affine_size}, constant=("size",),
                           attributes={"align_corners": (0, 1, None)}, values=finite),
     "GridSample": Row(
-        close=20, sums=BIG, shapes=grid_shapes, inputs={
+        single=True, close=20, sums=BIG, shapes=grid_shapes, inputs={
             "grid": lambda d, dtype, shape: within(-1.3, 1.3)(d, dtype, shape), "X": finite},
         attributes={"align_corners": (0, 1, None),
                     "padding_mode": ("zeros", "border", "reflection", None),
@@ -1457,7 +1467,7 @@ def tfidf_pool(d):
 
 SIGNALS = {
     "BlackmanWindow": window_function(),
-    "DFT": product(dft_shapes, fixed={"input": (-1,)}, inputs={
+    "DFT": Row(close=20, sums=1, shapes=dft_shapes, fixed={"input": (-1,)}, inputs={
         "dft_length": lambda d: None if d.memory["length"] is None
         else np.array(d.memory["length"], i64), "axis": dft_axis}, constant=("dft_length", "axis"),
         attributes={"inverse": stored("inverse"), "onesided": stored("onesided")}, values=finite),
