@@ -244,6 +244,7 @@ class Drawing:
             self.nodes, self.feeds, self.results = [], [], []
             self.types, self.attributes, self.shapes = {}, {}, {}
             self.symbols, self.memory = {}, {}  # memory: what one choice leaves to others
+            self.made = None  # results that are known because the inputs were made from them
             try:
                 (self.row.build or draw_node)(self)
             except NotDrawn:

@@ -13,7 +13,7 @@ from drawing import Drawing, dtype_of, element, numpy_type, schema_types
 OPSET, IR_VERSION = onnx.defs.onnx_opset_version(), 13
 # Types that ONNX Runtime hands over as they are; others are cast on the way out.
 PLAIN = ("f32", "f64", "f16", "bool", "string", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
-PEERS = ("onnxruntime", "onnxruntime f32", "reference")
+PEERS = ("onnxruntime", "onnxruntime f32", "reference", "made")
 
 
 # ---- models ---------------------------------------------------------------------------------------
@@ -173,7 +173,16 @@ def run_reference(drawing):
             for result, dtype in zip(results, inferred_types(model))]
 
 
-RUNNERS = {"onnxruntime": run_ort, "onnxruntime f32": run_widened, "reference": run_reference}
+# ---- results that are known -----------------------------------------------------------------------
+
+def run_made(drawing):
+    if drawing.made is None:
+        raise TypeError("not made from its results")
+    return drawing.made
+
+
+RUNNERS = {"onnxruntime": run_ort, "onnxruntime f32": run_widened, "reference": run_reference,
+           "made": run_made}
 
 
 # ---- the process ----------------------------------------------------------------------------------

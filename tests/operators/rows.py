@@ -1,4 +1,7 @@
 """What a schema does not say about each operator: one row an operator."""
+import struct
+import zlib
+
 import numpy as np
 from onnx import helper
 
@@ -1520,11 +1523,17 @@ def random_shape(**more):
 NORMAL = {"mean": (None, 2.0), "scale": (None, 0.5)}
 UNIFORM = {"low": (None, -1.0), "high": (None, 3.0)}
 
+def drops_nothing(d):
+    """No training, or training that drops with probability 0."""
+    ratio = d.given("ratio")
+    return np.array(ratio is not None and ratio == 0) if d.chance(0.6) else None
+
+
 RANDOM = {
     "Bernoulli": Row(random=True, values=within(0, 1), attributes={
         "dtype": lambda d: element(d.types["T2"]), "seed": (None, 1.5)}),
-    "Dropout": Row(inputs={"ratio": maybe(lambda d: convert(np.array(0.3), d.types["T1"])),
-                           "training_mode": maybe(lambda d: np.array(False))},
+    "Dropout": Row(inputs={"ratio": maybe(lambda d: convert(np.array(d.one_of(0, 0.3)), d.types["T1"])),
+                           "training_mode": drops_nothing},
                    constant=("training_mode",), attributes={"seed": (None, 1)},
                    dtypes={"T": FLOATS, "T1": FLOATS}),
     "Multinomial": Row(random=True, shapes=same(2, 2, 1), values=finite, attributes={
@@ -1681,9 +1690,63 @@ def draw_simplified_norm(d):
     d.result("y0")
 
 
+def draw_sequence_map(d):
+    """A body that combines each tensor of a sequence with an outer one."""
+    shape = d.shape(1, 3, 1)
+    parts = [d.feed(moderate(d, "f32", shape)) for _ in range(d.integer(1, 4))]
+    d.node("SequenceConstruct", parts, ["s"])
+    outer, operator = moderate(d, "f32", shape), d.one_of("Add", "Mul", "Sub")
+    more = [d.feed(outer)]
+    body = helper.make_graph([helper.make_node(operator, ["item", "other"], ["mapped"])], "body",
+                             [info("item", outer), info("other", outer)], [info("mapped", outer)])
+    d.node("SequenceMap", ["s", *more], ["t"], body=body)
+    show_sequence(d, "t", len(parts))
+
+
+def png(pixels):
+    """As rows without a filter."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(
+            ">I", zlib.crc32(kind + data))
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0,
+                                                              0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def ppm(pixels):
+    height, width, _ = pixels.shape
+    return f"P6\n{width} {height}\n255\n".encode() + pixels.tobytes()
+
+
+def bmp(pixels):
+    """24 bits a pixel, the last row first, rows of whole words."""
+    height, width, _ = pixels.shape
+    padding = b"\0" * (-3 * width % 4)
+    rows = b"".join(row[:, ::-1].tobytes() + padding for row in pixels[::-1])
+    return (b"BM" + struct.pack("<IHHI", 54 + len(rows), 0, 0, 54) +
+            struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(rows), 0, 0, 0, 0) + rows)
+
+
+def draw_image(d):
+    """A picture in a format without loss; grey ones also as such."""
+    height, width = d.integer(1, 9), d.integer(1, 9)
+    pixels = d.np.integers(0, 256, [height, width, 3], np.uint8)
+    order = d.one_of("RGB", "BGR", "Grayscale", None)
+    if order == "Grayscale":
+        pixels[:] = pixels[:, :, :1]
+    encoded = d.one_of(png, ppm, bmp)(np.ascontiguousarray(pixels))
+    d.node("ImageDecoder", [d.feed(np.frombuffer(encoded, np.uint8), constant=True)], ["y0"],
+           pixel_format=order)
+    d.result("y0")
+    d.made = [{"BGR": pixels[:, :, ::-1], "Grayscale": pixels[:, :, :1]}.get(order, pixels)]
+
+
 STRUCTURE = {
     "ConcatFromSequence": Row(build=draw_sequence),
     "If": Row(build=draw_if),
+    "ImageDecoder": Row(build=draw_image),
     "Loop": Row(build=draw_loop, close=1),
     "Optional": Row(build=draw_optional),
     "OptionalGetElement": Row(build=draw_optional),
@@ -1696,6 +1759,7 @@ STRUCTURE = {
     "SequenceInsert": Row(build=draw_sequence),
     "SequenceLength": Row(build=draw_sequence),
     "SimplifiedLayerNormalization": Row(build=draw_simplified_norm, close=4, sums=BIG),
+    "SequenceMap": Row(build=draw_sequence_map),
     "SplitToSequence": Row(build=draw_split_to_sequence, fixed={"input": range(3)}),
 }
 
