@@ -188,16 +188,22 @@ Value *graph_add_input(Graph *graph, const char *name, Type type) {
   return value;
 }
 
+const Dim *const *graph_contents(Context *ctx, const Tensor *tensor) {
+  bool whole = dtype_is_integer(tensor->dtype) || tensor->dtype == ONNXC_RT_BOOL;
+  if (!whole || tensor->count > MAX_CONTENTS) return NULL;
+  const Dim **contents = ARENA_ARRAY(ctx->arena, tensor->count, const Dim *);
+  for (size_t i = 0; i < tensor->count; i++) {
+    int64_t number = tensor_i64(tensor, i);
+    if (tensor->dtype == ONNXC_RT_U64 && number < 0) return NULL;
+    contents[i] = dim_const(ctx->dims, number);
+  }
+  return contents;
+}
+
 /* Constants of few integers are their own contents. */
 static void constant_contents(Context *ctx, Value *value, const Tensor *tensor) {
-  bool small = tensor->rank <= 1 && tensor->count <= MAX_CONTENTS;
-  bool whole = dtype_is_integer(tensor->dtype) || tensor->dtype == ONNXC_RT_BOOL;
-  if (!small || !whole) return;
-  const Dim **contents = ARENA_ARRAY(ctx->arena, tensor->count, const Dim *);
-  for (size_t i = 0; i < tensor->count; i++)
-    contents[i] = dim_const(ctx->dims, tensor_i64(tensor, i));
-  value->contents = contents;
-  value->n_contents = (uint32_t)tensor->count;
+  value->contents = tensor->rank <= 1 ? graph_contents(ctx, tensor) : NULL;
+  if (value->contents != NULL) value->n_contents = (uint32_t)tensor->count;
 }
 
 Value *graph_add_constant(Graph *graph, const char *name, const Tensor *tensor) {

@@ -221,6 +221,9 @@ Graph *graph_new(Context *ctx, const char *name);
 /* Ids are given by graph_new_value and node_new; both count from 0 within a context. */
 Value *graph_new_value(Graph *graph, const char *name);
 Value *graph_add_input(Graph *graph, const char *name, Type type);
+/* The elements of a small tensor as contents of a value; NULL: not few, or no integers of 63 bits.
+ */
+const Dim *const *graph_contents(Context *ctx, const Tensor *tensor);
 Value *graph_add_constant(Graph *graph, const char *name, const Tensor *tensor);
 void graph_add_output(Graph *graph, Value *value);
 /* The inner value that stands for `outer` (a value of the holder's graph), captured on demand. */

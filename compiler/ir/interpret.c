@@ -14,15 +14,14 @@ static const size_t graph_budget = UINT32_MAX;
 /* ---- sizes -------------------------------------------------------------------------------------
  */
 
-/* The size as far as it is known. */
-static const Dim *known_size(const Run *run, const Dim *dim) {
+const Dim *run_known_size(const Run *run, const Dim *dim) {
   if (dim->lo == dim->hi) return dim;
   return dim_substitute(run->ctx->dims, dim, run->sizes, run->n_sizes);
 }
 
 /* The size, or its bound where it depends on data that nobody has seen. False when unbounded. */
 static bool size_of(const Run *run, const Dim *dim, int64_t *size) {
-  *size = known_size(run, dim)->hi;
+  *size = run_known_size(run, dim)->hi;
   return *size != INT64_MAX;
 }
 
@@ -80,7 +79,7 @@ static bool sizes_known(const Run *run, const Node *node) {
   for (uint32_t i = 0; i < node->n_out; i++) {
     const Type *type = node->out[i] == NULL ? NULL : &node->out[i]->type;
     for (int k = 0; type != NULL && type->kind == TYPE_TENSOR && k < type->rank; k++) {
-      const Dim *size = known_size(run, type->dims[k]);
+      const Dim *size = run_known_size(run, type->dims[k]);
       if (size->lo != size->hi) return false;
     }
   }

@@ -60,7 +60,7 @@ static const Tensor *stack(Run *run, const Type *type, const Tensors *parts, int
     if (i == axis) {
       dims[i] = (int64_t)parts->len;
     } else {
-      dims[i] = parts->len != 0 ? parts->data[0]->dims[k] : type->dims[i]->lo;
+      dims[i] = parts->len != 0 ? parts->data[0]->dims[k] : run_known_size(run, type->dims[i])->lo;
       k++;
     }
   }

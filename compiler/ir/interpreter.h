@@ -22,6 +22,8 @@ typedef struct Run {
 void run_set_value(Run *run, const Value *value, const Tensor *tensor);
 /* Runs the nodes of a graph whose inputs and captures have their values. */
 bool run_graph(Run *run, const Graph *graph, const Tensor **outputs);
+/* The size as far as it is known. */
+const Dim *run_known_size(const Run *run, const Dim *dim);
 /* Takes `bytes` from the budget; false when it is spent. */
 bool run_spend(Run *run, size_t bytes);
 

@@ -56,13 +56,15 @@ static const Dim *dim_of_real(DimTable *t, double x) {
 
 static const Dim *const *constant_numbers(const Node *node, const Tensor *constant, uint32_t *n) {
   Context *ctx = node->graph->ctx;
-  bool whole = is_whole(constant->dtype);
-  if (!whole && (!dtype_is_float(constant->dtype) || constant->count > MAX_RANK)) return NULL;
-  if (constant->count > MAX_CONTENTS) return NULL;
+  if (is_whole(constant->dtype)) {
+    const Dim *const *whole = graph_contents(ctx, constant);
+    if (whole != NULL) *n = (uint32_t)constant->count;
+    return whole;
+  }
+  if (!dtype_is_float(constant->dtype) || constant->count > MAX_RANK) return NULL;
   const Dim **contents = ARENA_ARRAY(ctx->arena, constant->count, const Dim *);
   for (size_t k = 0; k < constant->count; k++) {
-    contents[k] = whole ? dim_const(ctx->dims, tensor_i64(constant, k))
-                        : dim_of_real(ctx->dims, tensor_f64(constant, k));
+    contents[k] = dim_of_real(ctx->dims, tensor_f64(constant, k));
   }
   *n = (uint32_t)constant->count;
   return contents;

@@ -11,6 +11,9 @@ static bool grid_sample_infer(Node *node) {
   if (x == NULL || grid == NULL || !check_real(node, 0)) return false;
   if (!check_choice(node, "mode", "linear nearest cubic")) return false;
   if (!check_choice(node, "padding_mode", "zeros border reflection")) return false;
+  if (x->dtype == ONNXC_RT_STRING && *op_param_s(node, "mode") != 'n') {
+    return node_error(node, DIAG_INVALID, "strings can only be sampled with mode nearest");
+  }
   if (x->rank < 3 || grid->rank != x->rank) {
     return node_error(node, DIAG_INVALID, "the input has rank %d, the grid %d", x->rank,
                       grid->rank);

@@ -73,7 +73,7 @@ static void find_taps(const Sampler *s, double x, int64_t dim, Taps *taps) {
   for (int k = 0; k < s->taps; k++) taps->at[k] = element_at(s, first + k, dim);
 }
 
-/* The nearest element; 0 outside. */
+/* The nearest element; 0, or the empty string, outside. */
 static void pick(const Sampler *s, int64_t plane, const Taps *taps, const onnxc_rt_tensor *y,
                  int64_t to) {
   int64_t at = plane;
@@ -84,6 +84,10 @@ static void pick(const Sampler *s, int64_t plane, const Taps *taps, const onnxc_
   }
   if (inside) {
     onnxc_rt_copy(y, to, s->x, at, 1);
+    return;
+  }
+  if (y->dtype == ONNXC_RT_STRING) {
+    ((onnxc_rt_string *)y->data)[to] = (onnxc_rt_string){"", 0};
     return;
   }
   int32_t parts;

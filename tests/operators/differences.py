@@ -48,6 +48,22 @@ def same_size(d):
     return all(same) and any(moved)
 
 
+def rounds_size(d):
+    """A resize whose sizes depend on the precision of their product."""
+    if not d.memory["by_scale"]:
+        return False
+    axes = d.memory["axes"] or range(len(d.shapes["X"]))
+    return any(int(np.float32(d.shapes["X"][axis]) * scale) !=
+               int(d.shapes["X"][axis] * float(scale))
+               for axis, scale in zip(axes, d.memory["scales"]))
+
+
+def constant_row(d):
+    """Equal numbers along the axes of the mean."""
+    x = d.given("X").astype(np.float64)
+    return (np.ptp(x, tuple(d.attributes.get("axes") or (0, 2, 3))) == 0).any()
+
+
 def not_finite(d):
     return any(not np.isfinite(feed.array.astype(np.float64)).all() for feed in d.feeds
                if dtype_of(feed.array) in FLOATS)
@@ -225,8 +241,27 @@ KNOWN = [
     Known("Conv", "reference", not_finite, "X of type double with Inf, pads=[1, 1]",
           "The reference multiplies all of X by zeros where a window has its padding; ONNX Runtime "
           "does not."),
-    Known("Trilu", "reference", lambda d: d.types["T"] == "string", "input of type string",
+    Known("CenterCropPad GridSample Trilu", "reference",
+          lambda d: "string" in d.types.values(), "input of type string",
           'The reference writes "0" where others write the empty string.'),
+    Known("Gather", "onnxruntime", lambda d: d.types["T"] == "string"
+          and np.prod(d.shapes["data"][d.memory["axis"]:][1:]) != 1,
+          "data=[['a', 'b']], indices=[0]",
+          "ONNX Runtime copies one string of each slice and leaves the others empty."),
+    Known("LpPool", "reference", lambda d: d.attributes.get("auto_pad") == "VALID"
+          and d.attributes.get("dilations") is not None,
+          "X of shape [1, 1, 7], kernel_shape=[3], dilations=[2], strides=[2], auto_pad=VALID",
+          "The reference counts windows without their dilation; ONNX Runtime agrees with onnxc."),
+    Known("MeanVarianceNormalization", "onnxruntime", constant_row, "X=[[1, 1]], axes=[1]",
+          "The deviation is 0, and 0 / 1e-9 is 0; ONNX Runtime takes the root of E(x^2) - E(x)^2, "
+          "which rounding makes negative."),
+    Known("Resize", "reference", rounds_size, "X of size 5, scales=[1.4]",
+          "The scale is a float, so that 5 * 1.4 is 7, as in ONNX Runtime; the reference computes "
+          "6.99999 in double."),
+    Known("Shape", "reference", lambda d: (d.attributes.get("end") or 0) < -len(d.shapes["data"]),
+          "data of rank 2, end=-3",
+          "The specification clamps end to 0 after adding the rank; the reference takes what remains "
+          "for an index from the end."),
     Known("GRU", "reference", lambda d: any_attribute("clip", "activations")(d)
           or d.given("sequence_lens") is not None, "clip=1.0",
           "The reference does not read these attributes nor sequence_lens."),

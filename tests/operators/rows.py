@@ -6,7 +6,7 @@ import numpy as np
 from onnx import helper
 
 from drawing import (
-    COMPLEX, FLOATS, INTEGERS, NotDrawn, Row, anything, broadcast, broken, convert, dtype_of,
+    COMPLEX, FLOATS, INTEGERS, SMALL_FLOATS, NotDrawn, Row, anything, broadcast, broken, convert, dtype_of,
     element, finite, integer_range, integers, moderate, names_of_inputs, nonzero, numpy_type,
     or_rare, positive, same, unit, within)
 
@@ -94,9 +94,10 @@ def convertible(d, dtype, shape, to):
                                            "f8e5m2fnuz", "f4e2m1", "f8e8m0"):
         return anything(d, dtype, shape)
     lo, hi = integer_range(to)
-    if dtype == "f8e8m0":  # rounds up to powers of two
-        return within(1, min(hi, 90) / 1.5)(d, dtype, shape)
-    return within(max(lo, -200), min(hi, 200))(d, dtype, shape)
+    if dtype == "f8e8m0":
+        return convert(2.0 ** d.np.integers(0, min(hi, 100).bit_length(), shape), dtype)
+    most = min(hi, 200) * (0.7 if dtype in SMALL_FLOATS else 1)  # which round a long way up
+    return within(max(lo, -200), most)(d, dtype, shape)
 
 
 def cast_input(d):
