@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drawing import COMPLEX, FLOATS, dtype_of, is_float
+from drawing import COMPLEX, FLOATS, INTEGERS, dtype_of, is_float
 
 
 @dataclass
@@ -180,6 +180,9 @@ KNOWN = [
           "The stride is longer than what is left for the last window, so there is nothing to pad; "
           "onnxc pads nothing, as TensorFlow does, ONNX Runtime refuses some of these models and "
           "crops the input in others, as the reference does."),
+    Known("MaxPool", "reference", lambda d: d.attributes.get("pads") is not None,
+          "X of shape [1, 1, 5, 7], kernel_shape=[4, 4], pads=[1, 0, 1, 0]",
+          "The reference takes pads as pairs for each axis; all begins come before all ends."),
     Known("MaxPool", "reference", lambda d: len(d.nodes[0].output) > 1,
           "X=[[1, 2], [3, 4]], kernel_shape=[2, 2], auto_pad=SAME_UPPER",
           "The reference counts places in the padded input."),
@@ -236,6 +239,11 @@ KNOWN = [
           lambda d: d.types["T1"] == "i8" and d.attributes.get("antialias") == 1,
           "X=[-3, 3, 1] of int8, sizes=[2], antialias=1, mode=cubic",
           "ONNX Runtime clips to the range of uint8."),
+    Known("Resize", "onnxruntime",
+          lambda d: d.types["T1"] in INTEGERS and d.attributes.get("antialias") == 1,
+          "X of int32, sizes=[8, 6, 2], antialias=1, mode=linear",
+          "ONNX Runtime rounds to integers behind each axis, so that errors add up; the reference "
+          "agrees with onnxc."),
     Known("PRelu", "reference", not_finite, "X=[0], slope=[NaN]",
           "f(x) = x for x >= 0; the reference multiplies 0 by the slope."),
     Known("Conv", "reference", not_finite, "X of type double with Inf, pads=[1, 1]",
@@ -248,7 +256,7 @@ KNOWN = [
           and np.prod(d.shapes["data"][d.memory["axis"]:][1:]) != 1,
           "data=[['a', 'b']], indices=[0]",
           "ONNX Runtime copies one string of each slice and leaves the others empty."),
-    Known("LpPool", "reference", lambda d: d.attributes.get("auto_pad") == "VALID"
+    Known("LpPool AveragePool MaxPool", "reference", lambda d: d.attributes.get("auto_pad") == "VALID"
           and d.attributes.get("dilations") is not None,
           "X of shape [1, 1, 7], kernel_shape=[3], dilations=[2], strides=[2], auto_pad=VALID",
           "The reference counts windows without their dilation; ONNX Runtime agrees with onnxc."),

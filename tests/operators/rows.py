@@ -1079,7 +1079,8 @@ QUANTIZATION = {
 # ---- recurrent ------------------------------------------------------------------------------------
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-ACTIVATIONS = ("Relu", "Tanh", "Sigmoid", "LeakyRelu", "HardSigmoid", "Elu", "Softsign", "Softplus")
+BOUNDED = ("Tanh", "Sigmoid", "HardSigmoid", "Softsign")
+ACTIVATIONS = (*BOUNDED, "Relu", "LeakyRelu", "Elu", "Softplus")
 
 
 def recurrent_shapes(d):
@@ -1101,7 +1102,8 @@ def activations(d):
     if d.chance(0.5):
         return None
     each = {"RNN": 1, "GRU": 2, "LSTM": 3}[d.operator]
-    return [d.one_of(*ACTIVATIONS) for _ in range(each * d.memory["directions"])]
+    choices = ACTIVATIONS if d.operator == "RNN" else BOUNDED  # gates multiply, turn after turn
+    return [d.one_of(*choices) for _ in range(each * d.memory["directions"])]
 
 
 def sequence_lens(d):
