@@ -153,8 +153,8 @@ const char *text_c_string(Arena *arena, const char *bytes, size_t size) {
 }
 
 const char *text_f64(Arena *arena, double value) {
-  if (isnan(value)) return "ONNXC_RT_NAN";
-  if (isinf(value)) return value > 0 ? "ONNXC_RT_INFINITY" : "-ONNXC_RT_INFINITY";
+  if (isnan(value)) return "(double)ONNXC_RT_NAN"; /* a float */
+  if (isinf(value)) return value > 0 ? "(double)ONNXC_RT_INFINITY" : "(double)-ONNXC_RT_INFINITY";
   if (value == floor(value) && fabs(value) < 1e6) {
     return arena_printf(arena, "%s%.1f", signbit(value) && value == 0 ? "-" : "",
                         value == 0 ? 0.0 : value);

@@ -132,11 +132,21 @@ static const char *enclose(RowEmitter *r, const char *text) {
   return text;
 }
 
+/* The least or greatest number of an integer type: compilers warn when others are compared with it
+ * as a literal. */
+static bool is_extreme(const RowInst *inst) {
+  const DTypeInfo *info = dtype_info(inst->dtype);
+  bool is_signed = info->cls == DTYPE_CLASS_INT;
+  if (!is_signed && info->cls != DTYPE_CLASS_UINT) return false;
+  uint64_t most = UINT64_MAX >> (64 - info->bits + is_signed), number = (uint64_t)inst->integer;
+  return number == most || number == (is_signed ? ~most : 0);
+}
+
 /* Gives the instruction a text: in place when it is used once, else a named constant. */
 static void bind(RowEmitter *r, RowRef ref, bool named) {
   const RowInst *inst = inst_at(r, ref);
   const char *text = expression(r, inst);
-  if (inst->op == ROW_CONST) {
+  if (inst->op == ROW_CONST && !is_extreme(inst)) {
     r->texts[ref] = *text == '-' ? arena_printf(r->e->arena, "(%s)", text) : text;
     return;
   }
@@ -200,6 +210,7 @@ static DType accumulator_type(const RowEmitter *r, const RowInst *inst) {
 static const char *least(DType dtype) {
   static const char *const names[] = {"INT8_MIN", "INT16_MIN", "INT32_MIN", "INT64_MIN"};
   const DTypeInfo *info = dtype_info(dtype);
+  if (dtype == ONNXC_RT_F64) return "(double)-ONNXC_RT_INFINITY";
   if (info->cls == DTYPE_CLASS_FLOAT) return "-ONNXC_RT_INFINITY";
   if (info->cls != DTYPE_CLASS_INT) return "0";
   return names[info->bits == 8 ? 0 : info->bits == 16 ? 1 : info->bits == 32 ? 2 : 3];
@@ -209,6 +220,7 @@ static const char *greatest(DType dtype) {
   static const char *const names[2][4] = {{"INT8_MAX", "INT16_MAX", "INT32_MAX", "INT64_MAX"},
                                           {"UINT8_MAX", "UINT16_MAX", "UINT32_MAX", "UINT64_MAX"}};
   const DTypeInfo *info = dtype_info(dtype);
+  if (dtype == ONNXC_RT_F64) return "(double)ONNXC_RT_INFINITY";
   if (info->cls == DTYPE_CLASS_FLOAT) return "ONNXC_RT_INFINITY";
   if (info->cls == DTYPE_CLASS_BOOL) return "1";
   return names[info->cls == DTYPE_CLASS_UINT][info->bits == 8    ? 0
@@ -523,7 +535,7 @@ void emit_row_step(Emitter *e, const Step *step) {
 static void split_row(RowEmitter *r, const char **outer) {
   Emitter *e = r->e;
   const Dim *below = dim_const(e->ctx->dims, 1);
-  if (r->p->n_outer == 0) out(e->out, "(void)row_index;\n");
+  out(e->out, "(void)row_index;\n");
   for (int i = r->p->n_outer - 1; i >= 0; i--) {
     outer[i] = r->p->n_outer == 1 ? "row_index" : arena_printf(e->arena, "i%d", i);
     if (r->p->n_outer == 1) break;

@@ -169,14 +169,14 @@ ROW_OP(IsNaN, infer_test, onnxc_rt_ref_is_nan, is_nan_emit);
 static bool is_inf_emit(RowBuilder *b, const Node *node) {
   bool negative = op_param_i(node, "detect_negative") != 0;
   bool positive = op_param_i(node, "detect_positive") != 0;
-  RowRef x = row_input(b, node, 0);
-  if (negative && positive) {
-    row_output(b, node, 0, row_op1(b, ROW_ISINF, x));
-  } else if (negative || positive) {
-    row_output(b, node, 0, row_with(b, ROW_EQ, x, negative ? -HUGE_VAL : HUGE_VAL));
-  } else {
+  if (!negative && !positive) {
     row_output(b, node, 0, row_integer(b, ONNXC_RT_BOOL, 0));
+    return true;
   }
+  RowRef x = row_input(b, node, 0);
+  RowRef one = negative && positive ? row_op1(b, ROW_ISINF, x)
+                                    : row_with(b, ROW_EQ, x, negative ? -HUGE_VAL : HUGE_VAL);
+  row_output(b, node, 0, one);
   return true;
 }
 

@@ -3,8 +3,8 @@
     draw.py [--operator OP]... [--draws N] [--seed S] [--only K] [--write DIR]
 
 Many draws go into one model, so that one compilation serves them all. Each is computed by the
-generated C, with nothing optimised and with everything, and by the interpreter. The seed is
-printed; the same seed draws the same tests.
+generated C, with nothing optimised and with everything, which gcc and clang take without a warning,
+and by the interpreter. The seed is printed; the same seed draws the same tests.
 """
 import argparse
 import json
@@ -22,14 +22,16 @@ import numpy as np
 import onnx
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import JOBS, onnxc  # noqa: E402
+from support import C_FLAGS, JOBS, onnxc  # noqa: E402
 from compare import describe, differences  # noqa: E402
 from differences import explained  # noqa: E402
 from drawing import Drawing, dtype_of  # noqa: E402
 from peers import PEERS, Peers, give_types, model_of  # noqa: E402
 from rows import ROWS  # noqa: E402
 
-ROUTES = {"O0": ["-O0", "--cflags", "-O0"], "O3": ["-O3"], "interpreter": ["-O3", "--interpret"]}
+ROUTES = {"O0": ["-O0", "--cc", "cc", "--cflags", f"-O0 {' '.join(C_FLAGS)}"],
+          "O3": ["-O3", "--cc", "clang", "--cflags", f"-O1 {' '.join(C_FLAGS)}"],
+          "interpreter": ["-O3", "--interpret"]}
 
 
 # ---- onnxc ----------------------------------------------------------------------------------------
