@@ -166,8 +166,12 @@ KNOWN = [
           "agrees with onnxc."),
     Known("Col2Im Resize", "reference", lambda d: bool(set(d.types.values()) & set(COMPLEX)),
           "input of type complex64", "The reference drops the imaginary part."),
+    Known("StringNormalizer", "reference", lambda d: "" in d.given("X"), "X=['']",
+          "The reference drops empty strings; the specification only drops stopwords."),
     Known("GridSample", "reference", lambda d: d.types["T2"] in ("f16", "bf16"),
           "grid of type bfloat16", "The reference computes coordinates in the type of the grid."),
+    Known("StringNormalizer", "reference", lambda d: "" in d.given("X"), "X=['']",
+          "The reference drops empty strings; the specification only drops stopwords."),
     Known("GridSample", "reference", lambda d: d.attributes.get("mode") == "cubic"
           and d.attributes.get("padding_mode") == "border", "grid=[[1.2, 0]], mode=cubic",
           "The reference moves the place to the border before it takes the weights; PyTorch, whose "

@@ -23,6 +23,11 @@ def scalar(values=None, *choices):
     return lambda d, dtype, _: (values or anything)(d, dtype, [])
 
 
+def words(*choices):
+    """An input of strings out of these."""
+    return lambda d: d.np.choice(np.array(choices, object), d.shapes["X"])
+
+
 def maybe(how, probability=0.5):
     """An input or attribute that is there or not."""
     return lambda d: how(d) if d.chance(probability) else None
@@ -212,7 +217,17 @@ ELEMENTWISE = {
     "Softplus": close(),
     "Softsign": close(),
     "Sqrt": Row(),
+    "RegexFullMatch": Row(inputs={"X": words("", "ab", "aab", "b", "AB", "a-b", "7", "\u00e9")},
+                          attributes={"pattern": ("a*b", "(a|b)+", "[^b]*", "(?i)ab?", r"\d+|\w", ".{2,3}")}),
     "StringConcat": Row(shapes=broadcast()),
+    "StringNormalizer": Row(
+        shapes=lambda d: {"X": [*d.one_of([], [1]), d.integer(0, 6)]},
+        inputs={"X": words("Monday", "monday", "TUESDAY", "", "a b", "stop", "Stop")},
+        attributes={"case_change_action": ("NONE", "LOWER", "UPPER"), "is_case_sensitive": (0, 1),
+                    "stopwords": maybe(lambda d: [d.one_of("monday", "Stop", "x"), "stop"]),
+                    "locale": ("C",)}),  # which every machine has
+    "StringSplit": Row(inputs={"X": words("", "a", "a b", " a  b ", "a,b,,c", ",", "x y z")},
+                       attributes={"delimiter": (None, " ", ",", "b"), "maxsplit": (None, 1, 2)}),
     "Sub": Row(shapes=broadcast()),
     "Sum": close(shapes=broadcast(), values=moderate, sums=BIG),
     "SwiGLU": close(values=moderate),
