@@ -475,6 +475,37 @@ def dynamic_quantize(random):
     return Draw("DynamicQuantizeLinear", [x.astype(np.float32)], outputs=3, domain="")
 
 
+# ---- attention -----------------------------------------------------------------------------------
+
+def attention(random):
+    batch, length, width, past = (int(n) for n in random.integers(1, 6, size=4))
+    heads, size = int(random.integers(1, 4)), int(random.integers(1, 5))
+    hidden = heads * size
+    columns = pick(random, (), (1,), (3 * hidden,))
+    w_type = pick(random, *BYTES)
+    past = past if chance(random) else 0
+    total = past + length
+    mask = pick(random, None, [batch], [2 * batch], [batch, total], [batch, length, total])
+    if mask is not None:
+        most = total + 1 if len(mask) == 1 else 2
+        mask = random.integers(0, most, size=mask).astype(np.int32)
+        if mask.ndim == 1:  # ends; then starts, before the ends
+            mask[:batch] = np.maximum(mask[:batch], 1)
+            mask[batch:] = np.minimum(mask[batch:], (mask[:batch] - 1)[:len(mask) - batch])
+    inputs = [integers(random, np.uint8, batch, length, width),
+              integers(random, w_type, width, 3 * hidden), normal(random, 3 * hidden),
+              scale(random, *number(random)) / 50, scale(random, *columns) / 50, mask,
+              maybe(random, integers(random, np.uint8, *number(random))),
+              maybe(random, integers(random, w_type, *columns)),
+              normal(random, 2, batch, heads, past, size) if past else None]
+    attributes = {"num_heads": heads, "unidirectional": int(random.integers(2))}
+    if chance(random, 0.3):
+        attributes["scale"] = 0.7
+    return Draw("QAttention", [x if x is None else np.asarray(x) for x in inputs], attributes,
+                outputs=2 if past or chance(random) else 1, constant=weights(random, 1, 2, 4, 7),
+                symbols=open_sizes(random, inputs[0], 0, 1))
+
+
 # ---- embedding -----------------------------------------------------------------------------------
 
 def embedding(random):
@@ -626,6 +657,7 @@ FAMILIES = {
     "MatMulIntegerToFloat": matmul_to_float,
     "DynamicQuantizeMatMul": dynamic_matmul,
     "DynamicQuantizeLSTM": dynamic_lstm,
+    "QAttention": attention,
     "QEmbedLayerNormalization": embedding,
     "MatMulNBits": matmul_nbits,
     "MatMulBnb4": matmul_bnb4,
