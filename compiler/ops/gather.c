@@ -199,7 +199,7 @@ const OpDef op_ScatterND = {
 
 static bool non_zero_infer(Node *node) {
   const Type *x = infer_tensor(node, 0);
-  if (x == NULL || !check_real(node, 0)) return false;
+  if (x == NULL) return false;
   const Dim *dims[2] = {dim_const(infer_dims(node), x->rank),
                         infer_fresh(node, 0, 1, type_count(node->graph->ctx, x))};
   infer_output(node, 0, ONNXC_RT_I64, 2, dims);

@@ -8,7 +8,7 @@
 static bool grid_sample_infer(Node *node) {
   const Type *x = infer_tensor(node, 0), *grid = infer_tensor(node, 1);
   const Dim *dims[MAX_RANK];
-  if (x == NULL || grid == NULL || !check_real(node, 0)) return false;
+  if (x == NULL || grid == NULL) return false;
   if (!check_choice(node, "mode", "linear nearest cubic")) return false;
   if (!check_choice(node, "padding_mode", "zeros border reflection")) return false;
   if (x->dtype == ONNXC_RT_STRING && *op_param_s(node, "mode") != 'n') {
