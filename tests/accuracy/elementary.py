@@ -74,7 +74,7 @@ UNARY = {
     "Sign": (EXACT, np.sign, {}),
     "Sqrt": (EXACT, np.sqrt, {}),
     "LeakyRelu": (EXACT, lambda x: negative(x, x * f32(0.3), x), {"alpha": 0.3}),
-    "ThresholdedRelu": (EXACT, lambda x: np.where(x <= 0.5, 0, x), {"alpha": 0.5}),
+    "ThresholdedRelu": (EXACT, lambda x: np.where(x > 0.5, x, 0), {"alpha": 0.5}),
     "Acos": (ELEMENTARY, np.arccos, {}),
     "Acosh": (ELEMENTARY, np.arccosh, {}),
     "Asin": (ELEMENTARY, np.arcsin, {}),
