@@ -1,8 +1,10 @@
 #include "onnxc_rt_reference.h"
 #include "reference/order.h"
 
+/* In the precision of the boxes, as other implementations have it: whether one covers another must
+ * not depend on more digits than they have. */
 typedef struct Box {
-  double x0, y0, x1, y1;
+  float x0, y0, x1, y1;
 } Box;
 
 /* Scores of one class, whose boxes are put in order. */
@@ -19,25 +21,25 @@ static int comes_before(const void *context, int64_t a, int64_t b) {
 
 static Box box_at(const onnxc_rt_call *call, int64_t i) {
   const onnxc_rt_tensor *boxes = &call->in[0];
-  const double a = onnxc_rt_load_f64(boxes, 4 * i), b = onnxc_rt_load_f64(boxes, 4 * i + 1);
-  const double c = onnxc_rt_load_f64(boxes, 4 * i + 2), d = onnxc_rt_load_f64(boxes, 4 * i + 3);
+  const float *at = (const float *)boxes->data + 4 * i;
+  const float a = at[0], b = at[1], c = at[2], d = at[3];
   if (call->attr[0].i != 0) { /* centre, width, height */
-    const Box box = {a - c / 2, b - d / 2, a + c / 2, b + d / 2};
+    const Box box = {a - c / 2.0f, b - d / 2.0f, a + c / 2.0f, b + d / 2.0f};
     return box;
   }
   const Box box = {b < d ? b : d, a < c ? a : c, b < d ? d : b, a < c ? c : a};
   return box;
 }
 
-static double area(const Box *box) {
+static float area(const Box *box) {
   return (box->x1 - box->x0) * (box->y1 - box->y0);
 }
 
-static double overlap(const Box *a, const Box *b) {
+static float overlap(const Box *a, const Box *b) {
   const Box both = {a->x0 > b->x0 ? a->x0 : b->x0, a->y0 > b->y0 ? a->y0 : b->y0,
                     a->x1 < b->x1 ? a->x1 : b->x1, a->y1 < b->y1 ? a->y1 : b->y1};
   if (both.x1 <= both.x0 || both.y1 <= both.y0) return 0;
-  const double common = area(&both), all = area(a) + area(b) - common;
+  const float common = area(&both), all = area(a) + area(b) - common;
   return all > 0 ? common / all : 0;
 }
 
@@ -50,7 +52,7 @@ static int is_covered(const onnxc_rt_call *call, int64_t first, int64_t found, i
                       int64_t i) {
   const onnxc_rt_tensor *y = &call->out[0];
   const int64_t boxes = call->in[0].dims[1];
-  const double limit = optional_f64(call, 3, 0);
+  const float limit = (float)optional_f64(call, 3, 0);
   const Box box = box_at(call, image * boxes + i);
   for (int64_t k = first; k < found; k++) {
     const Box other = box_at(call, image * boxes + onnxc_rt_load_i64(y, 3 * k + 2));
