@@ -115,6 +115,13 @@ def not_whole(array):
     return dtype_of(array) in (*FLOATS, *COMPLEX) and not np.isin(array, range(9)).all()
 
 
+def makes_no_turn(d):
+    """A loop that ends before it begins, on values whose sizes are symbols."""
+    fed = {feed.name: feed.array for feed in d.feeds}
+    stops = [not fed[name] for name in d.nodes[0].input[:2] if name in fed]
+    return any(stops) and bool(d.symbols)
+
+
 KNOWN = [
     Known("AffineGrid", "", one_point, "size=[1, 1, 1, 1], align_corners=1",
           "The only point of an axis is its centre, as PyTorch has it, whose operator this is. ONNX "
@@ -298,6 +305,9 @@ KNOWN = [
           "data of rank 2, end=-3",
           "The specification clamps end to 0 after adding the rank; the reference takes what remains "
           "for an index from the end."),
+    Known("Loop", "onnxruntime", makes_no_turn, "M=0, a carried value of size s that may become size t",
+          "No turn says which size the slices of an empty stack have: ours are 0 where turns may "
+          "differ. ONNX Runtime is asked with numbers for sizes, which cannot differ."),
     Known("GRU", "reference", lambda d: any_attribute("clip", "activations")(d)
           or d.given("sequence_lens") is not None, "clip=1.0",
           "The reference does not read these attributes nor sequence_lens."),
