@@ -102,6 +102,17 @@ static const char *read_case(Case *c, const Graph *graph) {
   return fault;
 }
 
+/* Sizes may be computed from integers of inputs: they are those of the data. */
+static void know_numbers(const Case *c, Graph *graph) {
+  for (size_t i = 0; i < graph->inputs.len; i++) {
+    Value *input = graph->inputs.data[i];
+    const Tensor *tensor = input->type.kind == TYPE_TENSOR ? c->data[i].tensor : NULL;
+    if (tensor == NULL || tensor->count > MAX_RANK) continue;
+    input->contents = graph_contents(graph->ctx, tensor);
+    if (input->contents != NULL) input->n_contents = (uint32_t)tensor->count;
+  }
+}
+
 /* The tensors of the graph; the sizes that they have are those of the symbols. */
 static const char *set_inputs(Case *c, const Graph *graph) {
   const char *fault = data_pack(graph, c->data, c->inputs);
@@ -170,6 +181,7 @@ static const char *check_level(Case *c, int level) {
   PassReport report = {0};
   c->options.level = 1 + level;
   Graph *graph = import_again(c);
+  know_numbers(c, graph);
   if (!infer_graph(graph) || !import_check_types(graph) || !passes_run(graph, &report)) {
     return diag_text(c->ctx.diag, 0);
   }
@@ -193,6 +205,7 @@ static bool is_supported(Case *c, const char **fault) {
   if (graph == NULL || !can_be_interpreted(graph)) return false;
   *fault = read_case(c, graph);
   graph = *fault == NULL ? import_again(c) : NULL;
+  if (graph != NULL) know_numbers(c, graph);
   return *fault != NULL || (graph != NULL && infer_graph(graph));
 }
 
