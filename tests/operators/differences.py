@@ -122,6 +122,25 @@ def makes_no_turn(d):
     return any(stops) and bool(d.symbols)
 
 
+def misses(d):
+    """A window lies in the padding as a whole."""
+    sizes, kernel = d.given("X").shape[2:], d.attributes["kernel_shape"]
+    n = len(sizes)
+    pads = d.attributes.get("pads") or [0] * 2 * n
+    steps, strides = (d.attributes.get(name) or [1] * n for name in ("dilations", "strides"))
+    return any(not any(0 <= start + k * steps[i] < size for k in range(kernel[i]))
+               for i, size in enumerate(sizes)
+               for start in range(-pads[i], size + pads[n + i], strides[i])
+               if start + (kernel[i] - 1) * steps[i] < size + pads[n + i])
+
+
+def skips(d):
+    """Windows that are further apart than they are long."""
+    kernel, strides = d.attributes["kernel_shape"], d.attributes.get("strides") or ()
+    return any(stride > length for stride, length in zip(strides, kernel)) and \
+        d.attributes.get("auto_pad", "NOTSET").startswith("SAME")
+
+
 KNOWN = [
     Known("AffineGrid", "", one_point, "size=[1, 1, 1, 1], align_corners=1",
           "The only point of an axis is its centre, as PyTorch has it, whose operator this is. ONNX "
@@ -305,6 +324,13 @@ KNOWN = [
           "data of rank 2, end=-3",
           "The specification clamps end to 0 after adding the rank; the reference takes what remains "
           "for an index from the end."),
+    Known("MaxPool", "", misses, "X of shape [1, 1, 1], kernel_shape=[2], dilations=[2], pads=[1, 1]",
+          "A window without an element has no maximum and no index: ours are -inf and 0. ONNX Runtime "
+          "gives an index outside of X, the reference NaN."),
+    Known("MaxPool AveragePool LpPool", "reference", skips,
+          "X of shape [1, 1, 4], kernel_shape=[1], strides=[3], auto_pad=SAME_LOWER",
+          'The specification: "output_shape[i] = ceil(input_shape[i] / strides[i])"; the reference has '
+          "fewer, where the padding would be negative."),
     Known("Loop", "onnxruntime", makes_no_turn, "M=0, a carried value of size s that may become size t",
           "No turn says which size the slices of an empty stack have: ours are 0 where turns may "
           "differ. ONNX Runtime is asked with numbers for sizes, which cannot differ."),
