@@ -370,9 +370,13 @@ int onnxc_rt_ref_string_split(const onnxc_rt_call *call);
  * case_change_action, is_case_sensitive, stopwords, locale. Errors: TEXT, SHAPE, VALUE (no UTF-8
  * where case matters). */
 int onnxc_rt_ref_string_normalizer(const onnxc_rt_call *call);
-/* strings -> whether an automaton reads all of them, bool. states, ranges: as automaton.h says.
- * Scratch: 32 bytes a state. */
+/* strings -> whether an automaton reads all of them, bool. states, ranges, begins: as automaton.h
+ * says. Scratch: 48 bytes a state. */
 int onnxc_rt_ref_full_match(const onnxc_rt_call *call);
+/* strings -> a row of tokens for each, then padding. states, ranges, begins, splits, mark,
+ * mincharnum, pad_value. What the patterns find are the tokens, or if it splits, what is between
+ * them. Scratch: 48 bytes a state, 32 bytes a pattern. Errors: VALUE (no UTF-8), SHAPE. */
+int onnxc_rt_ref_tokens(const onnxc_rt_call *call);
 /* strings -> the numbers that they begin with, f64, i64 or u64. Errors: VALUE (there is none). */
 int onnxc_rt_ref_read_numbers(const onnxc_rt_call *call);
 /* numbers -> strings, with up to 8 digits of floats. Errors: TEXT. */

@@ -60,6 +60,12 @@ void compose_give(Builder *b, Node *node, uint32_t i, Value *value) {
   if (node_out(node, i) != NULL) build_replace_output(b, node, i, value);
 }
 
+void compose_keep_sizes(const Node *node, uint32_t of, Node *same, uint32_t i) {
+  const Value *from = node_out(node, of);
+  Value *to = node_out(same, i);
+  if (from != NULL && to != NULL) to->type = from->type;
+}
+
 Value *compose_size(Builder *b, const Dim *size) {
   return build_contents(b, ONNXC_RT_I64, &size, 1, 0, NULL);
 }

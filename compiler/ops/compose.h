@@ -22,6 +22,10 @@ Value *compose_softmax(Builder *b, Value *x, int axis);
 /* `value` takes the place of output `i` of the node, where that is there. */
 void compose_give(Builder *b, Node *node, uint32_t i, Value *value);
 
+/* Output `i` of a node that stands for `node` is its output `of`: sizes that depend on data keep
+ * their symbols, which what follows has in its types already. Before the node is inferred. */
+void compose_keep_sizes(const Node *node, uint32_t of, Node *same, uint32_t i);
+
 /* A symbolic size as a scalar of type i64. */
 Value *compose_size(Builder *b, const Dim *size);
 /* A vector of one element, or a scalar, as a scalar. */

@@ -221,14 +221,6 @@ const OpDef op_microsoft_ExpandDims = {
 /* ---- as ONNX has them --------------------------------------------------------------------------
  */
 
-/* Output `i` of a node that stands for `node` is its output `of`: sizes that depend on data keep
- * their symbols, which what follows has in its types already. */
-static void keep_sizes(const Node *node, uint32_t of, Node *same, uint32_t i) {
-  const Value *from = node_out(node, of);
-  Value *to = node_out(same, i);
-  if (from != NULL && to != NULL) to->type = from->type;
-}
-
 static Value *as_scalar(Builder *b, Value *x) {
   return x == NULL ? NULL : compose_scalar(b, x);
 }
@@ -238,7 +230,7 @@ static bool infer_as_onnx(Node *node) {
 }
 
 static bool give_as_onnx(Builder *b, Node *node, Node *same) {
-  keep_sizes(node, 0, same, 0);
+  compose_keep_sizes(node, 0, same, 0);
   build_replace(b, node, build_done(b, same));
   return true;
 }
@@ -382,7 +374,7 @@ static bool decompose_unique(Builder *b, Node *node) {
   static const uint32_t output[] = {0, 2, 3}; /* of ONNX's operator */
   Node *unique = build_node(b, "", "Unique", (Value *[]){node_in(node, 0)}, 1, 4);
   node_set_int(unique, "sorted", 0);
-  for (uint32_t i = 0; i < 3; i++) keep_sizes(node, i, unique, output[i]);
+  for (uint32_t i = 0; i < 3; i++) compose_keep_sizes(node, i, unique, output[i]);
   build_done(b, unique);
   for (uint32_t i = 0; i < 3; i++) compose_give(b, node, i, node_out(unique, output[i]));
   return true;

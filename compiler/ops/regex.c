@@ -385,7 +385,7 @@ static bool accept_condition(Parser *p, Tree *list) {
 
 static bool parse_item(Parser *p, Tree *list) {
   CodeSet set = {0};
-  uint32_t code;
+  uint32_t code = 0;
   if (accept(p, "(")) return parse_group(p, list);
   if (accept(p, "\\Q")) return parse_quoted(p, list);
   if (accept_condition(p, list)) return true;
@@ -490,18 +490,14 @@ static int64_t build(Parser *p, const Tree *tree, int64_t next) {
   return state;
 }
 
-bool regex_compile(Arena *arena, const char *pattern, size_t size, Regex *regex) {
-  *regex = (Regex){0};
+bool regex_add(Arena *arena, const char *pattern, size_t size, Regex *regex) {
   Parser p = {.arena = arena, .regex = regex, .start = pattern, .at = pattern};
   p.end = pattern + size;
   if (size > MAX_BYTES) return fail(&p, DIAG_LIMIT, "the pattern is too large");
   const Tree *tree = parse_choice(&p);
   if (tree == NULL) return false;
   if (p.at != p.end) return invalid(&p, "unexpected )");
-  int64_t begin = state_new(&p, ONNXC_RT_STATE_BRANCH, 0, 0, 0);
   int64_t end = state_new(&p, ONNXC_RT_STATE_END, 0, 0, 0), first = build(&p, tree, end);
-  if (regex->error != NULL) return false;
-  regex->states.data[begin * ONNXC_RT_STATE_INTS + 2] = first;
-  set_next(&p, begin, first);
-  return true;
+  vec_push(arena, &regex->begins, first);
+  return regex->error == NULL;
 }

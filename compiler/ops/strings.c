@@ -1,11 +1,7 @@
-/* Operators that take strings or make them. */
-#include "base/text.h"
+/* Operators that take strings or make them; those with regular expressions are in patterns.c. */
 #include "onnxc_rt_reference.h"
-#include "ops/builder.h"
 #include "ops/check.h"
 #include "ops/elementwise.h"
-#include "ops/regex.h"
-#include "reference/automaton.h"
 #include "reference/pieces.h"
 
 #include <string.h>
@@ -112,79 +108,6 @@ const OpDef op_StringNormalizer = {
     .infer = string_normalizer_infer,
     OP_KERNEL(onnxc_rt_ref_string_normalizer),
     .makes_text = changes_case,
-};
-
-/* ---- RegexFullMatch ----------------------------------------------------------------------------
- */
-
-static bool infer_tests(Node *node) {
-  const Type *x = infer_tensor(node, 0);
-  if (x == NULL) return false;
-  infer_output(node, 0, ONNXC_RT_BOOL, x->rank, x->dims);
-  return true;
-}
-
-static bool compile_pattern(Arena *arena, const Node *node, Regex *regex) {
-  const Attr *pattern = node_attr(node, "pattern");
-  if (pattern == NULL) return node_error(node, DIAG_INVALID, "attribute 'pattern' is missing");
-  if (regex_compile(arena, pattern->s, pattern->s_size, regex)) return true;
-  return node_error(node, regex->kind, "attribute 'pattern', byte %zu: %s", regex->at,
-                    regex->error);
-}
-
-static bool regex_full_match_infer(Node *node) {
-  Arena *scratch = arena_scratch(node->graph->ctx->arena);
-  Regex regex;
-  bool compiled = compile_pattern(scratch, node, &regex);
-  arena_drop(scratch);
-  return compiled && infer_tests(node);
-}
-
-static bool regex_full_match_decompose(Builder *b, Node *node) {
-  Arena *scratch = arena_scratch(b->graph->ctx->arena);
-  Value *x = node_in(node, 0);
-  Regex regex;
-  if (!compile_pattern(scratch, node, &regex)) return false;
-  Node *match = build_node(b, "onnxc", "FullMatch", &x, 1, 1);
-  node_set_ints(match, "onnxc_states", regex.states.data, regex.states.len);
-  node_set_ints(match, "onnxc_ranges", regex.ranges.data, regex.ranges.len);
-  node_set_string(match, "pattern", op_param_s(node, "pattern"));
-  arena_drop(scratch);
-  build_replace(b, node, build_done(b, match));
-  return true;
-}
-
-const OpDef op_RegexFullMatch = {
-    .name = "RegexFullMatch",
-    .domain = "",
-    .params = (const OpParam[]){PARAM_OPTIONAL("pattern", ATTR_STRING), {0}},
-    .infer = regex_full_match_infer,
-    .decompose = regex_full_match_decompose,
-};
-
-static const Dim *full_match_scratch(const Node *node) {
-  enum { BYTES = 32 };
-  const Attr *states = op_param_list(node, "onnxc_states");
-  int64_t n = (int64_t)states->count / ONNXC_RT_STATE_INTS;
-  return dim_const(infer_dims(node), n * BYTES);
-}
-
-static const char *full_match_label(Arena *arena, const Node *node) {
-  return arena_printf(arena, "pattern='%s'", text_escape(arena, op_param_s(node, "pattern")));
-}
-
-/* What it becomes: the pattern as an automaton. */
-const OpDef op_onnxc_FullMatch = {
-    .name = "FullMatch",
-    .domain = "onnxc",
-    .params = (const OpParam[]){PARAM_REQUIRED("onnxc_states", ATTR_INTS),
-                                PARAM_REQUIRED("onnxc_ranges", ATTR_INTS),
-                                PARAM_REQUIRED("pattern", ATTR_STRING),
-                                {0}},
-    .infer = infer_tests,
-    OP_KERNEL(onnxc_rt_ref_full_match),
-    .scratch = full_match_scratch,
-    .label = full_match_label,
 };
 
 /* ---- numbers as text: what Cast becomes --------------------------------------------------------

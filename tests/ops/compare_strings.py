@@ -82,8 +82,8 @@ class Case:
                                 **self.attributes)
         outputs = [onnx.ValueInfoProto(name=name) for name in names]
         graph = helper.make_graph([node], "strings", infos, outputs, weights)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)],
-                                 ir_version=8)
+        return helper.make_model(graph, ir_version=8, opset_imports=[
+            helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)])
 
     def session(self, given):
         options = onnxruntime.SessionOptions()
@@ -204,11 +204,62 @@ def takes(pattern):
     return True
 
 
-def patterns():
-    def subject():
-        return "".join(rng.choice(Expression.LETTERS, rng.integers(0, 6))).replace("\\", "")
-    drawn = [Expression().pattern() for _ in range(80)]
-    yield Patterns([pattern for pattern in drawn if takes(pattern)], texts(500, make=subject))
+def subject(most=6):
+    return "".join(rng.choice(Expression.LETTERS, rng.integers(0, most))).replace("\\", "")
+
+
+def patterns(n):
+    """Those that ONNX Runtime takes."""
+    return list(filter(takes, (Expression().pattern() for _ in range(n))))
+
+
+def matches():
+    yield Patterns(patterns(80), texts(500, make=subject))
+
+
+class Tokens(Case):
+    """One node for each set of attributes."""
+
+    def __init__(self, choices, strings):
+        super().__init__("Tokenizer", strings, outputs=len(choices), name=f"of {choices}")
+        self.choices = choices
+
+    def model(self, given):
+        model = super().model(given)
+        del model.graph.node[:]
+        for i, attributes in enumerate(self.choices):
+            model.graph.node.append(helper.make_node(
+                "Tokenizer", ["x0"], [f"y{i}"], domain="com.microsoft",
+                **{"mark": i % 2, "mincharnum": 1, "pad_value": "-é", **attributes}))
+        return model
+
+
+def tokenizes(attributes, strings):
+    """Whether ONNX Runtime does: it may look behind the end after a match of nothing."""
+    try:
+        Tokens([attributes], strings).results([0], {"x0": strings})
+    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument:
+        return False
+    return True
+
+
+def tokens():
+    simple = [{"separators": [""]}, {"tokenexp": "."}, {"tokenexp": "(.)"},
+              {"separators": [" ", ","], "tokenexp": "."}, {"separators": [",", "", " "]},
+              {"separators": ["ab|aBz|a"], "mincharnum": 2}, {"tokenexp": "a|ab|(?i)abb"},
+              {"tokenexp": "\\w+?", "mincharnum": 3}, {"separators": ["a*"]},
+              {"separators": ["[,.]", "^ *", "^B", "a$"]}, {"tokenexp": "\\ba*"},
+              {"separators": ["\\b"]}, {"separators": ["$"]}, {"tokenexp": "^a"}]
+    for strings in (texts(3, 4, make=lambda: text(20)), texts(3, make=lambda: "")):
+        yield Tokens(simple, strings)
+    drawn = [{"tokenexp": pattern} for pattern in patterns(40) if pattern] + [
+        {"separators": patterns(rng.integers(1, 4)) + ["a"]} for _ in range(40)]
+    for attributes in drawn:
+        attributes["mincharnum"] = 1 if rng.random() < 0.6 else int(rng.integers(2, 4))
+        if attributes.get("tokenexp") == "." or attributes.get("separators") == [""]:
+            attributes["mincharnum"] = 1
+    strings = texts(25, 4, make=lambda: subject(16))
+    yield Tokens([attributes for attributes in drawn if tokenizes(attributes, strings)], strings)
 
 
 def movements():
@@ -308,7 +359,7 @@ def check(root, number, case):
 
 
 def main():
-    cases = [*movements(), *operators(), *casts(), *patterns()]
+    cases = [*movements(), *operators(), *casts(), *matches(), *tokens()]
     with tempfile.TemporaryDirectory() as root:
         check_each("strings", enumerate(cases), lambda item: check(Path(root), *item))
 
