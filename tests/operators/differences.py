@@ -281,6 +281,11 @@ KNOWN = [
           "X=[1, 2, 3], roi=[0.1, 0.9], scales=[1.89]",
           "length_resized is the length of the result, 5; the reference takes 5.67, before it is "
           "rounded. ONNX Runtime agrees with onnxc."),
+    Known("Resize", "reference",
+          lambda d: d.memory["way"] == "tf_crop_and_resize" and d.types.get("T2") == "f16",
+          "X=[0, 1000, 0], roi=[0.15, 0.82] of type float16, sizes=[4], mode=linear",
+          "The reference computes places in the type of roi: the same numbers in float give what "
+          "onnxc gives."),
     Known("Resize", "onnxruntime",
           lambda d: d.memory["way"] == "align_corners" and broken_length(d),
           "X=[1, 2, 3, 4], scales=[0.8], coordinate_transformation_mode=align_corners",
