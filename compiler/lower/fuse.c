@@ -283,12 +283,60 @@ static void place_row_node(Lowering *l, Node *node) {
   }
 }
 
+/* ---- parts of one result ---- */
+
+/* The row program that makes a value, perhaps behind views; NULL: none does. */
+static Group *row_group(const Lowering *l, Value *value) {
+  Group *g = producer_group(l, shown_value(value));
+  return g != NULL && g->root == NULL && g->rows.len != 0 ? g : NULL;
+}
+
+static bool reads_memory(const Group *g, const Value *memory) {
+  VEC_EACH(Node *const, row, &g->rows) {
+    for (uint32_t i = 0; i < (*row)->n_in; i++) {
+      Value *in = node_in(*row, i);
+      if (in != NULL && shown_value(in) == memory) return true;
+    }
+  }
+  return false;
+}
+
+/* Whether both read parts of one tensor. */
+static bool share_memory(const Group *a, const Group *b) {
+  VEC_EACH(Node *const, row, &a->rows) {
+    for (uint32_t i = 0; i < (*row)->n_in; i++) {
+      Value *in = node_in(*row, i);
+      if (in == NULL) continue;
+      const Value *memory = shown_value(in);
+      bool scalar = memory->constant != NULL && memory->constant->count == 1;
+      if (!scalar && reads_memory(b, memory)) return true;
+    }
+  }
+  return false;
+}
+
+/* Parts of one result that are computed from the same tensors are computed together: the halves of
+ * a rotary embedding are one walk over both. */
+static void merge_parts(Lowering *l, const Node *concat) {
+  for (uint32_t i = 1; i < concat->n_formal; i++) {
+    Group *from = row_group(l, node_in(concat, i));
+    for (uint32_t k = 0; k < i && from != NULL; k++) {
+      Group *into = row_group(l, node_in(concat, k));
+      if (into == NULL || into == from || !share_memory(into, from)) continue;
+      if (!may_merge(l, into, from)) continue;
+      merge(l, into, from);
+      break;
+    }
+  }
+}
+
 static void place_node(Lowering *l, Node *node) {
   Group *own = l->groups[node->id];
   if (node->op->row != NULL && row_accepts(l, node)) {
     place_row_node(l, node);
     return;
   }
+  if (l->fuse && node->op->lower == lower_concat) merge_parts(l, node);
   own->root = node;
   own->rank = -1;
   if (node->op->takes_epilogue != NULL && node->op->takes_epilogue(node)) {

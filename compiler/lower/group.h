@@ -52,6 +52,14 @@ void fuse_nodes(Lowering *l, Groups *order);
 /* Gives what concatenations are made of its place in their results, where its step can store it
  * there. Those that are parts of others come later in the order, and find their place first. */
 void place_parts(Lowering *l, const Groups *order);
+/* The value whose memory `value` shows a part of: what is in front of the movement that makes it.
+ */
+Value *shown_value(Value *value);
+/* The part of a concatenation that its input `i` is; `rest`, what follows the inputs before it,
+ * loses it. */
+Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest);
+/* `from` as a view of another shape; false when only a copy has it. */
+bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view);
 /* Which values and nodes are needed at run time. */
 void find_needed(Lowering *l);
 /* Whether the node reads input `i` when it runs: one that only decides about sizes is settled once

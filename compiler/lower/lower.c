@@ -296,8 +296,7 @@ static bool match_axes(DimTable *t, const Operand *from, const Type *to, int i, 
   return true;
 }
 
-/* The strides of a reshaped view, where no copy is needed. */
-static bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view) {
+bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view) {
   *view = *from;
   view->rank = to->rank;
   for (int k = 0; k < to->rank; k++) {

@@ -116,14 +116,22 @@ bool lower_gather(Lowering *l, Node *node) {
 
 /* ---- Concat ---- */
 
-/* The part of the result that input `i` is; `rest` loses it. */
-static Operand next_part(DimTable *t, const Node *node, uint32_t i, Operand *rest) {
+Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest) {
   const Type *type = &node_in(node, i)->type;
   int axis = axis_of(op_param_i(node, "axis"), rest->rank);
   Operand part = *rest;
   take_shape(&part, type);
   advance(t, rest, dim_mul(t, type->dims[axis], rest->strides[axis]));
   return part;
+}
+
+/* Whether two operands over the same sizes are the same elements in the same order. */
+static bool same_place(const Operand *a, const Operand *b) {
+  if (a->buffer != b->buffer || a->offset != b->offset) return false;
+  for (int i = 0; i < a->rank; i++) {
+    if (a->strides[i] != b->strides[i] && !dim_is(a->dims[i], 1)) return false;
+  }
+  return true;
 }
 
 bool lower_concat(Lowering *l, Node *node) {
@@ -133,37 +141,10 @@ bool lower_concat(Lowering *l, Node *node) {
   Operand rest = lower_output(l, node_out(node, 0));
   for (uint32_t i = 0; i < node->n_formal; i++) {
     Value *in = node_in(node, i);
-    Operand from = lower_operand(l, in), part = next_part(t, node, i, &rest);
-    bool there =
-        l->targets[in->id].buffer == part.buffer && l->targets[in->id].offset == part.offset;
+    Operand from = lower_operand(l, in), part = concat_part(t, node, i, &rest);
     bool empty = dim_is(type_count(lower_context(l), &in->type), 0);
     bool only = all_empty && i == 0; /* the result needs a step that makes it */
-    if (!there && (!empty || only)) lower_copy(l, node, &in->type, from, part);
+    if (!same_place(&from, &part) && (!empty || only)) lower_copy(l, node, &in->type, from, part);
   }
   return true;
-}
-
-/* Whether the step that makes the value can put it anywhere: row programs and epilogues store
- * through any strides, and a Concat is where its inputs are. */
-static bool stores_anywhere(const Lowering *l, const Value *value) {
-  const Node *maker = value->producer;
-  const Group *g = maker == NULL || value->constant != NULL ? NULL : l->groups[maker->id];
-  if (g == NULL) return false;
-  if (g->root != maker || maker->op->lower == lower_concat) return true;
-  return maker->op->takes_epilogue != NULL && maker->op->takes_epilogue(maker);
-}
-
-void place_parts(Lowering *l, const Groups *order) {
-  for (size_t i = order->len; i-- > 0;) {
-    const Node *node = order->data[i]->root;
-    if (node == NULL || node->op->lower != lower_concat) continue;
-    if (dtype_is_packed(node_out(node, 0)->type.dtype)) continue; /* its kernel packs */
-    Operand rest = lower_output(l, node_out(node, 0));
-    for (uint32_t k = 0; k < node->n_formal; k++) {
-      Value *value = node_in(node, k);
-      Operand part = next_part(l->ctx->dims, node, k, &rest);
-      bool taken = l->outputs[value->id] != 0 || l->targets[value->id].buffer != NULL;
-      if (!taken && stores_anywhere(l, value)) l->targets[value->id] = part;
-    }
-  }
 }

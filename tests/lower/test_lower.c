@@ -117,6 +117,73 @@ static void parts_of_a_concat_are_computed_in_place(void **state) {
   VEC_EACH(Step *, step, &steps->steps) assert_int_equal((*step)->kind, STEP_ROW);
 }
 
+/* Halves turned by an angle, and pairs: each is one step, which stores both parts in their places,
+ * through the views that join them. */
+#define TURNED(start_, end_, step_)                                                                \
+  "dim batch = 1..4\n"                                                                             \
+  "graph \"main\" {\n"                                                                             \
+  "  input %x: f32[batch, 3, 8]\n"                                                                 \
+  "  input %c: f32[3, 4]\n"                                                                        \
+  "  input %s: f32[3, 4]\n"                                                                        \
+  "  output %y\n"                                                                                  \
+  "  const %last = i64[1] {2}\n"                                                                   \
+  "  const %a0 = i64[1] {0}\n"                                                                     \
+  "  const %a1 = i64[1] {" end_ "}\n"                                                              \
+  "  const %b0 = i64[1] {" start_ "}\n"                                                            \
+  "  const %b1 = i64[1] {8}\n"                                                                     \
+  "  const %step = i64[1] {" step_ "}\n"                                                           \
+  "  %a = Slice(%x, %a0, %a1, %last, %step)\n"                                                     \
+  "  %b = Slice(%x, %b0, %b1, %last, %step)\n"                                                     \
+  "  %ac = Mul(%a, %c)\n"                                                                          \
+  "  %bs = Mul(%b, %s)\n"                                                                          \
+  "  %u = Sub(%ac, %bs)\n"                                                                         \
+  "  %as = Mul(%a, %s)\n"                                                                          \
+  "  %bc = Mul(%b, %c)\n"                                                                          \
+  "  %v = Add(%as, %bc)\n"
+
+static void turned_halves_are_one_step(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, TURNED("4", "4", "1") "  %y = Concat(%u, %v) {axis = -1}\n}\n");
+  assert_string_equal(summary(steps), "row(Mul Mul Sub Mul Mul Add)");
+}
+
+static void turned_pairs_are_one_step(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, TURNED("1", "8", "2") "  const %apart = i64[4] {0, 0, 0, 1}\n"
+                                                  "  const %joined = i64[3] {0, 0, 8}\n"
+                                                  "  %u1 = Reshape(%u, %apart)\n"
+                                                  "  %v1 = Reshape(%v, %apart)\n"
+                                                  "  %p = Concat(%u1, %v1) {axis = -1}\n"
+                                                  "  %y = Reshape(%p, %joined)\n}\n");
+  assert_string_equal(summary(steps), "row(Mul Mul Sub Mul Mul Add)");
+}
+
+/* What is joined behind a transposition is computed in its place, too. */
+static void transposed_parts_are_computed_in_place(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %w: f32[16, 16]\n"
+                                 "  output %y\n"
+                                 "  %a = MatMul(%x, %w)\n"
+                                 "  %b = Transpose(%a) {perm = [0, 2, 1]}\n"
+                                 "  %c = Transpose(%x) {perm = [0, 2, 1]}\n"
+                                 "  %d = Exp(%c)\n"
+                                 "  %y = Concat(%b, %d) {axis = 2}\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "contraction(MatMul) row(Exp)");
+}
+
+/* Parts that have nothing in common stay apart: so each may be computed when it suits memory. */
+static void parts_of_different_origin_are_two_steps(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %z: f32[batch, 8, 16]\n"
+                                 "  output %y\n"
+                                 "  %a = Relu(%x)\n"
+                                 "  %b = Tanh(%z)\n"
+                                 "  %y = Concat(%a, %b) {axis = 1}\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "row(Relu) row(Tanh)");
+}
+
 /* What a loop finds must last until its end, although each turn reads it early. */
 static void loops_keep_what_they_read(void **state) {
   TEST_BEGIN(state);
@@ -148,6 +215,10 @@ int main(void) {
       TEST(pre_norm_keeps_the_sum),
       TEST(no_step_waits_for_itself),
       TEST(parts_of_a_concat_are_computed_in_place),
+      TEST(turned_halves_are_one_step),
+      TEST(turned_pairs_are_one_step),
+      TEST(transposed_parts_are_computed_in_place),
+      TEST(parts_of_different_origin_are_two_steps),
       TEST(loops_keep_what_they_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
