@@ -215,10 +215,22 @@ static void join(Lowering *l, Group *g, Node *node) {
   l->groups[node->id] = g;
 }
 
+/* Whether `from` walks over the space of `into`, or meets each of its rows with one element, which
+ * then is computed once a row. */
+static bool same_space(const Group *into, const Group *from) {
+  int last = into->rank - 1;
+  if (into->rank != from->rank) return false;
+  for (int i = 0; i <= last; i++) {
+    if (into->shape[i] == from->shape[i]) continue;
+    bool row = i == last && (!into->has_axes || into->inner[i]) && !from->has_axes;
+    if (!row || into->root != NULL || !dim_is(from->shape[i], 1)) return false;
+  }
+  return true;
+}
+
 static bool may_merge(Lowering *l, Group *into, Group *from) {
   if (from->root != NULL || from->rows.len == 0) return false;
-  if (n_members(into) + n_members(from) > MAX_MEMBERS || into->rank != from->rank) return false;
-  if (memcmp(into->shape, from->shape, (size_t)into->rank * sizeof *into->shape) != 0) return false;
+  if (n_members(into) + n_members(from) > MAX_MEMBERS || !same_space(into, from)) return false;
   if (into->root != NULL && from->has_axes) return false;
   if (into->has_axes && from->has_axes && !same_axes(into, from->inner)) return false;
   return !group_reaches(l, into, from) && !group_reaches(l, from, into);

@@ -31,19 +31,8 @@ typedef struct Move {
 /* ---- movement ---------------------------------------------------------------------------------
  */
 
-static bool is_named(const Node *node, const char *names) {
-  size_t length = strlen(node->op->name);
-  if (*node->op->domain != '\0') return false;
-  for (const char *at = names; *at != '\0'; at += *at == ' ') {
-    size_t word = strcspn(at, " ");
-    if (word == length && memcmp(at, node->op->name, length) == 0) return true;
-    at += word;
-  }
-  return false;
-}
-
 static bool is_view(const Node *node) {
-  return is_named(node, "Reshape Squeeze Unsqueeze Flatten");
+  return node_named(node, VIEW_NAMES);
 }
 
 static bool undoes(const Move *m, const Node *transpose) {
@@ -67,7 +56,8 @@ static bool merges_leading(const Move *m, const Type *from, const Type *to) {
 /* What the root's movement gives back of `value`; NULL when that is not a move it undoes. */
 static Value *source_of(const Move *m, const Value *value) {
   const Node *node = value->producer;
-  if (node == NULL || (m->kind == MOVE_TRANSPOSE ? !is_named(node, "Transpose") : !is_view(node))) {
+  if (node == NULL ||
+      (m->kind == MOVE_TRANSPOSE ? !node_named(node, "Transpose") : !is_view(node))) {
     return NULL;
   }
   Value *from = node->in[0].value;
@@ -82,7 +72,7 @@ static Value *source_of(const Move *m, const Value *value) {
  */
 
 static bool is_product(const Node *node) {
-  if (!is_named(node, "MatMul") || node->in[1].value->constant == NULL) return false;
+  if (!node_named(node, "MatMul") || node->in[1].value->constant == NULL) return false;
   return node->in[0].value->type.rank == 2 && node->in[1].value->type.rank == 2;
 }
 
@@ -136,7 +126,7 @@ static bool moves_alike(const Move *m, const Node *node) {
   if (m->kind != MOVE_TRANSPOSE) {
     return is_view(node) && same_dims(&node->out[0]->type, &m->root->out[0]->type);
   }
-  if (!is_named(node, "Transpose")) return false;
+  if (!node_named(node, "Transpose")) return false;
   transpose_perm(node, perm);
   return memcmp(perm, m->perm, (size_t)node->out[0]->type.rank * sizeof *perm) == 0;
 }
@@ -202,7 +192,7 @@ static bool sweep(PassRun *run, Graph *graph) {
   bool changed = false;
   for (Node *node = graph->first, *next; node != NULL; node = next) {
     next = node->next;
-    if (is_named(node, "Transpose")) {
+    if (node_named(node, "Transpose")) {
       changed |= try_move(run, MOVE_TRANSPOSE, node);
     } else if (is_view(node)) {
       changed |= try_move(run, MOVE_VIEW, node) || try_move(run, MOVE_LEADING, node);

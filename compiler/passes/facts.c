@@ -86,6 +86,22 @@ int64_t static_dim(const Value *value, int axis) {
 /* ---- operators ---------------------------------------------------------------------------------
  */
 
+bool node_named(const Node *node, const char *names) {
+  if (node == NULL || *node->op->domain != '\0') return false;
+  size_t length = strlen(node->op->name);
+  for (const char *at = names; *at != '\0'; at += *at == ' ') {
+    size_t word = strcspn(at, " ");
+    if (word == length && memcmp(at, node->op->name, length) == 0) return true;
+    at += word;
+  }
+  return false;
+}
+
+int param_axis(const Node *node, int rank) {
+  int64_t axis = op_param_i(node, "axis");
+  return (int)(axis < 0 ? axis + rank : axis);
+}
+
 bool is_elementwise(const Node *node) {
   bool any_row = node->op->row != NULL && node->op->row->axes == NULL;
   return any_row && *node->op->domain == '\0' && strcmp(node->op->name, "BatchNormalization") != 0;

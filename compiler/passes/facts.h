@@ -20,6 +20,13 @@ bool is_float(const Value *value);
 /* Size of an axis if it is constant, else -1. */
 int64_t static_dim(const Value *value, int axis);
 
+/* Whether the node is one of ONNX's operators of these names, with blanks between them. */
+bool node_named(const Node *node, const char *names);
+/* The operators whose output is their input in another shape. */
+#define VIEW_NAMES "Reshape Squeeze Unsqueeze Flatten"
+/* Attribute "axis" of a node whose axes are those of a tensor of this rank. */
+int param_axis(const Node *node, int rank);
+
 /* Each element of the output depends on the elements of the inputs that broadcast to it only. */
 bool is_elementwise(const Node *node);
 /* The permutation of a Transpose; reversed axes when it is not given. */

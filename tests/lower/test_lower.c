@@ -184,6 +184,18 @@ static void parts_of_different_origin_are_two_steps(void **state) {
   assert_string_equal(summary(steps), "row(Relu) row(Tanh)");
 }
 
+/* One element for each row is computed with the row. */
+static void what_a_row_has_once_is_computed_with_it(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %p: i64[batch, 6, 1]\n"
+                                 "  output %y\n"
+                                 "  %f = Cast(%p) {to = 1}\n"
+                                 "  %m = Mul(%f, %x)\n"
+                                 "  %y = Cos(%m)\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "row(Cast Mul Cos)");
+}
+
 /* What a loop finds must last until its end, although each turn reads it early. */
 static void loops_keep_what_they_read(void **state) {
   TEST_BEGIN(state);
@@ -219,6 +231,7 @@ int main(void) {
       TEST(turned_pairs_are_one_step),
       TEST(transposed_parts_are_computed_in_place),
       TEST(parts_of_different_origin_are_two_steps),
+      TEST(what_a_row_has_once_is_computed_with_it),
       TEST(loops_keep_what_they_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
