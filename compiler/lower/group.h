@@ -19,6 +19,8 @@ typedef struct Group {
   bool placed;
 } Group;
 
+typedef struct Update Update;
+
 struct Lowering {
   Graph *graph;
   Context *ctx;
@@ -34,7 +36,8 @@ struct Lowering {
   uint32_t *outputs;   /* by value id: 1 + the graph output whose memory it is computed into */
   Operand *targets;    /* by value id: the part of something larger that it is computed into */
   Operand *dense;      /* by value id: a copy of such a part, for those who cannot read strides */
-  Map *weights;        /* hash of data -> buffer of the latest such weight */
+  Vec(Update *) updates;
+  Map *weights; /* hash of data -> buffer of the latest such weight */
   Group *current;
 };
 
@@ -52,12 +55,23 @@ void fuse_nodes(Lowering *l, Groups *order);
 /* Gives what concatenations are made of its place in their results, where its step can store it
  * there. Those that are parts of others come later in the order, and find their place first. */
 void place_parts(Lowering *l, const Groups *order);
+void place_inputs_of(Lowering *l, const Node *concat);
+/* Whether the concatenation may be an update in place, or is a part of one: its place is left open
+ * until the row program that makes its parts is lowered (update.c). */
+bool defer_update(Lowering *l, const Node *concat);
+/* Decides about the updates that the group makes, before it is lowered. */
+void place_updates(Lowering *l, const Group *g);
+
+/* Whether the node's outputs show the memory of input 0, or part of it. */
+bool is_movement(const Node *node);
 /* The value whose memory `value` shows a part of: what is in front of the movement that makes it.
  */
 Value *shown_value(Value *value);
 /* The part of a concatenation that its input `i` is; `rest`, what follows the inputs before it,
  * loses it. */
 Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest);
+/* Whether two operands over the same sizes are the same elements in the same order. */
+bool same_place(const Operand *a, const Operand *b);
 /* `from` as a view of another shape; false when only a copy has it. */
 bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view);
 /* Which values and nodes are needed at run time. */

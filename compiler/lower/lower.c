@@ -337,6 +337,7 @@ static void lower_view(Lowering *l, Node *node) {
 /* ---- nodes ---- */
 
 static void lower_row_group(Lowering *l, Group *g) {
+  place_updates(l, g);
   Step *step = lower_step(l, STEP_ROW);
   RowBuilder b = row_builder(l, g, &step->row);
   row_build(&b, step);

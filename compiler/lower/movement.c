@@ -125,8 +125,7 @@ Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest) {
   return part;
 }
 
-/* Whether two operands over the same sizes are the same elements in the same order. */
-static bool same_place(const Operand *a, const Operand *b) {
+bool same_place(const Operand *a, const Operand *b) {
   if (a->buffer != b->buffer || a->offset != b->offset) return false;
   for (int i = 0; i < a->rank; i++) {
     if (a->strides[i] != b->strides[i] && !dim_is(a->dims[i], 1)) return false;

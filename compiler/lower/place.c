@@ -4,7 +4,7 @@
 /* ---- movement that is only a matter of strides ----
  */
 
-static bool is_movement(const Node *node) {
+bool is_movement(const Node *node) {
   bool (*const views[])(Lowering *, Node *) = {lower_transpose, lower_expand, lower_slice,
                                                lower_split};
   if (node == NULL || node_sizes_from_data(node)) return false;
@@ -67,14 +67,18 @@ static void place_value(Lowering *l, Value *value, Operand place) {
   }
 }
 
+void place_inputs_of(Lowering *l, const Node *concat) {
+  Operand rest = lower_output(l, node_out(concat, 0));
+  for (uint32_t i = 0; i < concat->n_formal; i++) {
+    place_value(l, node_in(concat, i), concat_part(l->ctx->dims, concat, i, &rest));
+  }
+}
+
 void place_parts(Lowering *l, const Groups *order) {
   for (size_t i = order->len; i-- > 0;) {
     const Node *node = order->data[i]->root;
     if (node == NULL || node->op->lower != lower_concat) continue;
     if (dtype_is_packed(node_out(node, 0)->type.dtype)) continue; /* its kernel packs */
-    Operand rest = lower_output(l, node_out(node, 0));
-    for (uint32_t k = 0; k < node->n_formal; k++) {
-      place_value(l, node_in(node, k), concat_part(l->ctx->dims, node, k, &rest));
-    }
+    if (!defer_update(l, node)) place_inputs_of(l, node);
   }
 }

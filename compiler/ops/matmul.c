@@ -106,6 +106,7 @@ static bool lower_matmul(Lowering *l, Node *node) {
 const OpDef op_MatMul = {
     .name = "MatMul",
     .domain = "",
+    .flags = OP_STRIDED,
     .infer = infer_matmul,
     OP_KERNEL(onnxc_rt_ref_matmul),
     .lower = lower_matmul,

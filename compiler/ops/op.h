@@ -17,6 +17,7 @@ enum {
   OP_NONDETERMINISTIC = 2, /* never folded, merged or moved */
   OP_VIEW = 4,             /* output 0 holds the elements of input 0 in the same order */
   OP_DATA_DEPENDENT = 8,   /* sizes of outputs are known only after the kernel has run */
+  OP_STRIDED = 32,         /* `lower` reads operands of 32-bit floats through any strides */
   OP_COMPOSITE = 16, /* of sequences, optionals or maps: passes/flatten_sequences.c takes it */
 };
 

@@ -58,7 +58,7 @@ static bool reader_takes_strides(const Use *use, Seen seen, int depth) {
   const Node *user = use->user;
   uint32_t input = (uint32_t)(use - user->in);
   if (input >= user->n_formal) return false;
-  if (user->op->row != NULL || node_named(user, "MatMul Attention")) return true;
+  if (user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0) return true;
   /* into which a product would be stored, but not a slice of it */
   if (node_named(user, "Concat")) return seen == SEEN_SLICE;
   bool view = node_named(user, VIEW_NAMES), slice = is_slice(user);

@@ -196,6 +196,44 @@ static void what_a_row_has_once_is_computed_with_it(void **state) {
   assert_string_equal(summary(steps), "row(Cast Mul Cos)");
 }
 
+/* The first half of each row of a product is turned, the rest stays: in the product's memory,
+ * unless somebody reads that too. */
+#define HALF_TURNED(reader_)                                                                       \
+  HEAD "  input %c: f32[6, 4]\n"                                                                   \
+       "  output %y\n"                                                                             \
+       "  output %z\n"                                                                             \
+       "  input %w: f32[16, 16]\n"                                                                 \
+       "  const %sizes = i64[3] {4, 4, 8}\n"                                                       \
+       "  %p = MatMul(%x, %w)\n"                                                                   \
+       "  %a, %b, %r = Split(%p, %sizes) {axis = 2}\n"                                             \
+       "  %ac = Mul(%a, %c)\n"                                                                     \
+       "  %bc = Mul(%b, %c)\n"                                                                     \
+       "  %u = Sub(%ac, %b)\n"                                                                     \
+       "  %v = Add(%bc, %a)\n"                                                                     \
+       "  %j = Concat(%u, %v, %r) {axis = 2}\n"                                                    \
+       "  %y = MatMul(%j, %w)\n"                                                                   \
+       "  %z = Exp(" reader_ ")\n"                                                                 \
+       "}\n"
+
+static void turned_parts_change_in_place(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HALF_TURNED("%x"));
+  assert_string_equal(summary(steps),
+                      "contraction(MatMul) row(Mul Mul Sub Add) contraction(MatMul) row(Exp)");
+}
+
+static void what_others_read_does_not_change_in_place(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HALF_TURNED("%p"));
+  VEC_EACH(Step *, step, &steps->steps) {
+    for (size_t i = 0; i < (*step)->writes.len && (*step)->kind == STEP_ROW; i++) {
+      for (size_t k = 0; k < (*step)->reads.len; k++) {
+        assert_ptr_not_equal((*step)->writes.data[i], (*step)->reads.data[k]);
+      }
+    }
+  }
+}
+
 /* What a loop finds must last until its end, although each turn reads it early. */
 static void loops_keep_what_they_read(void **state) {
   TEST_BEGIN(state);
@@ -232,6 +270,8 @@ int main(void) {
       TEST(transposed_parts_are_computed_in_place),
       TEST(parts_of_different_origin_are_two_steps),
       TEST(what_a_row_has_once_is_computed_with_it),
+      TEST(turned_parts_change_in_place),
+      TEST(what_others_read_does_not_change_in_place),
       TEST(loops_keep_what_they_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,277 @@
+/* Updates in place: y = Concat(f(x1), g(x2), x3), of all parts of x, where one row program makes f
+ * and g from parts of x at the same places, is x with some elements changed. When nothing else
+ * reads x, y takes its memory: what stays the same is not copied, and y needs no room.
+ *
+ * That is so for a rotary embedding of a part of each head. Whether strides allow it is known when
+ * the row program is lowered; until then the places of its results are left open. */
+#include "lower/group.h"
+
+#include <string.h>
+
+enum { MAX_JOINS = 4, MAX_LEAVES = 16, MAX_DEPTH = 16 };
+
+struct Update {
+  Value *x;
+  const Group *group; /* that makes the parts */
+  uint32_t n_joins, n_made, n_kept;
+  const Node *joins[MAX_JOINS]; /* concatenations, outer ones first; the first is y */
+  Value *made[MAX_LEAVES];      /* parts that the group computes */
+  Value *kept[MAX_LEAVES];      /* parts of x that stay */
+};
+
+/* ---- finding -----------------------------------------------------------------------------------
+ */
+
+static bool joins_for(const Update *u, const Node *node) {
+  for (uint32_t i = 0; i < u->n_joins; i++) {
+    if (u->joins[i] == node) return true;
+  }
+  return false;
+}
+
+static bool add_value(Value **list, uint32_t *n, Value *value) {
+  if (*n == MAX_LEAVES) return false;
+  list[(*n)++] = value;
+  return true;
+}
+
+/* What the value is with views of all of it taken off. */
+static Value *whole_of(Value *value) {
+  const Node *maker = value->producer;
+  while (value->constant == NULL && is_movement(maker) &&
+         ((maker->op->flags & OP_VIEW) != 0 || maker->op->lower == lower_transpose)) {
+    value = node_in(maker, 0);
+    maker = value->producer;
+  }
+  return value;
+}
+
+static bool add_join(const Lowering *l, Update *u, const Node *concat);
+
+static bool add_part(const Lowering *l, Update *u, Value *part) {
+  Value *value = whole_of(part);
+  const Node *maker = value->producer;
+  if (maker == NULL || value->constant != NULL || l->groups[maker->id] == NULL) return false;
+  if (l->outputs[value->id] != 0 || l->targets[value->id].buffer != NULL) return false;
+  if (maker->op->lower == lower_concat) return add_join(l, u, maker);
+  if (is_movement(maker)) return value == part && add_value(u->kept, &u->n_kept, value);
+  const Group *g = l->groups[maker->id];
+  if (u->group == NULL) u->group = g;
+  return g == u->group && g->root == NULL && add_value(u->made, &u->n_made, value);
+}
+
+static bool add_join(const Lowering *l, Update *u, const Node *concat) {
+  if (u->n_joins == MAX_JOINS) return false;
+  u->joins[u->n_joins++] = concat;
+  for (uint32_t i = 0; i < concat->n_formal; i++) {
+    if (!add_part(l, u, node_in(concat, i))) return false;
+  }
+  return true;
+}
+
+/* The value of the type of y that `value` is a part of; NULL: there is none. */
+static Value *origin_of(Value *value, const Type *type) {
+  while (value->constant == NULL && !type_equal(&value->type, type)) {
+    if (!is_movement(value->producer)) return NULL;
+    value = node_in(value->producer, 0);
+  }
+  return value->constant == NULL ? value : NULL;
+}
+
+static Value *find_origin(const Update *u) {
+  const Type *type = &node_out(u->joins[0], 0)->type;
+  VEC_EACH(Node *const, row, &u->group->rows) {
+    for (uint32_t i = 0; i < (*row)->n_in; i++) {
+      Value *in = node_in(*row, i);
+      Value *origin = in == NULL || in->type.kind != TYPE_TENSOR ? NULL : origin_of(in, type);
+      if (origin != NULL && origin != in) return origin;
+    }
+  }
+  return NULL;
+}
+
+/* ---- who reads ---------------------------------------------------------------------------------
+ */
+
+static bool reads_at_run_time(const Lowering *l, const Use *use) {
+  const Node *user = use->user;
+  return l->groups[user->id] != NULL && needed_at_run_time(user, (uint32_t)(use - user->in));
+}
+
+/* Whether only the group and the concatenations read the value. */
+static bool only_read_here(const Lowering *l, const Update *u, const Value *value, int depth) {
+  if (value_is_output(value) || depth > MAX_DEPTH) return false;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    const Node *user = use->user;
+    if (!reads_at_run_time(l, use) || joins_for(u, user)) continue;
+    if (l->groups[user->id] == u->group) continue;
+    if (!is_movement(user)) return false;
+    for (uint32_t i = 0; i < user->n_out; i++) {
+      const Value *out = node_out(user, i);
+      if (out != NULL && !only_read_here(l, u, out, depth + 1)) return false;
+    }
+  }
+  return true;
+}
+
+/* Whether everything that reads the value can do so through strides. */
+static bool takes_strides(const Lowering *l, const Value *value, int depth) {
+  if (depth > MAX_DEPTH || value->type.dtype != ONNXC_RT_F32) return false;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    const Node *user = use->user;
+    bool strided = user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0;
+    if (!reads_at_run_time(l, use) || strided) continue;
+    if (!is_movement(user)) return false;
+    for (uint32_t i = 0; i < user->n_out; i++) {
+      const Value *out = node_out(user, i);
+      if (out != NULL && !takes_strides(l, out, depth + 1)) return false;
+    }
+  }
+  return true;
+}
+
+/* Whether `use` takes another element along the axis of `gather`, so that they have none in common.
+ */
+static bool takes_others(const Node *gather, const Use *use) {
+  const Node *user = use->user;
+  if (gather->op->lower != lower_gather || user->op->lower != lower_gather) return false;
+  if (!is_movement(user) || op_param_i(gather, "axis") != op_param_i(user, "axis")) return false;
+  int64_t a = tensor_i64(gather->in[1].value->constant, 0);
+  int64_t b = tensor_i64(user->in[1].value->constant, 0);
+  return a >= 0 && b >= 0 && a != b;
+}
+
+/* Whether `view` shows what no other reader of its input does. Parts of a Split are disjoint. */
+static bool shows_alone(const Lowering *l, const Node *view) {
+  const Value *value = node_in(view, 0);
+  if (view->op->lower == lower_expand || value_is_output(value)) return false;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    if (use->user == view || !reads_at_run_time(l, use)) continue;
+    if (!takes_others(view, use)) return false;
+  }
+  return true;
+}
+
+/* Whether the memory of the value is its own, and made here. */
+static bool owns_memory(const Lowering *l, const Value *value) {
+  while (value->constant == NULL && is_movement(value->producer)) {
+    if (!shows_alone(l, value->producer)) return false;
+    value = node_in(value->producer, 0);
+  }
+  const Node *maker = value->producer;
+  if (maker == NULL || value->constant != NULL || value_is_output(value)) return false;
+  if (l->outputs[value->id] != 0 || l->targets[value->id].buffer != NULL) return false;
+  return maker->op->lower != lower_if && maker->op->lower != lower_loop &&
+         maker->op->lower != lower_scan && maker->op->lower != lower_concat;
+}
+
+bool defer_update(Lowering *l, const Node *concat) {
+  const Value *y = node_out(concat, 0);
+  Update u = {0};
+  VEC_EACH(Update *const, known, &l->updates) {
+    if (joins_for(*known, concat)) return true;
+  }
+  if (l->outputs[y->id] != 0 || l->targets[y->id].buffer != NULL) return false;
+  if (!add_join(l, &u, concat) || u.group == NULL || u.group->has_axes) return false;
+  u.x = find_origin(&u);
+  if (u.x == NULL || !only_read_here(l, &u, u.x, 0) || !owns_memory(l, u.x)) return false;
+  if (!takes_strides(l, y, 0)) return false;
+  vec_push(l->scratch, &l->updates, arena_copy(l->scratch, &u, sizeof u));
+  return true;
+}
+
+/* ---- placing -----------------------------------------------------------------------------------
+ */
+
+static bool is_kept(const Update *u, const Value *value) {
+  for (uint32_t i = 0; i < u->n_kept; i++) {
+    if (u->kept[i] == value) return true;
+  }
+  return false;
+}
+
+/* Whether what stays is where it is to be. A view of x can be lowered before its turn comes. */
+static bool kept_in_place(Lowering *l, const Update *u) {
+  for (uint32_t k = 0; k < u->n_joins; k++) {
+    const Node *concat = u->joins[k];
+    Operand rest = lower_output(l, node_out(concat, 0));
+    for (uint32_t i = 0; i < concat->n_formal; i++) {
+      Value *in = node_in(concat, i);
+      Operand part = concat_part(l->ctx->dims, concat, i, &rest);
+      if (!is_kept(u, in)) continue;
+      Node *maker = in->producer;
+      if (node_in(maker, 0) != u->x || !maker->op->lower(l, maker)) return false;
+      Operand from = lower_operand(l, in);
+      if (!same_place(&from, &part)) return false;
+    }
+  }
+  return true;
+}
+
+/* Whether the operand is where one of the results goes, element by element. */
+static bool meets_result(Lowering *l, const Update *u, Value *in) {
+  Operand from = lower_operand(l, in);
+  for (uint32_t i = 0; i < u->n_made; i++) {
+    const Value *made = u->made[i];
+    if (type_equal(&in->type, &made->type) && same_place(&from, &l->targets[made->id])) return true;
+  }
+  return false;
+}
+
+static bool walks_alike(const Update *u) {
+  for (uint32_t i = 0; i < u->n_made; i++) {
+    const Type *type = &u->made[i]->type;
+    if (type->rank != u->group->rank) return false;
+    for (int k = 0; k < type->rank; k++) {
+      if (type->dims[k] != u->group->shape[k]) return false;
+    }
+  }
+  return true;
+}
+
+static bool is_part_of(Value *value, const Value *x) {
+  while (value != x && value->constant == NULL && is_movement(value->producer)) {
+    value = node_in(value->producer, 0);
+  }
+  return value == x;
+}
+
+/* Whether each turn reads no elements of x but those that it changes. Nothing else that it reads is
+ * in that memory. */
+static bool reads_in_place(Lowering *l, const Update *u) {
+  VEC_EACH(Node *const, row, &u->group->rows) {
+    for (uint32_t i = 0; i < (*row)->n_in; i++) {
+      Value *in = node_in(*row, i);
+      if (in != NULL && is_part_of(in, u->x) && !meets_result(l, u, in)) return false;
+    }
+  }
+  return true;
+}
+
+static void take_back(Lowering *l, const Update *u) {
+  for (uint32_t i = 0; i < u->n_joins; i++) {
+    uint32_t id = node_out(u->joins[i], 0)->id;
+    l->places[id] = l->targets[id] = (Operand){0};
+  }
+  for (uint32_t i = 0; i < u->n_made; i++) l->targets[u->made[i]->id] = (Operand){0};
+}
+
+static void place_joins(Lowering *l, const Update *u) {
+  for (uint32_t i = 0; i < u->n_joins; i++) place_inputs_of(l, u->joins[i]);
+}
+
+void place_updates(Lowering *l, const Group *g) {
+  VEC_EACH(Update *const, at, &l->updates) {
+    const Update *u = *at;
+    if (u->group != g) continue;
+    Operand x = lower_operand(l, u->x);
+    l->places[node_out(u->joins[0], 0)->id] = x;
+    place_joins(l, u);
+    if (x.buffer->place == BUFFER_ARENA && walks_alike(u) && kept_in_place(l, u) &&
+        reads_in_place(l, u)) {
+      continue;
+    }
+    take_back(l, u);
+    place_joins(l, u);
+  }
+}
