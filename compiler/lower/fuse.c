@@ -342,13 +342,42 @@ static void merge_parts(Lowering *l, const Node *concat) {
   }
 }
 
+/* Whether both read parts of one tensor that is computed. */
+static bool share_parts(const Group *a, const Group *b) {
+  VEC_EACH(Node *const, row, &a->rows) {
+    for (uint32_t i = 0; i < (*row)->n_in; i++) {
+      Value *in = node_in(*row, i);
+      const Value *memory = in == NULL ? NULL : shown_value(in);
+      if (memory != in && memory->constant == NULL && reads_memory(b, memory)) return true;
+    }
+  }
+  return false;
+}
+
+/* Results of which parts are computed alike from parts of one tensor, as queries and keys are
+ * turned that one product has made, are computed together. */
+static void merge_siblings(Lowering *l, Node *concat) {
+  enum { MAX_BACK = 8 };
+  Group *into = row_group(l, node_in(concat, 0));
+  size_t n = l->joins.len;
+  for (size_t i = n; into != NULL && i-- > 0 && i + MAX_BACK >= n;) {
+    Group *from = row_group(l, node_in(l->joins.data[i], 0));
+    if (from == NULL || from == into || !share_parts(into, from)) continue;
+    if (may_merge(l, into, from)) merge(l, into, from);
+  }
+  vec_push(l->scratch, &l->joins, concat);
+}
+
 static void place_node(Lowering *l, Node *node) {
   Group *own = l->groups[node->id];
   if (node->op->row != NULL && row_accepts(l, node)) {
     place_row_node(l, node);
     return;
   }
-  if (l->fuse && node->op->lower == lower_concat) merge_parts(l, node);
+  if (l->fuse && node->op->lower == lower_concat) {
+    merge_parts(l, node);
+    merge_siblings(l, node);
+  }
   own->root = node;
   own->rank = -1;
   if (node->op->takes_epilogue != NULL && node->op->takes_epilogue(node)) {

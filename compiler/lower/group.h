@@ -28,16 +28,17 @@ struct Lowering {
   Arena *scratch;
   bool fuse;
   uint32_t stamp;
-  Group **groups;      /* by node id; NULL: not needed at run time */
-  bool *lost;          /* by node id: refused, or in need of one that was */
-  uint32_t *positions; /* by node id: place in the graph's order */
-  bool *needed;        /* by value id */
-  Operand *places;     /* by value id; no buffer: not lowered yet */
-  uint32_t *outputs;   /* by value id: 1 + the graph output whose memory it is computed into */
-  Operand *targets;    /* by value id: the part of something larger that it is computed into */
-  Operand *dense;      /* by value id: a copy of such a part, for those who cannot read strides */
-  Vec(Update *) updates;
-  Map *weights; /* hash of data -> buffer of the latest such weight */
+  Group **groups;        /* by node id; NULL: not needed at run time */
+  bool *lost;            /* by node id: refused, or in need of one that was */
+  uint32_t *positions;   /* by node id: place in the graph's order */
+  bool *needed;          /* by value id */
+  Operand *places;       /* by value id; no buffer: not lowered yet */
+  uint32_t *outputs;     /* by value id: 1 + the graph output whose memory it is computed into */
+  Operand *targets;      /* by value id: the part of something larger that it is computed into */
+  Operand *dense;        /* by value id: a copy of such a part, for those who cannot read strides */
+  Vec(Node *) joins;     /* concatenations met so far, while groups are formed */
+  Vec(Update *) updates; /* in place, perhaps */
+  Map *weights;          /* hash of data -> buffer of the latest such weight */
   Group *current;
 };
 

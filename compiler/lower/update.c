@@ -78,16 +78,43 @@ static Value *origin_of(Value *value, const Type *type) {
   return value->constant == NULL ? value : NULL;
 }
 
-static Value *find_origin(const Update *u) {
+/* The origin of what the first part is computed from, inside of the group. */
+static Value *find_origin(const Lowering *l, const Update *u) {
   const Type *type = &node_out(u->joins[0], 0)->type;
-  VEC_EACH(Node *const, row, &u->group->rows) {
-    for (uint32_t i = 0; i < (*row)->n_in; i++) {
-      Value *in = node_in(*row, i);
-      Value *origin = in == NULL || in->type.kind != TYPE_TENSOR ? NULL : origin_of(in, type);
+  Vec(Node *) stack = {0};
+  bool *seen = ARENA_ARRAY(l->scratch, l->ctx->n_nodes, bool);
+  vec_push(l->scratch, &stack, u->made[0]->producer);
+  while (stack.len != 0) {
+    const Node *node = stack.data[--stack.len];
+    seen[node->id] = true;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+      Value *in = node_in(node, i);
+      if (in == NULL || in->constant != NULL || in->producer == NULL) continue;
+      Node *maker = in->producer;
+      if (l->groups[maker->id] == u->group) {
+        if (!seen[maker->id]) vec_push(l->scratch, &stack, maker);
+        continue;
+      }
+      Value *origin = origin_of(in, type);
       if (origin != NULL && origin != in) return origin;
     }
   }
   return NULL;
+}
+
+static bool is_part_of(Value *value, const Value *x) {
+  while (value != x && value->constant == NULL && is_movement(value->producer)) {
+    value = node_in(value->producer, 0);
+  }
+  return value == x;
+}
+
+/* Whether the group updates the same memory for another concatenation already. */
+static bool is_taken(const Lowering *l, const Update *u) {
+  VEC_EACH(Update *const, other, &l->updates) {
+    if (is_part_of(u->x, (*other)->x) || is_part_of((*other)->x, u->x)) return true;
+  }
+  return false;
 }
 
 /* ---- who reads ---------------------------------------------------------------------------------
@@ -130,15 +157,47 @@ static bool takes_strides(const Lowering *l, const Value *value, int depth) {
   return true;
 }
 
-/* Whether `use` takes another element along the axis of `gather`, so that they have none in common.
- */
-static bool takes_others(const Node *gather, const Use *use) {
-  const Node *user = use->user;
-  if (gather->op->lower != lower_gather || user->op->lower != lower_gather) return false;
-  if (!is_movement(user) || op_param_i(gather, "axis") != op_param_i(user, "axis")) return false;
-  int64_t a = tensor_i64(gather->in[1].value->constant, 0);
-  int64_t b = tensor_i64(user->in[1].value->constant, 0);
-  return a >= 0 && b >= 0 && a != b;
+/* The constant elements [first, end) of one axis that a view shows all of or some of. */
+typedef struct Range {
+  int64_t axis, first, end;
+} Range;
+
+static bool range_of_gather(const Node *node, Range *range) {
+  const Type *data = &node->in[0].value->type;
+  int64_t axis = op_param_i(node, "axis");
+  range->axis = axis < 0 ? axis + data->rank : axis;
+  range->first = tensor_i64(node->in[1].value->constant, 0);
+  range->end = range->first + 1;
+  return range->first >= 0;
+}
+
+static bool range_of_slice(const Node *node, Range *range) {
+  const Type *data = &node->in[0].value->type;
+  int64_t start, axis = 0, step = 1, size, taken;
+  uint32_t n;
+  if (!infer_constant_ints(node, 1, &start, 1, &n) || n != 1) return false;
+  if (node_in(node, 3) != NULL && !infer_constant_ints(node, 3, &axis, 1, &n)) return false;
+  if (node_in(node, 4) != NULL && !infer_constant_ints(node, 4, &step, 1, &n)) return false;
+  if (axis < 0) axis += data->rank;
+  if (step < 1 || !dim_is_const(data->dims[axis], &size) || start >= size) return false;
+  if (!dim_is_const(node->out[0]->type.dims[axis], &taken) || taken < 1) return false;
+  int64_t first = start < 0 ? start + size : start;
+  *range = (Range){.axis = axis, .first = first < 0 ? 0 : first};
+  range->end = range->first + (taken - 1) * step + 1;
+  return true;
+}
+
+static bool range_of(const Node *node, Range *range) {
+  if (!is_movement(node)) return false;
+  if (node->op->lower == lower_gather) return range_of_gather(node, range);
+  return node->op->lower == lower_slice && range_of_slice(node, range);
+}
+
+/* Whether the two views have no element in common. */
+static bool are_disjoint(const Node *view, const Node *other) {
+  Range a, b;
+  return range_of(view, &a) && range_of(other, &b) && a.axis == b.axis &&
+         (a.end <= b.first || b.end <= a.first);
 }
 
 /* Whether `view` shows what no other reader of its input does. Parts of a Split are disjoint. */
@@ -147,7 +206,7 @@ static bool shows_alone(const Lowering *l, const Node *view) {
   if (view->op->lower == lower_expand || value_is_output(value)) return false;
   for (const Use *use = value->uses; use != NULL; use = use->next) {
     if (use->user == view || !reads_at_run_time(l, use)) continue;
-    if (!takes_others(view, use)) return false;
+    if (!are_disjoint(view, use->user)) return false;
   }
   return true;
 }
@@ -173,9 +232,9 @@ bool defer_update(Lowering *l, const Node *concat) {
   }
   if (l->outputs[y->id] != 0 || l->targets[y->id].buffer != NULL) return false;
   if (!add_join(l, &u, concat) || u.group == NULL || u.group->has_axes) return false;
-  u.x = find_origin(&u);
+  u.x = find_origin(l, &u);
   if (u.x == NULL || !only_read_here(l, &u, u.x, 0) || !owns_memory(l, u.x)) return false;
-  if (!takes_strides(l, y, 0)) return false;
+  if (is_taken(l, &u) || !takes_strides(l, y, 0)) return false;
   vec_push(l->scratch, &l->updates, arena_copy(l->scratch, &u, sizeof u));
   return true;
 }
@@ -227,13 +286,6 @@ static bool walks_alike(const Update *u) {
     }
   }
   return true;
-}
-
-static bool is_part_of(Value *value, const Value *x) {
-  while (value != x && value->constant == NULL && is_movement(value->producer)) {
-    value = node_in(value->producer, 0);
-  }
-  return value == x;
 }
 
 /* Whether each turn reads no elements of x but those that it changes. Nothing else that it reads is

@@ -46,8 +46,9 @@ static bool keeps_rows(const Value *part, const Value *view) {
 /* What is read: the part itself, a view of all of it, or a slice of it. */
 typedef enum Seen { SEEN_PART, SEEN_VIEW, SEEN_SLICE } Seen;
 
+/* What repeats elements is copied by whoever cannot read strides, like a slice. */
 static bool is_slice(const Node *node) {
-  if (!node_named(node, "Gather")) return node_named(node, "Slice Split");
+  if (!node_named(node, "Gather")) return node_named(node, "Slice Split Expand");
   const Tensor *index = node->in[1].value->constant;
   return index != NULL && index->count == 1;
 }
@@ -164,12 +165,6 @@ static void find_products(PassRun *run, const Nodes *nodes, Products *products) 
 /* ---- what is worth merging ---------------------------------------------------------------------
  */
 
-static uint32_t count_followers(const Products *products, uint32_t leader) {
-  uint32_t n = 0;
-  for (uint32_t i = 0; i < products->n; i++) n += products->list[i]->leader == leader;
-  return n;
-}
-
 /* Products whose clusters meet, also through others, have one leader. */
 static void find_leaders(Products *products) {
   for (uint32_t i = 0; i < products->n; i++) {
@@ -184,23 +179,16 @@ static void find_leaders(Products *products) {
   }
 }
 
-/* Leaves the products that are worth it: one that is alone in its cluster would win nothing. False:
- * all together make no fewer steps. */
-static bool choose(Products *products) {
-  uint32_t kept = 0, clusters = 0;
-  find_leaders(products);
-  for (uint32_t i = 0; i < products->n; i++) {
-    const Product *p = products->list[i];
-    if (p->n_cluster != 0) clusters += p->leader == i && count_followers(products, i) > 1;
+/* Those of one cluster, or those that nothing follows: they are read at about the same time, so
+ * that none keeps the memory of the others for long. False: together they make no fewer steps. */
+static bool choose(const Products *all, uint32_t leader, bool clustered, Products *chosen) {
+  *chosen = (Products){0};
+  for (uint32_t i = 0; i < all->n; i++) {
+    Product *p = all->list[i];
+    bool fits = clustered ? p->n_cluster != 0 && p->leader == leader : p->n_cluster == 0;
+    if (fits) chosen->list[chosen->n++] = p;
   }
-  Products all = *products;
-  for (uint32_t i = 0; i < all.n; i++) {
-    Product *p = all.list[i];
-    bool alone = p->n_cluster != 0 && count_followers(&all, p->leader) == 1;
-    if (!alone) products->list[kept++] = p;
-  }
-  products->n = kept;
-  return kept > clusters + 1;
+  return chosen->n > 1 + (uint32_t)clustered; /* what is shared behind them is a step of its own */
 }
 
 /* ---- merging -----------------------------------------------------------------------------------
@@ -296,14 +284,21 @@ static void collect(PassRun *run, const Graph *graph, NodeLists *lists) {
   }
 }
 
+static void merge_list(PassRun *run, const Nodes *nodes) {
+  Products all, chosen;
+  find_products(run, nodes, &all);
+  find_leaders(&all);
+  if (choose(&all, 0, false, &chosen)) merge(run, &chosen);
+  for (uint32_t i = 0; i < all.n; i++) {
+    bool leads = all.list[i]->n_cluster != 0 && all.list[i]->leader == i;
+    if (leads && choose(&all, i, true, &chosen)) merge(run, &chosen);
+  }
+}
+
 static bool run_merge_products(PassRun *run, Graph *graph) {
   NodeLists lists = {0};
   collect(run, graph, &lists);
-  VEC_EACH(Nodes *const, list, &lists) {
-    Products products;
-    find_products(run, *list, &products);
-    if (choose(&products)) merge(run, &products);
-  }
+  VEC_EACH(Nodes *const, list, &lists) merge_list(run, *list);
   return true;
 }
 
