@@ -1,6 +1,6 @@
 /* simplify-movement: a Gather of indices that follow one another -> Slice, or Concat of two; a
- * Slice or Split of what is there already -> that; a view of a Cast -> the Cast of a view; the
- * product of a column and a row -> Mul, also when it is transposed.
+ * ScatterND to such -> Concat; a Slice of what is there already -> that; a view of a Cast -> the
+ * Cast of a view; the product of a column and a row -> Mul, also when it is transposed.
  *
  * Right bit for bit: elements are moved by other means, or before something that does not care. It
  * leaves movement that is only a matter of strides, and lets elementwise operators meet. */
@@ -30,6 +30,13 @@ typedef struct Indices {
 static int64_t index_at(const Indices *indices, int64_t i) {
   int64_t index = tensor_i64(indices->tensor, (size_t)i);
   return index < 0 ? index + indices->size : index;
+}
+
+static bool are_within(const Indices *indices) {
+  for (int64_t i = 0; i < indices->count; i++) {
+    if (index_at(indices, i) < 0 || index_at(indices, i) >= indices->size) return false;
+  }
+  return true;
 }
 
 /* The run of every `stride`th index from `first` on, before `end`; its size. */
@@ -83,10 +90,7 @@ static bool read_indices(const Node *gather, int axis, Indices *indices) {
   *indices = (Indices){.tensor = value->constant, .size = static_dim(gather->in[0].value, axis)};
   if (indices->tensor == NULL || indices->tensor->rank != 1 || indices->size < 1) return false;
   indices->count = (int64_t)indices->tensor->count;
-  for (int64_t i = 0; i < indices->count; i++) {
-    if (index_at(indices, i) < 0 || index_at(indices, i) >= indices->size) return false;
-  }
-  return indices->count > 1;
+  return indices->count > 1 && are_within(indices);
 }
 
 /* Slices, each with a further axis behind it, joined along that. */
@@ -117,6 +121,28 @@ static Value *slice_runs(Match *m) {
   if (runs.n == 1) return parts[0];
   if (!runs.alternate) return compose_concat(&m->builder, parts, runs.n, axis);
   return join_alternating(&m->builder, parts, runs.n, axis, &m->root->out[0]->type);
+}
+
+/* ---- ScatterND ---------------------------------------------------------------------------------
+ */
+
+/* Slices of the first axis that follow one another are put in place of those of x. */
+static Value *join_rows(Match *m) {
+  Value *x = match_value(m, "x"), *indices = match_value(m, "indices"), *parts[3];
+  const Indices rows = {.tensor = indices->constant,
+                        .size = static_dim(x, 0),
+                        .count = (int64_t)indices->constant->count};
+  Part run;
+  uint32_t n = 0;
+  if (strcmp(op_param_s(m->root, "reduction"), "none") != 0 || rows.size < 1) return NULL;
+  if (indices->type.rank != 2 || !dim_is(indices->type.dims[1], 1)) return NULL;
+  if (rows.count < 1 || !are_within(&rows)) return NULL;
+  if (find_run(&rows, 0, rows.count, 1, &run) != rows.count || run.step != 1) return NULL;
+  int64_t end = run.start + run.size;
+  if (run.start > 0) parts[n++] = compose_slice(&m->builder, x, 0, 0, run.start, 1);
+  parts[n++] = match_value(m, "updates");
+  if (end < rows.size) parts[n++] = compose_slice(&m->builder, x, 0, end, rows.size, 1);
+  return compose_concat(&m->builder, parts, n, 0);
 }
 
 /* ---- parts -------------------------------------------------------------------------------------
@@ -204,6 +230,7 @@ static Value *transpose_factors(Match *m) {
 
 static const Rule rules[] = {
     RULE("gather-run", P("Gather", ANY("x"), CONST("indices")), slice_runs),
+    RULE("scatter-run", P("ScatterND", ANY("x"), CONST("indices"), ANY("updates")), join_rows),
     RULE("slice", P("Slice", ANY("x")), find_slice),
     RULE("view-of-cast", P("Reshape|Squeeze|Unsqueeze|Flatten", PB("Cast", "cast", ANY("x"))),
          cast_behind),
