@@ -6,6 +6,7 @@
 #include "inspect/inspect.h"
 #include "ir/text.h"
 #include "lower/lower.h"
+#include "lower/state.h"
 #include "stages.h"
 
 #include <stdlib.h>
@@ -152,6 +153,12 @@ static bool check_bounds(Compilation *c) {
   for (uint32_t i = 0; i < dims_symbols(c->ctx.dims); i++) {
     const DimAtom *symbol = dim_as_symbol(dims_symbol(c->ctx.dims, i));
     if (symbol->hi != INT64_MAX || !takes_size(c->graph, symbol)) continue;
+    if (state_owns_size(c->graph, symbol)) {
+      ok = diag_error(c->ctx.diag, DIAG_INVALID, (DiagSite){0},
+                      "size '%s' of the state has no upper bound; add --dim %s=0..N", symbol->name,
+                      symbol->name);
+      continue;
+    }
     ok = diag_error(c->ctx.diag, DIAG_INVALID, (DiagSite){0},
                     "size '%s' has no upper bound; add --dim %s=N or --dim %s=1..N", symbol->name,
                     symbol->name, symbol->name);
@@ -160,10 +167,11 @@ static bool check_bounds(Compilation *c) {
 }
 
 static bool run_lower(Compilation *c) {
-  bool named = check_names(c);
-  if (!check_bounds(c) || !named) return false;
-  c->steps = lower_graph(c->graph, c->options.level != 1);
-  return c->steps != NULL;
+  bool bounded = check_bounds(c);
+  if (bounded) c->steps = lower_graph(c->graph, c->options.level != 1);
+  /* Lowering asks for the bounds of states; names are not checked before. */
+  bool named = (!bounded && c->options.n_states != 0) || check_names(c);
+  return named && c->steps != NULL;
 }
 
 static bool run_plan(Compilation *c) {

@@ -22,6 +22,13 @@ typedef struct onnxc_dim {
   int64_t lo, hi;
 } onnxc_dim;
 
+/* An input and the output that is its value in the next run: --state PAST=PRESENT. The two become
+ * part of a block that the caller keeps and are no longer inputs and outputs of the generated
+ * function. A '*' in both names stands for the same text, any. */
+typedef struct onnxc_state {
+  const char *past, *present;
+} onnxc_state;
+
 typedef enum onnxc_weights {
   ONNXC_WEIGHTS_AUTO, /* inline up to 16 MB, then file */
   ONNXC_WEIGHTS_INLINE,
@@ -34,6 +41,8 @@ typedef struct onnxc_options {
   const char *name;      /* of the generated files and functions; NULL: from the model's file */
   const onnxc_dim *dims; /* pinned and bounded sizes */
   size_t n_dims;
+  const onnxc_state *states;
+  size_t n_states;
   const char *const *pass_flags; /* "fuse-rows" or "no-fuse-rows": -f flags in their order */
   size_t n_pass_flags;
   int level;          /* 0: the default, 2; else 1 + the -O level */

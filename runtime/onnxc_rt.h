@@ -16,7 +16,8 @@ extern "C" {
 #define ONNXC_RT_INFINITY INFINITY
 
 /* What N_run and every kernel return: 0, or the first thing that was wrong. After an error the
- * outputs and the arena hold unspecified values; nothing outside them was touched. */
+ * outputs and the arena hold unspecified values; the state is what it was before, and nothing else
+ * was touched. */
 enum {
   ONNXC_RT_OK = 0,
   ONNXC_RT_ERROR_NULL = 1,  /* a required pointer is null */
@@ -25,7 +26,10 @@ enum {
   ONNXC_RT_ERROR_INDEX = 4, /* an index (Gather, Scatter, OneHot, ...) is outside its dimension */
   ONNXC_RT_ERROR_SHAPE = 5, /* sizes computed at run time contradict one another or their bound */
   ONNXC_RT_ERROR_VALUE = 6, /* a value outside the operator's domain (k of TopK, delta of Range) */
-  ONNXC_RT_ERROR_TEXT = 7   /* the new strings do not fit N_outputs.text */
+  ONNXC_RT_ERROR_TEXT = 7,  /* the new strings do not fit N_outputs.text */
+  ONNXC_RT_ERROR_STATE = 8, /* N_reset has not made the state, or not all sizes are those of its
+                               earlier runs */
+  ONNXC_RT_ERROR_FULL = 9   /* the state has no room for what would be appended */
 };
 
 /* Element types; the numbers are ONNX's TensorProto.DataType. Sub-byte types are packed as ONNX

@@ -10,12 +10,12 @@
 typedef struct BenchOptions {
   BuildOptions build;
   CliList inputs;
-  size_t threads, runs, warm_up;
+  size_t threads, runs, warm_up, history;
   bool json;
 } BenchOptions;
 
 static const BenchOptions defaults = {
-    .build.model = MODEL_DEFAULTS, .threads = 1, .runs = 30, .warm_up = 3};
+    .build.model = MODEL_DEFAULTS, .threads = 1, .runs = 30, .warm_up = 3, .history = SIZE_MAX};
 
 #define MEMBER(name_) .offset = offsetof(BenchOptions, name_)
 
@@ -40,6 +40,11 @@ static const CliOption options_table[] = {
      MEMBER(warm_up),
      .value = "N",
      .help = "runs before those (default: 3)"},
+    {.name = "history",
+     .kind = CLI_SIZE,
+     MEMBER(history),
+     .value = "N",
+     .help = "what has been appended to the --state\n(default: as much as there can be)"},
     {.name = "json", .kind = CLI_FLAG, MEMBER(json), .help = "print a JSON object"},
     {.kind = CLI_END}};
 
@@ -103,10 +108,11 @@ static const char *measure(Compilation *c, Trial *t) {
   const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *),
                **outputs = ARENA_ARRAY(c->arena, c->graph->outputs.len, const Tensor *);
   Datum *given = ARENA_ARRAY(c->arena, c->graph->inputs.len, Datum);
+  const int64_t *sizes = feed_sizes(c, t->given->history);
   const char *wrong = feed_inputs(c, &t->given->inputs, given);
   for (size_t i = 0; wrong == NULL && i < c->graph->inputs.len; i++) {
     inputs[i] = given[i].tensor;
-    if (inputs[i] == NULL) inputs[i] = feed_sample(c, c->graph->inputs.data[i]);
+    if (inputs[i] == NULL) inputs[i] = feed_sample(c, c->graph->inputs.data[i], sizes);
     if (inputs[i] == NULL) wrong = "an input cannot be made up; give it with --input";
   }
   if (wrong == NULL) {

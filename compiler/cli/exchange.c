@@ -2,6 +2,7 @@
 #include "cli/process.h"
 #include "cli/program.h"
 #include "onnxc_harness.h"
+#include "reference/element.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ typedef struct Exchange {
   Context *ctx;
   const Graph *graph;
   const EmitInterface *face;
+  const Steps *steps;
   int64_t *values;   /* by symbol: sizes of the inputs, then those that the run has found too */
   const Dim **known; /* by symbol: the same as expressions; NULL: not known before the run */
   uint32_t n_known;
@@ -19,7 +21,7 @@ typedef struct Exchange {
 
 static Exchange exchange_begin(const Program *program) {
   Compilation *c = program->compilation;
-  Exchange x = {program, &c->ctx, c->graph, c->interface, NULL, NULL, 0};
+  Exchange x = {program, &c->ctx, c->graph, c->interface, c->steps, NULL, NULL, 0};
   uint32_t n = dims_symbols(c->ctx.dims);
   x.values = ARENA_ARRAY(c->arena, n, int64_t);
   x.known = ARENA_ARRAY(c->arena, n, const Dim *);
@@ -37,7 +39,7 @@ static const char *tensor_name(const Exchange *x, const Value *value) {
 static void learn_sizes(Exchange *x, const Tensor *const *inputs) {
   for (size_t i = 0; i < x->graph->inputs.len; i++) {
     const Type *type = &x->graph->inputs.data[i]->type;
-    for (int axis = 0; axis < type->rank && axis < inputs[i]->rank; axis++) {
+    for (int axis = 0; inputs[i] != NULL && axis < type->rank && axis < inputs[i]->rank; axis++) {
       const DimAtom *symbol = dim_as_symbol(type->dims[axis]);
       if (symbol == NULL) continue;
       x->values[symbol->symbol] = inputs[i]->dims[axis];
@@ -52,6 +54,7 @@ static const char *check_inputs(const Exchange *x, const Tensor *const *inputs) 
   for (size_t i = 0; i < x->graph->inputs.len; i++) {
     const Value *input = x->graph->inputs.data[i];
     const Tensor *t = inputs[i];
+    if (t == NULL) continue; /* a state without history */
     bool fits = input->type.kind == TYPE_TENSOR && input->type.rank == t->rank &&
                 input->type.dtype == t->dtype;
     for (int axis = 0; fits && axis < t->rank; axis++) {
@@ -120,6 +123,50 @@ static bool put_output(const Exchange *x, FILE *file, const Value *output) {
   return true;
 }
 
+/* Copies between a dense tensor and where the block has it, in this direction or the other. */
+static bool move_state(const Exchange *x, const Operand *place, const Type *type, char *block,
+                       char *dense, bool to_block) {
+  int64_t sizes[MAX_RANK] = {0}, strides[MAX_RANK] = {0}, at = 0;
+  size_t width = (size_t)dtype_info(type->dtype)->bits / 8;
+  onnxc_rt_walk walk;
+  if (place->offset != NULL && !dim_eval(place->offset, x->values, &at)) return false;
+  for (int i = 0; i < type->rank; i++) {
+    if (!dim_eval(type->dims[i], x->values, &sizes[i])) return false;
+    if (!dim_eval(place->strides[i], x->values, &strides[i])) return false;
+  }
+  onnxc_rt_walk_init(&walk, sizes, type->rank);
+  onnxc_rt_walk_steps(&walk, at, strides);
+  for (int64_t i = 0; i < walk.count; i++, dense += width, onnxc_rt_walk_next(&walk)) {
+    char *inside = block + place->buffer->offset + (size_t)walk.at[0] * width;
+    memcpy(to_block ? inside : dense, to_block ? dense : inside, width);
+  }
+  return true;
+}
+
+/* The block as it is in front of a run that has these inputs. One without history is left to the
+ * model's own N_reset. */
+static bool put_state(const Exchange *x, FILE *file, const Tensor *const *inputs) {
+  const StateBlock *state = &x->steps->state;
+  bool fresh = true;
+  VEC_EACH(const State, s, &state->states) fresh = fresh && inputs[s->input] == NULL;
+  put_numbers(file, &(int64_t){fresh ? 0 : (int64_t)state->bytes}, 1);
+  if (fresh) return true;
+  char *block = ARENA_ARRAY(x->ctx->arena, state->bytes, char);
+  int64_t *numbers = (int64_t *)(void *)block;
+  numbers[0] = (int64_t)state->layout;
+  for (size_t i = 0; i < state->sizes.len; i++) {
+    if (!dim_eval(state->sizes.data[i].size, x->values, &numbers[2 + i])) return false;
+  }
+  VEC_EACH(const State, s, &state->states) {
+    const Tensor *tensor = inputs[s->input];
+    if (tensor == NULL) continue;
+    char *data = (char *)(uintptr_t)tensor->data;
+    if (!move_state(x, &s->from, &s->past->type, block, data, true)) return false;
+  }
+  fwrite(block, 1, state->bytes, file);
+  return true;
+}
+
 static bool put_request(const Exchange *x, FILE *file, const Tensor *const *inputs) {
   VEC_EACH(EmitMember, member, &x->face->inputs) {
     int64_t size;
@@ -127,11 +174,14 @@ static bool put_request(const Exchange *x, FILE *file, const Tensor *const *inpu
     if (!dim_eval(member->size, x->values, &size)) return false;
     put_numbers(file, &size, 1);
   }
-  for (size_t i = 0; i < x->graph->inputs.len; i++) put_input(file, inputs[i]);
-  VEC_EACH(Value *, output, &x->graph->outputs) {
-    if (!put_output(x, file, *output)) return false;
+  for (size_t i = 0; i < x->graph->inputs.len; i++) {
+    if (state_of_input(x->steps, i) == NULL) put_input(file, inputs[i]);
   }
-  return true;
+  for (size_t i = 0; i < x->graph->outputs.len; i++) {
+    if (state_of_output(x->steps, i) != NULL) continue;
+    if (!put_output(x, file, x->graph->outputs.data[i])) return false;
+  }
+  return put_state(x, file, inputs);
 }
 
 static const char *write_request(const Exchange *x, const char *path, const Tensor *const *inputs) {
@@ -156,7 +206,9 @@ static const char *code_text(Arena *arena, int64_t code) {
       [ONNXC_RT_ERROR_INDEX] = "an index is outside its dimension",
       [ONNXC_RT_ERROR_SHAPE] = "sizes contradict one another",
       [ONNXC_RT_ERROR_VALUE] = "a value is outside the operator's domain",
-      [ONNXC_RT_ERROR_TEXT] = "the memory for new strings is too small"};
+      [ONNXC_RT_ERROR_TEXT] = "the memory for new strings is too small",
+      [ONNXC_RT_ERROR_STATE] = "the state was not made for this model, or with other sizes",
+      [ONNXC_RT_ERROR_FULL] = "the state is full"};
   bool known = code > 0 && code < (int64_t)(sizeof texts / sizeof *texts);
   return arena_printf(arena, "the model returned error %lld%s%s", (long long)code,
                       known ? ": " : "", known ? texts[code] : "");
@@ -199,6 +251,25 @@ static bool get_output(const Exchange *x, FILE *file, const Value *output, const
   return true;
 }
 
+/* Outputs that the run has put into the block. */
+static bool get_state(const Exchange *x, FILE *file, const Tensor **outputs) {
+  const StateBlock *state = &x->steps->state;
+  char *block = ARENA_ARRAY(x->ctx->arena, state->bytes, char);
+  if (!get(file, block, state->bytes)) return false;
+  VEC_EACH(const State, s, &state->states) {
+    const Type *type = &s->present->type;
+    int64_t dims[MAX_RANK];
+    size_t count;
+    if (!output_dims(x, s->present, dims, &count)) return false;
+    Tensor *tensor = tensor_new(x->ctx, type->dtype, type->rank, dims);
+    outputs[s->output] = tensor;
+    if (tensor == NULL) return false;
+    char *data = (char *)(uintptr_t)tensor->data;
+    if (!move_state(x, &s->to, type, block, data, false)) return false;
+  }
+  return true;
+}
+
 static bool get_found(Exchange *x, FILE *file) {
   VEC_EACH(EmitMember, member, &x->face->outputs) {
     int64_t size;
@@ -218,9 +289,10 @@ static const char *get_response(Exchange *x, FILE *file, const Tensor **outputs,
   if (!get(file, runs->seconds, runs->runs * sizeof *runs->seconds)) return malformed;
   if (!get_found(x, file)) return malformed;
   for (size_t i = 0; i < x->graph->outputs.len; i++) {
+    if (state_of_output(x->steps, i) != NULL) continue;
     if (!get_output(x, file, x->graph->outputs.data[i], &outputs[i])) return malformed;
   }
-  return NULL;
+  return get_state(x, file, outputs) ? NULL : malformed;
 }
 
 static const char *read_response(Exchange *x, const char *path, const Tensor **outputs,

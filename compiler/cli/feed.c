@@ -106,10 +106,31 @@ static void fill(Tensor *tensor) {
   }
 }
 
-const Tensor *feed_sample(Compilation *c, const Value *input) {
+const int64_t *feed_sizes(Compilation *c, size_t history) {
+  const DimTable *t = c->ctx.dims;
+  int64_t *sizes = ARENA_ARRAY(c->arena, dims_symbols(t), int64_t), other;
+  for (uint32_t i = 0; i < dims_symbols(t); i++) sizes[i] = dims_symbol(t, i)->hi;
+  VEC_EACH(const StateSize, entry, &c->steps->state.sizes) {
+    int64_t *size = &sizes[dim_as_symbol(entry->size)->symbol];
+    if (entry->next != NULL && history < (uint64_t)*size) *size = (int64_t)history;
+  }
+  VEC_EACH(const SizeCheck, check, &c->ctx.checks) {
+    const DimAtom *a = dim_as_symbol(check->a), *b = dim_as_symbol(check->b);
+    if (a != NULL && dim_eval(check->b, sizes, &other)) {
+      sizes[a->symbol] = other;
+    } else if (b != NULL && dim_eval(check->a, sizes, &other)) {
+      sizes[b->symbol] = other;
+    }
+  }
+  return sizes;
+}
+
+const Tensor *feed_sample(Compilation *c, const Value *input, const int64_t *sizes) {
   int64_t dims[MAX_RANK];
   if (input->type.kind != TYPE_TENSOR || input->type.rank < 0) return NULL;
-  for (int i = 0; i < input->type.rank; i++) dims[i] = input->type.dims[i]->hi;
+  for (int i = 0; i < input->type.rank; i++) {
+    if (!dim_eval(input->type.dims[i], sizes, &dims[i])) return NULL;
+  }
   Tensor *tensor = tensor_new(&c->ctx, input->type.dtype, input->type.rank, dims);
   if (tensor != NULL) fill(tensor);
   return tensor;

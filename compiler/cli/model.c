@@ -24,6 +24,12 @@ const CliOption cli_model_options[] = {
      .value = "SYM=V|LO..HI",
      .help = "pin or bound a symbolic size; SYM is the model's\nsymbol, INPUT.AXIS, or the name "
              "that an error gives\nto a size that depends on data; repeatable"},
+    {.name = "state",
+     .kind = CLI_LIST,
+     MEMBER(states),
+     .value = "PAST=PRESENT",
+     .help = "an input and the output that is its next value: both\nbecome part of a block that is "
+             "kept from run to run;\n* in both names stands for the same text; repeatable"},
     {.letter = 'O',
      .attached = true,
      .kind = CLI_CHOICE,
@@ -115,6 +121,31 @@ static bool parse_dims(Cli *cli, const CliList *given, onnxc_options *options) {
   return true;
 }
 
+/* PAST=PRESENT, with a star in none of both or in both. */
+static bool parse_state(Arena *arena, const char *text, onnxc_state *state) {
+  const char *equals = strchr(text, '=');
+  if (equals == NULL || equals == text || equals[1] == '\0') return false;
+  state->past = arena_printf(arena, "%.*s", (int)(equals - text), text);
+  state->present = equals + 1;
+  const char *past = strchr(state->past, '*'), *present = strchr(state->present, '*');
+  if ((past == NULL) != (present == NULL)) return false;
+  return past == NULL || (strchr(past + 1, '*') == NULL && strchr(present + 1, '*') == NULL);
+}
+
+static bool parse_states(Cli *cli, const CliList *given, onnxc_options *options) {
+  onnxc_state *states = ARENA_ARRAY(cli->arena, given->len, onnxc_state);
+  for (size_t i = 0; i < given->len; i++) {
+    if (parse_state(cli->arena, given->data[i], &states[i])) continue;
+    cli_error(cli, DIAG_USAGE,
+              "--state '%s' is not of the form PAST=PRESENT, with one * in each or in none",
+              given->data[i]);
+    return false;
+  }
+  options->states = states;
+  options->n_states = given->len;
+  return true;
+}
+
 static bool known_pass(Cli *cli, const char *flag) {
   const char *name = strncmp(flag, "no-", 3) == 0 ? flag + 3 : flag;
   Suggestion s = {.word = name};
@@ -154,6 +185,7 @@ bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) 
   options->max_rewrites = given->max_rewrites == SIZE_MAX ? 0 : given->max_rewrites + 1;
   bool ok = check_name(cli, given->name);
   VEC_EACH(const char *, flag, &given->passes) ok = known_pass(cli, *flag) && ok;
+  ok = parse_states(cli, &given->states, options) && ok;
   return parse_dims(cli, &given->dims, options) && ok;
 }
 

@@ -8,7 +8,7 @@
 /* First member of the options of a command that lists `cli_model_options` in its groups. */
 typedef struct ModelOptions {
   const char *name, *target, *dump, *stop_after;
-  CliList dims, passes;
+  CliList dims, states, passes;
   int level, weights; /* CLI_CHOICE: the values of onnxc_options */
   bool single_file, strict_fp, verify_passes, time_report;
   size_t max_rewrites;

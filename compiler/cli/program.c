@@ -113,35 +113,47 @@ static size_t count_tensors(const EmitMember *members, size_t n) {
   return tensors;
 }
 
+/* The numbers that a run changes in place. */
+static size_t state_begin(const Steps *steps) {
+  return (2 + steps->state.sizes.len) * sizeof(int64_t);
+}
+
 /* The C between the harness and the model: it moves what the harness read into the model's structs
  * and back. */
-static void write_glue(Out *w, const EmitInterface *face) {
+static void write_glue(Out *w, const EmitInterface *face, const Steps *steps) {
   size_t in = count_tensors(face->inputs.data, face->inputs.len);
   size_t out_ = count_tensors(face->outputs.data, face->outputs.len);
   out(w, "#include \"%s.h\"\n#include \"onnxc_harness.h\"\n\n", face->name);
   out(w, "static int run(const int64_t *sizes, int64_t *found, const void *const *in,\n"
-         "               void *const *out, void *arena, char *text, ptrdiff_t text_bytes,\n"
-         "               const onnxc_rt_env *env) {\n");
+         "               void *const *out, void *arena, void *state, char *text,\n"
+         "               ptrdiff_t text_bytes, const onnxc_rt_env *env) {\n");
   out_indent(w, 1);
   out(w, "struct %s_inputs inputs = {0};\nstruct %s_outputs outputs = {0};\n", face->name,
       face->name);
   write_sizes(w, "inputs", "sizes", face->inputs.data, face->inputs.len, false);
   write_tensors(w, "inputs", "in", face->inputs.data, face->inputs.len);
   write_tensors(w, "outputs", "out", face->outputs.data, face->outputs.len);
+  if (face->keeps_state) out(w, "inputs.state = state;\n");
   if (face->makes_text) {
     out(w, "outputs.text = text;\noutputs.text_bytes = text_bytes;\n");
   }
   out(w, "int code = %s_run(&inputs, &outputs, arena, env);\n", face->name);
   write_sizes(w, "outputs", "found", face->outputs.data, face->outputs.len, true);
-  out(w, "(void)sizes, (void)found, (void)in, (void)out, (void)text, (void)text_bytes;\n"
-         "return code;\n");
+  out(w, "(void)sizes, (void)found, (void)in, (void)out, (void)state, (void)text;\n"
+         "(void)text_bytes;\nreturn code;\n");
   out_indent(w, -1);
   out(w, "}\n\nint main(int argc, char **argv) {\n");
   out(w,
       "  static const onnxc_harness_model model = {%zu, %zu, %zu, %zu, %s_ARENA_BYTES, "
-      "%s_ARENA_ALIGN, %d, run};\n",
+      "%s_ARENA_ALIGN, %d, ",
       in, out_, face->inputs.len - in, face->outputs.len - out_, face->upper, face->upper,
       face->makes_text);
+  if (face->keeps_state) {
+    out(w, "%s_STATE_BYTES, %s_STATE_ALIGN, %zu, %s_reset, run};\n", face->upper, face->upper,
+        state_begin(steps), face->name);
+  } else {
+    out(w, "0, 1, 0, NULL, run};\n");
+  }
   out(w, "  return onnxc_harness_main(&model, argc, argv);\n}\n");
 }
 
@@ -149,7 +161,7 @@ static bool write_sources(Compilation *c, void *folder) {
   Files *files = files_new(c->arena, c->ctx.diag);
   Out *w = files_open(files, files_join(c->arena, folder, "main.c"));
   if (w == NULL) return false;
-  write_glue(w, c->interface);
+  write_glue(w, c->interface, c->steps);
   return files_commit(files);
 }
 

@@ -6,6 +6,7 @@
 #include "cli/process.h"
 #include "inspect/inspect.h"
 #include "ir/interpret.h"
+#include "lower/state.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -149,11 +150,17 @@ static bool build_and_run(Compilation *c, void *argument) {
   return true;
 }
 
+/* A state without history need not be given to the program. */
+static bool begins_empty(const Trial *t, const Compilation *c, size_t i) {
+  const char *name = c->graph->inputs.data[i]->name;
+  return !t->given->interpret && state_output(c->arena, &t->options, name) != NULL;
+}
+
 /* Every input of the model is given. False: reported. */
 static bool check_given(Trial *t, const Compilation *c) {
   bool all = true;
   for (size_t i = 0; i < c->graph->inputs.len; i++) {
-    if (t->inputs[i].kind != TYPE_UNKNOWN) continue;
+    if (t->inputs[i].kind != TYPE_UNKNOWN || begins_empty(t, c, i)) continue;
     const char *name = text_escape(c->arena, c->graph->inputs.data[i]->name);
     cli_error(t->cli, DIAG_USAGE, "input '%s' is missing; add --input %s=FILE", name, name);
     all = false;

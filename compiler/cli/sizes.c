@@ -2,6 +2,7 @@
 #include "cli/compare.h"
 #include "cli/data.h"
 #include "ir/interpret.h"
+#include "lower/state.h"
 #include "ops/op.h"
 
 #include <string.h>
@@ -106,6 +107,16 @@ static const char *note_input(const Value *input, const Datum *data, DimList *fo
   return NULL;
 }
 
+/* Whether it may be how much has been appended to a state, which is nothing at first. */
+static bool owned_by_state(const Graph *graph, const char *name) {
+  const DimTable *dims = graph->ctx->dims;
+  for (uint32_t i = 0; i < dims_symbols(dims); i++) {
+    const DimAtom *symbol = dim_as_symbol(dims_symbol(dims, i));
+    if (strcmp(symbol->name, name) == 0) return state_owns_size(graph, symbol);
+  }
+  return false;
+}
+
 const char *sizes_from_data(const Graph *graph, const Datum *const *sets, size_t n_sets,
                             DimList *dims) {
   DimList found = {0};
@@ -116,7 +127,12 @@ const char *sizes_from_data(const Graph *graph, const Datum *const *sets, size_t
     }
   }
   VEC_EACH(onnxc_dim, dim, &found) {
-    if (find_dim(dims, dim->name) == NULL) vec_push(graph->ctx->arena, dims, *dim);
+    if (find_dim(dims, dim->name) != NULL) continue;
+    if (owned_by_state(graph, dim->name)) {
+      dim->lo = 0;
+      if (dim->hi == 0) dim->hi = 1; /* it stays open */
+    }
+    vec_push(graph->ctx->arena, dims, *dim);
   }
   return NULL;
 }
@@ -194,10 +210,12 @@ static size_t input_index(const Graph *graph, const Value *input) {
   return i;
 }
 
-/* The set as inputs of the graph; NULL: it does not fit. */
+/* The set as inputs of the graph; NULL: it does not fit, or leaves a state to the model. */
 static const Tensor *const *graph_inputs(Compilation *c, const Datum *set) {
   const Tensor **inputs = ARENA_ARRAY(c->arena, c->graph->inputs.len, const Tensor *);
-  return data_pack(c->graph, set, inputs) == NULL ? inputs : NULL;
+  bool fits = data_pack(c->graph, set, inputs) == NULL;
+  for (size_t i = 0; i < c->graph->inputs.len; i++) fits = fits && inputs[i] != NULL;
+  return fits ? inputs : NULL;
 }
 
 /* Numbers of inputs are read off the data. */

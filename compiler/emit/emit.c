@@ -24,6 +24,22 @@ static bool mentioned_by_any(Value *const *values, size_t n, const DimAtom *symb
   return false;
 }
 
+/* Of outputs that are the caller's. */
+static bool mentioned_by_outputs(const EmitInterface *i, const DimAtom *symbol) {
+  VEC_EACH(const EmitMember, m, &i->outputs) {
+    if (m->value != NULL && mentioned_by(m->value, symbol)) return true;
+  }
+  return false;
+}
+
+/* Whether the state knows the size: how much has been appended. */
+static bool is_length(const Steps *steps, const Dim *size) {
+  VEC_EACH(const StateSize, entry, &steps->state.sizes) {
+    if (entry->size == size && entry->next != NULL) return true;
+  }
+  return false;
+}
+
 static const char *upper_case(Arena *arena, const char *name) {
   char *upper = arena_printf(arena, "%s", name);
   for (char *at = upper; *at != '\0'; at++) *at = (char)toupper((unsigned char)*at);
@@ -50,7 +66,9 @@ const EmitInterface *emit_interface(const Steps *steps, const char *name) {
   i->upper = upper_case(arena, i->name);
   NameScope in_names = name_scope(arena), out_names = name_scope(arena);
   i->makes_text = make_text(steps);
+  i->keeps_state = steps->state.bytes != 0;
   name_unique(&in_names, "weights");
+  if (i->keeps_state) name_unique(&in_names, "state");
   if (i->makes_text) {
     name_unique(&out_names, "text");
     name_unique(&out_names, "text_bytes");
@@ -58,21 +76,26 @@ const EmitInterface *emit_interface(const Steps *steps, const char *name) {
   for (uint32_t s = 0; s < dims_symbols(steps->ctx->dims); s++) {
     const Dim *size = dims_symbol(steps->ctx->dims, s);
     const DimAtom *symbol = dim_as_symbol(size);
+    if (is_length(steps, size)) continue;
     if (mentioned_by_any(graph->inputs.data, graph->inputs.len, symbol)) {
       vec_push(arena, &i->inputs, (EmitMember){name_unique(&in_names, symbol->name), NULL, size});
     }
   }
-  VEC_EACH(Value *, v, &graph->inputs) {
-    vec_push(arena, &i->inputs, (EmitMember){name_unique(&in_names, (*v)->name), *v, NULL});
+  for (size_t k = 0; k < graph->inputs.len; k++) {
+    Value *v = graph->inputs.data[k];
+    if (state_of_input(steps, k) != NULL) continue;
+    vec_push(arena, &i->inputs, (EmitMember){name_unique(&in_names, v->name), v, NULL});
   }
-  VEC_EACH(Value *, v, &graph->outputs) {
-    vec_push(arena, &i->outputs, (EmitMember){name_unique(&out_names, (*v)->name), *v, NULL});
+  for (size_t k = 0; k < graph->outputs.len; k++) {
+    Value *v = graph->outputs.data[k];
+    if (state_of_output(steps, k) != NULL) continue;
+    vec_push(arena, &i->outputs, (EmitMember){name_unique(&out_names, v->name), v, NULL});
   }
   for (uint32_t s = 0; s < dims_symbols(steps->ctx->dims); s++) {
     const Dim *size = dims_symbol(steps->ctx->dims, s);
     const DimAtom *symbol = dim_as_symbol(size);
     if (mentioned_by_any(graph->inputs.data, graph->inputs.len, symbol)) continue;
-    if (mentioned_by_any(graph->outputs.data, graph->outputs.len, symbol)) {
+    if (mentioned_by_outputs(i, symbol)) {
       vec_push(arena, &i->outputs, (EmitMember){name_unique(&out_names, symbol->name), NULL, size});
     }
   }
@@ -115,7 +138,12 @@ static void emit_struct(Emitter *e, Out *w, const EmitMember *members, size_t n,
            "             ONNXC_RT_ERROR_TEXT, after which more may do */\n"
            "ptrdiff_t text_bytes; /* its size */\n");
   }
-  if (n == 0 && !weights) out(w, "char none;\n");
+  bool state = !written && e->interface->keeps_state;
+  if (state) {
+    out(w, "void *state; /* %s_STATE_BYTES, aligned, that %s_reset has made */\n",
+        e->interface->upper, e->interface->name);
+  }
+  if (n == 0 && !weights && !state) out(w, "char none;\n");
   out_indent(w, -1);
   out(w, "} %s_%s;\n\n", e->interface->name, kind);
 }
@@ -140,6 +168,7 @@ void emit_header(Emitter *e, Out *w) {
   out(w, "/* Memory for intermediate values: the caller's, aligned, contents unspecified. */\n");
   out(w, "#define %s_ARENA_BYTES %zu\n#define %s_ARENA_ALIGN %d\n\n", upper, e->plan->arena_bytes,
       upper, ARENA_ALIGN);
+  if (e->interface->keeps_state) emit_state_macros(e, w);
   emit_struct(e, w, e->interface->inputs.data, e->interface->inputs.len, false);
   emit_struct(e, w, e->interface->outputs.data, e->interface->outputs.len, true);
   out(w,
@@ -152,6 +181,12 @@ void emit_header(Emitter *e, Out *w) {
   out(w, "int %s_run(const %s_inputs *inputs, %s_outputs *outputs, void *arena,\n", name, name,
       name);
   out(w, "%*sconst onnxc_rt_env *env);\n\n", (int)strlen(name) + 9, "");
+  if (e->interface->keeps_state) {
+    out(w,
+        "/* Makes it a state without history. 0, or an ONNXC_RT_ERROR code. */\n"
+        "int %s_reset(void *state);\n\n",
+        name);
+  }
   out(w, "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
@@ -194,7 +229,7 @@ static bool is_kernel(const Step *step) {
 
 static void emit_steps(Emitter *e, const Steps *steps);
 
-static void emit_check(Emitter *e, const char *condition, const char *code) {
+void emit_check(Emitter *e, const char *condition, const char *code) {
   out(e->out, "if (%s) return ONNXC_RT_ERROR_%s;\n", condition, code);
 }
 
@@ -273,6 +308,7 @@ static void emit_frame(Emitter *e) {
   out(e->out, "unsigned char *arena;\nconst onnxc_rt_env *env;\n");
   if (e->interface->makes_text) out(e->out, "onnxc_rt_text text;\n");
   if (e->draws) out(e->out, "uint64_t random_turn; /* of the loops around */\n");
+  if (e->interface->keeps_state) out(e->out, "unsigned char *state;\n");
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {
     out(e->out, "ptrdiff_t %s;\n", e->sizes[i]);
   }
@@ -299,6 +335,7 @@ static void emit_checks(Emitter *e) {
   }
   if (i->makes_text) emit_check(e, "outputs->text == NULL", "NULL");
   if (e->weights_from_caller) emit_check(e, "inputs->weights == NULL", "NULL");
+  if (i->keeps_state) emit_state_checks(e, "inputs->state");
   if (e->plan->arena_bytes == 0) return;
   emit_check(e, "arena == NULL", "NULL");
   emit_check(e, arena_printf(e->arena, "(uintptr_t)arena %% %s_ARENA_ALIGN != 0", i->upper),
@@ -330,6 +367,16 @@ static const char *value_member(const EmitMember *members, size_t n, const Value
   return NULL;
 }
 
+static const char *number_text(Emitter *e, const InputNumber *entry) {
+  const EmitInterface *i = e->interface;
+  VEC_EACH(const State, s, &e->steps->state.states) {
+    if (s->past != entry->input) continue;
+    return arena_printf(e->arena, "(%s)[%u]", emit_pointer(e, &s->from, false), entry->index);
+  }
+  const char *member = value_member(i->inputs.data, i->inputs.len, entry->input);
+  return arena_printf(e->arena, "f->in->%s[%u]", member, entry->index);
+}
+
 /* Numbers of the inputs from which sizes are computed. One without bounds is held to 32 bits, so
  * that what is computed from it does not overflow. */
 static void emit_number(Emitter *e, const InputNumber *entry) {
@@ -339,9 +386,7 @@ static void emit_number(Emitter *e, const InputNumber *entry) {
   bool holds_more = entry->input->type.dtype == ONNXC_RT_I64;
   if (lo < INT32_MIN) lo = INT32_MIN;
   if (hi > INT32_MAX) hi = INT32_MAX;
-  const EmitInterface *i = e->interface;
-  const char *member = value_member(i->inputs.data, i->inputs.len, entry->input);
-  const char *text = arena_printf(e->arena, "f->in->%s[%u]", member, entry->index);
+  const char *text = number_text(e, entry);
   if (holds_more || lo != INT32_MIN) {
     emit_check(e, arena_printf(e->arena, "%s < %" PRId64, text, lo), "SHAPE");
   }
@@ -358,8 +403,9 @@ static const char *entry_checks(Emitter *e) {
   for (uint32_t s = 0; s < dims_symbols(e->ctx->dims); s++) {
     const Dim *size = dims_symbol(e->ctx->dims, s);
     bool input = size_member(i->inputs.data, i->inputs.len, size) != NULL;
-    e->known[s] = input || dim_as_symbol(size)->value;
+    e->known[s] = input || dim_as_symbol(size)->value || is_length(e->steps, size);
   }
+  if (i->keeps_state) e->known[dim_as_symbol(e->steps->state.turn)->symbol] = true;
   e->scope = e->steps->graph;
   e->out = out_memory(e->arena);
   emit_ready_checks(e, "DIM");
@@ -382,6 +428,7 @@ static void emit_enter(Emitter *e, const char *checks) {
     const char *from = size_member(i->inputs.data, i->inputs.len, size);
     if (from != NULL) emit_size(e, size, arena_printf(e->arena, "(ptrdiff_t)f->in->%s", from));
   }
+  if (i->keeps_state) emit_state_sizes(e);
   VEC_EACH(const InputNumber, entry, &e->ctx->numbers) emit_number(e, entry);
   out_bytes(e->out, checks, strlen(checks));
   emit_string_checks(e);
@@ -404,8 +451,10 @@ static void emit_run(Emitter *e) {
   if (i->makes_text) {
     out(e->out, "f->text.bytes = outputs->text;\nf->text.size = outputs->text_bytes;\n");
   }
+  if (i->keeps_state) out(e->out, "f->state = inputs->state;\n");
   out(e->out, "int status = enter(f);\n");
   emit_calls(e, e->steps);
+  if (i->keeps_state) out(e->out, "if (status == ONNXC_RT_OK) leave(f);\n");
   VEC_EACH(EmitMember, m, &i->outputs) {
     if (m->value != NULL) continue;
     out(e->out, "outputs->%s = (int64_t)%s;\n", m->name, emit_dim(e, m->size));
@@ -420,7 +469,8 @@ static void emit_run(Emitter *e) {
 /* Members of the frame: sizes of inputs under their name there, others under their own. */
 static void name_sizes(Emitter *e) {
   NameScope scope = name_scope(e->arena);
-  static const char *const members[] = {"in", "out", "arena", "env", "text", "random_turn"};
+  static const char *const members[] = {"in",   "out",         "arena", "env",
+                                        "text", "random_turn", "state"};
   for (size_t i = 0; i < sizeof members / sizeof *members; i++) name_unique(&scope, members[i]);
   e->sizes = ARENA_ARRAY(e->arena, dims_symbols(e->ctx->dims) + 1, const char *);
   for (uint32_t i = 0; i < dims_symbols(e->ctx->dims); i++) {
@@ -428,11 +478,15 @@ static void name_sizes(Emitter *e) {
   }
 }
 
-static const char **tensor_names(Emitter *e, const EmitMember *members, size_t n) {
-  const char **names = ARENA_ARRAY(e->arena, n + 1, const char *);
-  size_t found = 0;
+/* By position in the graph's list; NULL for what is in the state. */
+static const char **tensor_names(Emitter *e, Value *const *values, size_t n_values,
+                                 const EmitMember *members, size_t n) {
+  const char **names = ARENA_ARRAY(e->arena, n_values + 1, const char *);
+  size_t at = 0;
   for (size_t i = 0; i < n; i++) {
-    if (members[i].value != NULL) names[found++] = members[i].name;
+    if (members[i].value == NULL) continue;
+    while (values[at] != members[i].value) at++;
+    names[at++] = members[i].name;
   }
   return names;
 }
@@ -448,8 +502,11 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
                .draws = graph_draws(steps->graph),
                .weights_from_caller = files->weights != NULL && !files->incbin};
   name_sizes(&e);
-  e.inputs = tensor_names(&e, interface->inputs.data, interface->inputs.len);
-  e.outputs = tensor_names(&e, interface->outputs.data, interface->outputs.len);
+  const Graph *graph = steps->graph;
+  e.inputs = tensor_names(&e, graph->inputs.data, graph->inputs.len, interface->inputs.data,
+                          interface->inputs.len);
+  e.outputs = tensor_names(&e, graph->outputs.data, graph->outputs.len, interface->outputs.data,
+                           interface->outputs.len);
   e.known = ARENA_ARRAY(e.arena, dims_symbols(e.ctx->dims) + 1, bool);
   e.used = ARENA_ARRAY(e.arena, dims_symbols(e.ctx->dims) + 1, bool);
   e.checked = ARENA_ARRAY(e.arena, e.ctx->checks.len + 1, bool);
@@ -463,7 +520,9 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
   emit_frame(&e);
   const char *checks = entry_checks(&e);
   emit_steps(&e, steps);
+  if (interface->keeps_state) emit_state_struct(&e);
   emit_enter(&e, checks);
+  if (interface->keeps_state) emit_state_functions(&e);
   emit_run(&e);
   arena_drop(e.arena);
 }

@@ -19,10 +19,11 @@ typedef struct EmitInterface {
   Vec(EmitMember) inputs;  /* the sizes, then the tensors */
   Vec(EmitMember) outputs; /* the tensors, then sizes found at run time */
   bool makes_text;         /* struct N_outputs has `text` and `text_bytes` as well */
+  bool keeps_state;        /* struct N_inputs has `state` as well, and there is N_reset */
 } EmitInterface;
 
-/* `name` is made an identifier. `inputs` leads with every symbol that the sizes of inputs mention.
- */
+/* `name` is made an identifier. `inputs` leads with every symbol that the sizes of inputs mention
+ * and the state does not know. */
 const EmitInterface *emit_interface(const Steps *steps, const char *name);
 
 typedef struct EmitFiles {

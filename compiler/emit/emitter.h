@@ -60,6 +60,15 @@ void emit_loop_step(Emitter *e, const Step *step);
 /* Calls of all steps of a list while `status` is good. */
 void emit_calls(Emitter *e, const Steps *steps);
 
+/* The state: in the header; its beginning, as a struct; what checks the caller's pointer; what a
+ * run begins with; and what it ends with, beside N_reset. */
+void emit_state_macros(Emitter *e, Out *header);
+void emit_state_struct(Emitter *e);
+void emit_state_checks(Emitter *e, const char *pointer);
+void emit_state_sizes(Emitter *e);
+void emit_state_functions(Emitter *e);
+
+void emit_check(Emitter *e, const char *condition, const char *code);
 void emit_weights(Emitter *e, const EmitFiles *files);
 void emit_header(Emitter *e, Out *file);
 

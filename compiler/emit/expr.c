@@ -75,11 +75,12 @@ static const char *base_text(Emitter *e, const Operand *operand, bool written) {
   case BUFFER_INPUT: return arena_printf(e->arena, "f->in->%s", e->inputs[buffer->index]);
   case BUFFER_OUTPUT: return arena_printf(e->arena, "f->out->%s", e->outputs[buffer->index]);
   case BUFFER_WEIGHT: return e->weight_names[buffer->index];
-  case BUFFER_ARENA: break;
+  case BUFFER_ARENA:
+  case BUFFER_STATE: break;
   }
-  return arena_printf(e->arena, "(%s)(%svoid *)(f->arena + %zu)",
+  return arena_printf(e->arena, "(%s)(%svoid *)(f->%s + %zu)",
                       emit_pointer_type(e, operand->dtype, written), written ? "" : "const ",
-                      buffer->offset);
+                      buffer->place == BUFFER_STATE ? "state" : "arena", buffer->offset);
 }
 
 const char *emit_pointer(Emitter *e, const Operand *operand, bool written) {

@@ -153,7 +153,8 @@ static void json_buffers(Arena *a, Out *w, const Steps *steps) {
   static const char *const places[] = {[BUFFER_ARENA] = "arena",
                                        [BUFFER_INPUT] = "input",
                                        [BUFFER_OUTPUT] = "output",
-                                       [BUFFER_WEIGHT] = "weight"};
+                                       [BUFFER_WEIGHT] = "weight",
+                                       [BUFFER_STATE] = "state"};
   Span *spans = ARENA_ARRAY(a, steps->buffers.len, Span);
   find_spans(steps, spans, 0);
   out(w, ",\n\"buffers\": [");
@@ -180,7 +181,8 @@ static void json_plan(Compilation *c, Out *w) {
   out(w,
       ",\n\"memory\": {\"arena_bytes\": %zu, \"lower_bound_bytes\": %zu, \"tensor_bytes\": %zu, ",
       c->plan->arena_bytes, c->plan->bound_bytes, c->plan->tensor_bytes);
-  out(w, "\"weight_bytes\": %zu}", inspect_weight_bytes(c->graph));
+  out(w, "\"weight_bytes\": %zu, \"state_bytes\": %zu}", inspect_weight_bytes(c->graph),
+      c->steps->state.bytes);
 }
 
 void inspect_json(Compilation *c, Out *w) {

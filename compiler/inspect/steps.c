@@ -5,14 +5,15 @@ static const char *place_name(const Buffer *buffer) {
   static const char *const names[] = {[BUFFER_ARENA] = "arena",
                                       [BUFFER_INPUT] = "input",
                                       [BUFFER_OUTPUT] = "output",
-                                      [BUFFER_WEIGHT] = "weight"};
+                                      [BUFFER_WEIGHT] = "weight",
+                                      [BUFFER_STATE] = "state"};
   return buffer->scratch ? "scratch" : names[buffer->place];
 }
 
 static void print_buffer(Arena *a, Out *w, const Buffer *b) {
   out(w, "b%u: %s %s[%s] %zu bytes", b->id, place_name(b), dtype_info(b->dtype)->name,
       dim_text(a, b->count), b->bytes);
-  if (b->place == BUFFER_ARENA) out(w, " at %zu", b->offset);
+  if (b->place == BUFFER_ARENA || b->place == BUFFER_STATE) out(w, " at %zu", b->offset);
   out(w, " '%s'\n", text_escape(a, b->name));
 }
 

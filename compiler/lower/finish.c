@@ -30,7 +30,7 @@ static bool is_live(Step *step, bool *read) {
   Steps *lists[2];
   bool live = step->reference && node_sizes_from_data(step->call.node);
   VEC_EACH(Buffer *, b, &step->writes) {
-    live = live || (*b)->place == BUFFER_OUTPUT || read[(*b)->id];
+    live = live || (*b)->place == BUFFER_OUTPUT || (*b)->place == BUFFER_STATE || read[(*b)->id];
   }
   if (step->kind == STEP_IF && step->branches.sizes.len != 0) live = true;
   if (step->kind == STEP_LOOP) {

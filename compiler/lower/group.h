@@ -44,6 +44,11 @@ struct Lowering {
 
 /* Lowers all nodes of the graph that its outputs need. */
 bool lower_nodes(Lowering *l);
+/* A new buffer. */
+Buffer *lower_buffer(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
+                     const char *name);
+/* Finds what the options say is the state, and where it lives (state.c). False: reported. */
+bool lower_states(Lowering *l);
 /* A new place in the arena. */
 Operand lower_temporary(Lowering *l, const Type *type, const char *name);
 

@@ -40,8 +40,8 @@ static bool report_unbounded(Lowering *l, const Dim *count, const char *buffer) 
   return found;
 }
 
-static Buffer *buffer_new(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
-                          const char *name) {
+Buffer *lower_buffer(Lowering *l, BufferPlace place, DType dtype, const Dim *count,
+                     const char *name) {
   Buffer *buffer = ARENA_NEW(l->ctx->arena, Buffer);
   *buffer = (Buffer){.id = (uint32_t)root_steps(l)->buffers.len,
                      .place = place,
@@ -105,7 +105,7 @@ static Buffer *weight_buffer(Lowering *l, const char *name, DType dtype, size_t 
     return known;
   }
   Buffer *buffer =
-      buffer_new(l, BUFFER_WEIGHT, dtype, dim_const(l->ctx->dims, (int64_t)count), name);
+      lower_buffer(l, BUFFER_WEIGHT, dtype, dim_const(l->ctx->dims, (int64_t)count), name);
   buffer->index = (uint32_t)root_steps(l)->weights.len;
   Weight weight = {.name = name, .dtype = dtype, .count = count, .bytes = bytes, .data = data};
   vec_push(l->ctx->arena, &root_steps(l)->weights, weight);
@@ -120,7 +120,7 @@ Operand lower_weight(Lowering *l, const char *name, DType dtype, size_t count, c
 }
 
 Buffer *lower_scratch(Lowering *l, const Dim *bytes) {
-  Buffer *buffer = buffer_new(l, BUFFER_ARENA, ONNXC_RT_U8, bytes, "scratch");
+  Buffer *buffer = lower_buffer(l, BUFFER_ARENA, ONNXC_RT_U8, bytes, "scratch");
   buffer->scratch = true;
   return buffer;
 }
@@ -145,7 +145,7 @@ Operand lower_operand(Lowering *l, Value *value) {
 }
 
 Operand lower_temporary(Lowering *l, const Type *type, const char *name) {
-  Buffer *buffer = buffer_new(l, BUFFER_ARENA, type->dtype, type_count(l->ctx, type), name);
+  Buffer *buffer = lower_buffer(l, BUFFER_ARENA, type->dtype, type_count(l->ctx, type), name);
   return dense_operand(l, buffer, type);
 }
 
@@ -156,7 +156,7 @@ Operand lower_output(Lowering *l, Value *value) {
   uint32_t output = l->outputs[value->id];
   BufferPlace where = output != 0 ? BUFFER_OUTPUT : BUFFER_ARENA;
   Buffer *buffer =
-      buffer_new(l, where, value->type.dtype, type_count(l->ctx, &value->type), value->name);
+      lower_buffer(l, where, value->type.dtype, type_count(l->ctx, &value->type), value->name);
   if (output != 0) buffer->index = output - 1;
   *place = dense_operand(l, buffer, &value->type);
   return *place;
@@ -420,6 +420,8 @@ static bool place_inputs(Lowering *l) {
   bool ok = true;
   VEC_EACH(Value *, input, &l->graph->inputs) {
     const Type *type = &(*input)->type;
+    index++;
+    if (l->places[(*input)->id].buffer != NULL) continue; /* in the state */
     if (type->kind != TYPE_TENSOR) {
       ok = diag_error(l->ctx->diag, DIAG_UNSUPPORTED, (DiagSite){.graph = l->graph->name},
                       "input '%s' of type %s is not supported", (*input)->name,
@@ -427,8 +429,8 @@ static bool place_inputs(Lowering *l) {
       continue;
     }
     Buffer *buffer =
-        buffer_new(l, BUFFER_INPUT, type->dtype, type_count(l->ctx, type), (*input)->name);
-    buffer->index = index++;
+        lower_buffer(l, BUFFER_INPUT, type->dtype, type_count(l->ctx, type), (*input)->name);
+    buffer->index = index - 1;
     l->places[(*input)->id] = dense_operand(l, buffer, type);
   }
   return ok;
@@ -443,6 +445,7 @@ static bool is_view(const Node *node) {
 static void assign_outputs(Lowering *l) {
   for (uint32_t i = 0; i < l->graph->outputs.len; i++) {
     Value *value = l->graph->outputs.data[i];
+    if (state_of_output(l->steps, i) != NULL) continue;
     while (is_view(value->producer)) {
       value = value->producer->in[0].value;
     }
@@ -452,14 +455,27 @@ static void assign_outputs(Lowering *l) {
   }
 }
 
+static bool same_place(const Operand *a, const Operand *b) {
+  bool same = a->buffer == b->buffer && a->offset == b->offset && a->rank == b->rank;
+  for (int i = 0; same && i < a->rank; i++) same = a->strides[i] == b->strides[i];
+  return same;
+}
+
 static void finish_outputs(Lowering *l) {
   for (uint32_t i = 0; i < l->graph->outputs.len; i++) {
     Value *value = l->graph->outputs.data[i];
     Operand from = lower_operand(l, value);
+    const State *state = state_of_output(l->steps, i);
+    if (state != NULL) {
+      if (!same_place(&from, &state->to)) {
+        lower_copy(l, value->producer, &value->type, from, state->to);
+      }
+      continue;
+    }
     bool there = from.buffer->place == BUFFER_OUTPUT && from.buffer->index == i;
     if (there && from.offset == NULL && operand_dense(l->ctx->dims, &from)) continue;
-    Buffer *buffer = buffer_new(l, BUFFER_OUTPUT, value->type.dtype,
-                                type_count(l->ctx, &value->type), value->name);
+    Buffer *buffer = lower_buffer(l, BUFFER_OUTPUT, value->type.dtype,
+                                  type_count(l->ctx, &value->type), value->name);
     buffer->index = i;
     lower_copy(l, value->producer, &value->type, from, dense_operand(l, buffer, &value->type));
   }
@@ -516,7 +532,8 @@ Steps *lower_graph(Graph *graph, bool fuse) {
   l.dense = ARENA_ARRAY(l.scratch, ctx->n_values, Operand);
   l.outputs = ARENA_ARRAY(l.scratch, ctx->n_values, uint32_t);
   l.weights = &weights;
-  bool ok = place_inputs(&l);
+  bool ok = lower_states(&l);
+  ok = place_inputs(&l) && ok;
   assign_outputs(&l);
   ok = ok && lower_nodes(&l);
   if (ok) finish_outputs(&l);

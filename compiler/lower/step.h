@@ -9,7 +9,8 @@ typedef enum BufferPlace {
   BUFFER_ARENA,  /* an offset in the arena */
   BUFFER_INPUT,  /* the caller's, read only */
   BUFFER_OUTPUT, /* the caller's */
-  BUFFER_WEIGHT  /* constant data */
+  BUFFER_WEIGHT, /* constant data */
+  BUFFER_STATE   /* an offset in the state, which the caller keeps from run to run */
 } BufferPlace;
 
 /* A stretch of memory. Views share buffers; operands say which part of one they mean. */
@@ -22,7 +23,7 @@ typedef struct Buffer {
   uint32_t index;   /* of the graph's input or output, or in Steps.weights */
   const char *name; /* of the value that it was made for */
   bool scratch;     /* used by one step only, for its inner needs */
-  size_t offset;    /* ARENA, set by the plan: multiple of ARENA_ALIGN */
+  size_t offset;    /* ARENA, set by the plan, and STATE: multiple of ARENA_ALIGN */
 } Buffer;
 
 enum { ARENA_ALIGN = 64 };
@@ -170,6 +171,39 @@ typedef struct Step {
   };
 } Step;
 
+/* An input and the output that takes its place in the next run; neither is the caller's.
+ *
+ * One that is appended to lies in a buffer with room for the longest, and the output is the input
+ * with more behind it along `axis`. One that is replaced has a buffer of two halves that change
+ * places with each run. So a run that fails has changed nothing. */
+typedef struct State {
+  uint32_t input, output; /* positions in the graph's lists */
+  Value *past, *present;
+  bool appended;
+  int axis;
+  const Dim *length; /* APPENDED: the symbol along the axis, */
+  const Dim *grown;  /* what it is after the run, */
+  int64_t capacity;  /* and the most that there is room for */
+  Operand from, to;  /* where they live */
+} State;
+
+/* A size that the state knows: what it is in the next run. A size that stays is the caller's, and
+ * the first run decides about it. */
+typedef struct StateSize {
+  const Dim *size, *next;
+  int64_t most; /* that `next` may be */
+} StateSize;
+
+/* The state begins with 64-bit numbers: the layout, the turn, the sizes. */
+typedef struct StateBlock {
+  Vec(State) states;
+  Vec(StateSize) sizes;
+  uint64_t layout;    /* a hash of all this */
+  const Dim *turn;    /* the symbol that is 0 and 1 in turns: which half is the input */
+  size_t clear_bytes; /* at the beginning: what a state without history has as zeros */
+  size_t bytes;       /* 0: there is no state */
+} StateBlock;
+
 struct Steps {
   Context *ctx;
   const Graph *graph;
@@ -177,7 +211,12 @@ struct Steps {
   Vec(Step *) steps; /* in the order in which they run */
   Vec(Buffer *) buffers;
   Vec(Weight) weights;
+  StateBlock state;
 };
+
+/* The state that the graph's input or output `i` is part of; NULL: none. */
+const State *state_of_input(const Steps *steps, size_t i);
+const State *state_of_output(const Steps *steps, size_t i);
 
 /* The lists nested in a step, in the order of their positions in time; their number, at most 2. */
 uint32_t step_bodies(const Step *step, Steps **bodies);

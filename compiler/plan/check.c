@@ -143,9 +143,10 @@ static bool known(const Checker *c, const Buffer *buffer) {
   return buffer->id < c->n && c->root->buffers.data[buffer->id] == buffer;
 }
 
-/* Inputs and weights are there all the while. */
+/* Inputs, weights and the state are there all the while. */
 static bool is_given(const Buffer *buffer) {
-  return buffer->place == BUFFER_INPUT || buffer->place == BUFFER_WEIGHT;
+  return buffer->place == BUFFER_INPUT || buffer->place == BUFFER_WEIGHT ||
+         buffer->place == BUFFER_STATE;
 }
 
 static bool see(Checker *c, const Step *step, const Buffer *buffer) {
@@ -194,13 +195,28 @@ static bool writes(Checker *c, const Step *step, const Buffer *buffer) {
   return fault(c, step, "does not declare that it writes", buffer);
 }
 
+/* What the next run finds is written, and nothing of what this one has found: behind the length of
+ * what is appended to, and in the other half of what is replaced. */
+static bool writes_state(Checker *c, const Step *step, const Operand *operand) {
+  DimTable *t = c->root->ctx->dims;
+  const Buffer *buffer = operand->buffer;
+  if (buffer == NULL || buffer->place != BUFFER_STATE) return true;
+  const State *state = &c->root->state.states.data[buffer->index];
+  const Dim *zero = dim_const(t, 0), *begin = state->to.offset;
+  const Dim *at = operand->offset == NULL ? zero : operand->offset;
+  if (state->appended) begin = dim_mul(t, state->length, state->from.strides[state->axis]);
+  if (dim_sub(t, at, begin)->lo >= 0) return true;
+  return fault(c, step, "writes over what is there of the state", buffer);
+}
+
 static bool check_program(Checker *c, const Step *step, const RowProgram *program) {
   VEC_EACH(const RowInst, inst, &program->insts) {
     if (inst->op != ROW_LOAD || inst->operand == ROW_ACCUMULATORS) continue;
     if (!reads(c, step, program->operands.data[inst->operand].buffer)) return false;
   }
   VEC_EACH(const RowStore, store, &program->stores) {
-    if (!writes(c, step, program->operands.data[store->operand].buffer)) return false;
+    const Operand *operand = &program->operands.data[store->operand];
+    if (!writes(c, step, operand->buffer) || !writes_state(c, step, operand)) return false;
   }
   return writes(c, step, program->row_buffer);
 }
@@ -210,6 +226,7 @@ static bool check_kernel(Checker *c, const Step *step, const Kernel *kernel) {
     if (field->kind != FIELD_OPERAND && field->kind != FIELD_SCRATCH) continue;
     const Buffer *buffer = field->operand.buffer;
     if (!(field->written ? writes : reads)(c, step, buffer)) return false;
+    if (field->written && !writes_state(c, step, &field->operand)) return false;
   }
   return kernel->epilogue == NULL || check_program(c, step, kernel->epilogue);
 }
@@ -219,7 +236,8 @@ static bool check_call(Checker *c, const Step *step, const Call *call) {
     if (!reads(c, step, call->in[i].buffer)) return false;
   }
   for (uint32_t i = 0; i < call->n_out; i++) {
-    if (!writes(c, step, call->out[i].buffer)) return false;
+    if (!writes(c, step, call->out[i].buffer) || !writes_state(c, step, &call->out[i]))
+      return false;
   }
   return writes(c, step, call->scratch);
 }
@@ -334,6 +352,9 @@ static bool check_bounds(Checker *c, size_t arena_bytes) {
         wrong = "end is outside of the arena";
       }
     }
+    if (buffer->place == BUFFER_STATE && !c->tracks[buffer->id].writes) {
+      wrong = "next value is never written";
+    }
     if (wrong == NULL) continue;
     c->fault = arena_printf(c->arena, "buffer %u '%s': its %s", buffer->id, buffer->name, wrong);
     return false;
@@ -353,6 +374,23 @@ static void allow_in_place(const Checker *c, Hold *holds) {
     holds[in->id].until = 2 * (uint64_t)allowed->time;
     holds[out->id].from = 2 * (uint64_t)allowed->time + 1;
   }
+}
+
+/* Parts of the state follow one another behind the numbers that it begins with. */
+static bool check_state(Checker *c) {
+  const StateBlock *block = &c->root->state;
+  size_t end = (2 + block->sizes.len) * sizeof(int64_t);
+  VEC_EACH(Buffer *const, each, &c->root->buffers) {
+    const Buffer *buffer = *each;
+    if (buffer->place != BUFFER_STATE) continue;
+    bool aligned = buffer->offset % ARENA_ALIGN == 0 && buffer->offset >= end;
+    end = buffer->offset + buffer->bytes;
+    if (aligned && end <= block->bytes) continue;
+    c->fault = arena_printf(c->arena, "buffer %u '%s' is not in its place of the state", buffer->id,
+                            buffer->name);
+    return false;
+  }
+  return true;
 }
 
 static bool check_overlaps(Checker *c) {
@@ -388,7 +426,9 @@ const char *plan_check(const Steps *steps, size_t arena_bytes) {
   Checker c = {.arena = steps->ctx->arena, .root = steps, .n = (uint32_t)steps->buffers.len};
   c.scratch = arena_scratch(c.arena);
   c.tracks = ARENA_ARRAY(c.scratch, c.n, Track);
-  if (check_ids(&c) && check_steps(&c, steps) && check_bounds(&c, arena_bytes)) check_overlaps(&c);
+  if (check_ids(&c) && check_steps(&c, steps) && check_bounds(&c, arena_bytes) && check_state(&c)) {
+    check_overlaps(&c);
+  }
   arena_drop(c.scratch);
   return c.fault;
 }

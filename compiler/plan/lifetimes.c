@@ -195,7 +195,9 @@ static bool pack(Planner *p, Plan *plan) {
     if (!pack_shared(p, sharing, plan, offsets)) return false;
   }
   plan->bound_bytes = find_bound(p);
-  VEC_EACH(Buffer *const, buffer, &p->root->buffers) (*buffer)->offset = offsets[(*buffer)->id];
+  VEC_EACH(Buffer *const, buffer, &p->root->buffers) {
+    if ((*buffer)->place == BUFFER_ARENA) (*buffer)->offset = offsets[(*buffer)->id];
+  }
   return plan->arena_bytes <= PTRDIFF_MAX;
 }
 

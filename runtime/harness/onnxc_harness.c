@@ -33,9 +33,10 @@ typedef struct Session {
   const onnxc_harness_model *model;
   FILE *request, *response;
   int64_t *sizes, *found;
-  Buffer *in, *out, arena, new_text;
+  Buffer *in, *out, arena, state, new_text;
   const void **in_data;
-  void **out_data, *arena_start;
+  void **out_data, *arena_start, *state_start;
+  unsigned char *first; /* the beginning of the state, as each run finds it */
   int runs, warm_up, threads;
   double *seconds;
   const onnxc_rt_env *env; /* NULL: one thread */
@@ -59,16 +60,23 @@ static int guard_intact(const Buffer *b) {
   return at == end;
 }
 
-/* The arena starts at a multiple of the model's alignment and of nothing larger. */
-static int make_arena(Session *s) {
-  size_t align = s->model->arena_align;
-  int code = guarded(&s->arena, s->model->arena_bytes + 3 * align);
+/* Memory that starts at a multiple of the alignment and of nothing larger. */
+static int make_aligned(Buffer *b, size_t bytes, size_t align, void **start) {
+  int code = guarded(b, bytes + 3 * align);
   if (code != ONNXC_HARNESS_OK) return code;
-  size_t past = (size_t)((uintptr_t)s->arena.memory % (2 * align));
+  size_t past = (size_t)((uintptr_t)b->memory % (2 * align));
   size_t skip = (past <= align ? align : 3 * align) - past;
-  s->arena_start = s->arena.memory + skip;
-  s->arena.bytes = skip + s->model->arena_bytes;
+  *start = b->memory + skip;
+  b->bytes = skip + bytes;
   return ONNXC_HARNESS_OK;
+}
+
+static int make_state(Session *s) {
+  const onnxc_harness_model *model = s->model;
+  if (model->reset == NULL) return ONNXC_HARNESS_OK;
+  s->first = malloc(model->state_begin + 1);
+  if (s->first == NULL) return ONNXC_HARNESS_MEMORY;
+  return make_aligned(&s->state, model->state_bytes, model->state_align, &s->state_start);
 }
 
 /* ---- request -----------------------------------------------------------------------------------
@@ -120,6 +128,19 @@ static int read_output(Session *s, Buffer *b) {
   return code;
 }
 
+/* The state that is given, or one without history. */
+static int read_state(Session *s) {
+  int64_t bytes;
+  int code = read_bytes(s, &bytes, sizeof bytes);
+  if (code != ONNXC_HARNESS_OK || s->model->reset == NULL) return code;
+  if (s->model->reset(s->state_start) != 0) return ONNXC_HARNESS_IO;
+  if (bytes == (int64_t)s->model->state_bytes) {
+    code = read_bytes(s, s->state_start, s->model->state_bytes);
+  }
+  memcpy(s->first, s->state_start, s->model->state_begin);
+  return code;
+}
+
 static int read_request(Session *s) {
   int code = read_bytes(s, s->sizes, (size_t)s->model->n_sizes * sizeof *s->sizes);
   for (int i = 0; i < s->model->n_in && code == ONNXC_HARNESS_OK; i++) {
@@ -130,7 +151,7 @@ static int read_request(Session *s) {
     code = read_output(s, &s->out[i]);
     s->out_data[i] = s->out[i].memory;
   }
-  return code;
+  return code == ONNXC_HARNESS_OK ? read_state(s) : code;
 }
 
 /* ---- running -----------------------------------------------------------------------------------
@@ -143,7 +164,8 @@ static double now(void) {
 }
 
 static int call_model(Session *s) {
-  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start,
+  if (s->model->reset != NULL) memcpy(s->state_start, s->first, s->model->state_begin);
+  return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start, s->state_start,
                        (char *)s->new_text.memory, (ptrdiff_t)s->new_text.bytes, s->env);
 }
 
@@ -178,6 +200,7 @@ static int run_all(Session *s) {
 
 static int all_guards_intact(const Session *s) {
   int intact = guard_intact(&s->arena);
+  if (s->model->reset != NULL) intact = intact && guard_intact(&s->state);
   if (s->model->makes_text) intact = intact && guard_intact(&s->new_text);
   for (int i = 0; i < s->model->n_in; i++) intact = intact && guard_intact(&s->in[i]);
   for (int i = 0; i < s->model->n_out; i++) intact = intact && guard_intact(&s->out[i]);
@@ -228,6 +251,7 @@ static int write_response(Session *s, int64_t code) {
   write_bytes(s, s->seconds, (size_t)runs * sizeof *s->seconds);
   if (code == 0) write_bytes(s, s->found, (size_t)s->model->n_found * sizeof *s->found);
   for (int i = 0; i < s->model->n_out && code == 0; i++) write_output(s, &s->out[i]);
+  if (code == 0) write_bytes(s, s->state_start, s->model->state_bytes);
   return ferror(s->response) ? ONNXC_HARNESS_IO : ONNXC_HARNESS_OK;
 }
 
@@ -246,7 +270,9 @@ static int allocate(Session *s) {
   int all = s->sizes && s->found && s->in && s->out && s->in_data && s->out_data && s->seconds;
   if (!all) return ONNXC_HARNESS_MEMORY;
   int code = s->model->makes_text ? guarded(&s->new_text, FIRST_TEXT) : ONNXC_HARNESS_OK;
-  return code == ONNXC_HARNESS_OK ? make_arena(s) : code;
+  if (code == ONNXC_HARNESS_OK) code = make_state(s);
+  if (code != ONNXC_HARNESS_OK) return code;
+  return make_aligned(&s->arena, s->model->arena_bytes, s->model->arena_align, &s->arena_start);
 }
 
 static void release_buffers(Buffer *buffers, int n) {
@@ -261,6 +287,8 @@ static void release(Session *s) {
   release_buffers(s->in, s->model->n_in);
   release_buffers(s->out, s->model->n_out);
   free(s->arena.memory);
+  free(s->state.memory);
+  free(s->first);
   free(s->new_text.memory);
   free(s->sizes);
   free(s->found);
@@ -280,6 +308,7 @@ static int run_on_threads(Session *s, int *code) {
   onnxc_rt_env env = onnxc_rt_threads_env(&pool);
   s->env = &env;
   *code = run_all(s);
+  s->env = NULL;
   onnxc_rt_threads_stop(&pool);
   return ONNXC_HARNESS_OK;
 }

@@ -3,9 +3,11 @@
  *
  * Both files are in the machine's own byte order; every number is an int64 unless said otherwise.
  * Request: the sizes; each input as bytes, strings (0: it is no string tensor), data; the bytes and
- * strings of each output. Response: the code that the model returned, the number of timed runs, the
- * seconds of each (double); then for code 0 the sizes that the model found, and the bytes and data
- * of each output. The data of a string tensor are, for each string, its size and its bytes. */
+ * strings of each output; the bytes of a state and these, 0: one without history. Response: the
+ * code that the model returned, the number of timed runs, the seconds of each (double); then for
+ * code 0 the sizes that the model found, the bytes and data of each output, and the state. The data
+ * of a string tensor are, for each string, its size and its bytes. Every run begins with the same
+ * state. */
 #ifndef ONNXC_HARNESS_H
 #define ONNXC_HARNESS_H
 
@@ -19,10 +21,12 @@ typedef struct onnxc_harness_model {
   int n_in, n_out;
   int n_sizes, n_found; /* sizes that the caller gives, and those known only after the run */
   size_t arena_bytes, arena_align;
-  int makes_text; /* it needs memory for new strings */
-  /* Calls the model; `text` is NULL when it needs none. */
+  int makes_text;                               /* it needs memory for new strings */
+  size_t state_bytes, state_align, state_begin; /* what of the beginning a run changes in place */
+  int (*reset)(void *state);                    /* NULL: there is no state */
+  /* Calls the model; `text` and `state` are NULL when it needs none. */
   int (*run)(const int64_t *sizes, int64_t *found, const void *const *in, void *const *out,
-             void *arena, char *text, ptrdiff_t text_bytes, const onnxc_rt_env *env);
+             void *arena, void *state, char *text, ptrdiff_t text_bytes, const onnxc_rt_env *env);
 } onnxc_harness_model;
 
 enum {
