@@ -76,8 +76,6 @@ Value *shown_value(Value *value);
 /* The part of a concatenation that its input `i` is; `rest`, what follows the inputs before it,
  * loses it. */
 Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest);
-/* Whether two operands over the same sizes are the same elements in the same order. */
-bool same_place(const Operand *a, const Operand *b);
 /* `from` as a view of another shape; false when only a copy has it. */
 bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view);
 /* Which values and nodes are needed at run time. */

@@ -87,6 +87,14 @@ bool operand_dense(DimTable *t, const Operand *operand) {
   return true;
 }
 
+bool operand_same(const Operand *a, const Operand *b) {
+  bool same = a->buffer == b->buffer && a->offset == b->offset && a->rank == b->rank;
+  for (int i = 0; same && i < a->rank; i++) {
+    same = a->strides[i] == b->strides[i] || dim_is(a->dims[i], 1);
+  }
+  return same;
+}
+
 static bool same_weight(const Weight *weight, DType dtype, size_t bytes, const void *data) {
   return weight->dtype == dtype && weight->bytes == bytes &&
          (bytes == 0 || memcmp(weight->data, data, bytes) == 0);
@@ -455,19 +463,13 @@ static void assign_outputs(Lowering *l) {
   }
 }
 
-static bool same_place(const Operand *a, const Operand *b) {
-  bool same = a->buffer == b->buffer && a->offset == b->offset && a->rank == b->rank;
-  for (int i = 0; same && i < a->rank; i++) same = a->strides[i] == b->strides[i];
-  return same;
-}
-
 static void finish_outputs(Lowering *l) {
   for (uint32_t i = 0; i < l->graph->outputs.len; i++) {
     Value *value = l->graph->outputs.data[i];
     Operand from = lower_operand(l, value);
     const State *state = state_of_output(l->steps, i);
     if (state != NULL) {
-      if (!same_place(&from, &state->to)) {
+      if (!operand_same(&from, &state->to)) {
         lower_copy(l, value->producer, &value->type, from, state->to);
       }
       continue;

@@ -67,6 +67,8 @@ void lower_product(Lowering *l, Operand a, Operand b, const Value *b_value, cons
 
 /* Whether an operand is row-major without gaps. */
 bool operand_dense(DimTable *t, const Operand *operand);
+/* Whether elements of equal index are in the same place. */
+bool operand_same(const Operand *a, const Operand *b);
 Context *lower_context(Lowering *l);
 
 #endif

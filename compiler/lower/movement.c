@@ -125,14 +125,6 @@ Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest) {
   return part;
 }
 
-bool same_place(const Operand *a, const Operand *b) {
-  if (a->buffer != b->buffer || a->offset != b->offset) return false;
-  for (int i = 0; i < a->rank; i++) {
-    if (a->strides[i] != b->strides[i] && !dim_is(a->dims[i], 1)) return false;
-  }
-  return true;
-}
-
 bool lower_concat(Lowering *l, Node *node) {
   DimTable *t = lower_context(l)->dims;
   const Type *type = &node_out(node, 0)->type;
@@ -143,7 +135,7 @@ bool lower_concat(Lowering *l, Node *node) {
     Operand from = lower_operand(l, in), part = concat_part(t, node, i, &rest);
     bool empty = dim_is(type_count(lower_context(l), &in->type), 0);
     bool only = all_empty && i == 0; /* the result needs a step that makes it */
-    if (!same_place(&from, &part) && (!empty || only)) lower_copy(l, node, &in->type, from, part);
+    if (!operand_same(&from, &part) && (!empty || only)) lower_copy(l, node, &in->type, from, part);
   }
   return true;
 }

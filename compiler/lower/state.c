@@ -311,7 +311,7 @@ static bool add_constant_sizes(Lowering *l) {
       if (length && !s->appended) {
         ok = refuse(
             l, s, DIAG_UNSUPPORTED,
-            arena_printf(l->scratch, "the length '%s' grows, and this does not", symbol->name));
+            arena_printf(l->scratch, "its length '%s' grows, and this does not", symbol->name));
       }
     }
     StateSize entry = {.size = size, .most = size->hi};

@@ -261,7 +261,7 @@ static bool kept_in_place(Lowering *l, const Update *u) {
       Node *maker = in->producer;
       if (node_in(maker, 0) != u->x || !maker->op->lower(l, maker)) return false;
       Operand from = lower_operand(l, in);
-      if (!same_place(&from, &part)) return false;
+      if (!operand_same(&from, &part)) return false;
     }
   }
   return true;
@@ -272,7 +272,8 @@ static bool meets_result(Lowering *l, const Update *u, Value *in) {
   Operand from = lower_operand(l, in);
   for (uint32_t i = 0; i < u->n_made; i++) {
     const Value *made = u->made[i];
-    if (type_equal(&in->type, &made->type) && same_place(&from, &l->targets[made->id])) return true;
+    if (type_equal(&in->type, &made->type) && operand_same(&from, &l->targets[made->id]))
+      return true;
   }
   return false;
 }
