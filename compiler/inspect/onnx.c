@@ -2,6 +2,7 @@
 #include "inspect/onnx.h"
 
 #include "import/schema.h"
+#include "ops/builder.h"
 
 #include <string.h>
 
@@ -379,6 +380,18 @@ static Onnx__GraphProto *export_graph(Exporter *x, const Graph *graph) {
 /* ---- the model ---------------------------------------------------------------------------------
  */
 
+/* Forms of operators that only the compiler knows become those of ONNX, in subgraphs too. */
+static void standardise(Graph *graph) {
+  for (Node *node = graph->first, *next; node != NULL; node = next) {
+    next = node->next;
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+      if (node->attrs[i].kind == ATTR_GRAPH) standardise(node->attrs[i].graph);
+    }
+    Builder builder = builder_at(node);
+    if (node->op->standard != NULL && node->op->standard(&builder, node)) graph_remove(node);
+  }
+}
+
 typedef Vec(Onnx__OperatorSetIdProto *) OpsetList;
 
 static void add_domain(Exporter *x, const char *domain, OpsetList *opsets) {
@@ -418,6 +431,7 @@ void inspect_write_tensor(Out *w, Arena *arena, const Tensor *tensor) {
 }
 
 bool view_onnx(Compilation *c, Out *w) {
+  standardise(c->graph);
   Exporter x = {.ctx = &c->ctx, .arena = c->arena, .strings = strings_new(c->arena)};
   x.names = map_on(c->arena);
   x.taken = map_on(c->arena);

@@ -1,4 +1,6 @@
-/* Scaled dot-product attention, as the products and the softmax that it is made of. */
+/* Scaled dot-product attention. Its core form (ops/heads.h) stays and is one step; the others
+ * become that, or the products and the softmax that it is made of. */
+#include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
 #include "ops/heads.h"
@@ -6,7 +8,8 @@
 
 #include <math.h>
 
-enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, KV_LENGTHS };
+/* PLACE is the compiler's own: where the first query is among the keys. */
+enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, KV_LENGTHS, PLACE };
 enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
 enum { SCORES_RAW, SCORES_CAPPED, SCORES_BIASED, SCORES_SOFTMAX };
 
@@ -103,7 +106,14 @@ static bool check_past(const Node *node, const Sizes *s) {
   return check_sizes(node, PAST_VALUE, 4, dims, "[batch, heads, past, head size]");
 }
 
-/* The last axis may be shorter than the keys are; what is missing is masked. */
+/* The last axis of a mask may be shorter than the keys are; what is missing is masked. The number
+ * of columns that are, or NULL for none: then it is as long, which may have to be checked. */
+static const Dim *missing_columns(const Node *node, const Sizes *s) {
+  const Type *mask = input_type(node, MASK);
+  const Dim *missing = dim_sub(infer_dims(node), s->total, mask->dims[mask->rank - 1]);
+  return missing->lo < 0 || dim_is(missing, 0) ? NULL : missing;
+}
+
 static bool check_mask(const Node *node, const Sizes *s) {
   const Type *mask = input_type(node, MASK);
   if (mask == NULL) return true;
@@ -111,9 +121,16 @@ static bool check_mask(const Node *node, const Sizes *s) {
   if (last->lo > s->total->hi) {
     return node_error(node, DIAG_INVALID, "attn_mask has more columns than there are keys");
   }
+  if (missing_columns(node, s) == NULL) context_assume_equal(node->graph->ctx, last, s->total);
   DimTable *t = infer_dims(node);
   const Dim *dims[4] = {s->batch, dim_const(t, s->q_heads), s->q_len, last};
   return check_broadcasts_to(node, MASK, 4, dims);
+}
+
+static bool check_place(const Node *node, const Sizes *s) {
+  const Type *place = input_type(node, PLACE);
+  bool one = place == NULL || place->rank == 0 || dim_is(place->dims[0], 1);
+  return one || check_size(node, PLACE, 0, s->batch, "the batch");
 }
 
 static bool check_inputs_fit(const Node *node, const Sizes *s) {
@@ -127,7 +144,7 @@ static bool check_inputs_fit(const Node *node, const Sizes *s) {
       !check_size(node, KV_LENGTHS, 0, s->batch, "the batch")) {
     return false;
   }
-  return check_past(node, s) && check_mask(node, s);
+  return check_past(node, s) && check_mask(node, s) && check_place(node, s);
 }
 
 /* ---- inference ---------------------------------------------------------------------------------
@@ -165,6 +182,7 @@ static bool infer_attention(Node *node) {
       INPUT_OPTIONAL("past_key", 4, 4),
       INPUT_OPTIONAL("past_value", 4, 4),
       INPUT_OPTIONAL("nonpad_kv_seqlen", 1, 1),
+      INPUT_OPTIONAL_OF(DT(I64), 0, "place", 0, 1),
   };
   Sizes s;
   if (!CHECK_INPUTS(node, rules) || !read_sizes(node, &s) || !check_inputs_fit(node, &s)) {
@@ -193,92 +211,48 @@ static const Dim *attention_macs(const Node *node) {
   return dim_mul(t, scores, dim_add(t, s.size, s.v_size));
 }
 
-/* ---- decomposition: bias -----------------------------------------------------------------------
+/* ---- the core form -----------------------------------------------------------------------------
  */
 
-/* attn_mask as something to add; NULL without one. Symbolic sizes are taken for equal. */
-static Value *mask_bias(Builder *b, const Node *node, const Sizes *s) {
+/* Whether softmax in the precision that is asked for is what the step computes, or less exact. */
+static bool is_precise(const Node *node) {
+  const Attr *precision = op_param_list(node, "softmax_precision");
+  DType dtype = input_type(node, Q)->dtype;
+  if (precision == NULL || (DType)precision->i == dtype) return true;
+  return precision->i == ONNXC_RT_F32 && dtype != ONNXC_RT_F64;
+}
+
+static bool is_core_mask(const Node *node, const Sizes *s) {
+  const Type *mask = input_type(node, MASK);
+  if (mask == NULL) return true;
+  bool typed = mask->dtype == ONNXC_RT_BOOL || mask->dtype == input_type(node, Q)->dtype;
+  return typed && mask->rank == 4 && missing_columns(node, s) == NULL;
+}
+
+static bool is_core(const Node *node, const Sizes *s) {
+  bool plain = !s->packed && node_in(node, PAST_KEY) == NULL &&
+               input_type(node, V)->dtype == input_type(node, Q)->dtype;
+  for (uint32_t i = PRESENT_KEY; i <= SCORES; i++) plain = plain && node_out(node, i) == NULL;
+  return plain && is_precise(node) && is_core_mask(node, s);
+}
+
+static const Dim *attention_scratch(const Node *node) {
+  return dim_mul_i(infer_dims(node), input_type(node, K)->dims[2], sizeof(double));
+}
+
+/* ---- decomposition -----------------------------------------------------------------------------
+ */
+
+/* attn_mask with a column for each key; NULL without one. */
+static Value *whole_mask(Builder *b, const Node *node, const Sizes *s) {
   Value *mask = node_in(node, MASK), *q = node_in(node, Q);
-  if (mask == NULL) return NULL;
+  const Dim *missing = mask == NULL ? NULL : missing_columns(node, s);
+  if (mask == NULL || missing == NULL) return mask;
   mask = mask->type.dtype == ONNXC_RT_BOOL ? heads_bias(b, mask, q)
                                            : compose_cast(b, mask, q->type.dtype);
-  DimTable *t = infer_dims(node);
-  const Dim *missing = dim_sub(t, s->total, mask->type.dims[mask->type.rank - 1]);
-  if (!dim_is_const(missing, NULL) || dim_is(missing, 0)) return mask;
-  const Dim *pads[2] = {dim_const(t, 0), missing};
+  const Dim *pads[2] = {dim_const(infer_dims(node), 0), missing};
   return BUILD(b, "Pad", mask, build_dims(b, pads, 2), build_like(b, mask, -(double)INFINITY),
                build_ints(b, &(int64_t){-1}, 1));
-}
-
-static Value *per_batch(Builder *b, const Node *node, const Sizes *s) {
-  const Dim *one = dim_const(infer_dims(node), 1), *dims[4] = {s->batch, one, one, one};
-  return compose_reshape(b, node_in(node, KV_LENGTHS), dims, 4);
-}
-
-/* Places of the queries among the keys, as a column. */
-static Value *query_places(Builder *b, const Node *node, const Sizes *s) {
-  Value *i = heads_column(b, s->q_len);
-  if (node_in(node, KV_LENGTHS) != NULL) {
-    Value *offset = BUILD(b, "Sub", per_batch(b, node, s), compose_size(b, s->q_len));
-    return BUILD(b, "Add", i, offset);
-  }
-  return dim_is(s->past, 0) ? i : BUILD(b, "Add", i, compose_size(b, s->past));
-}
-
-/* Which keys a query may see by their places alone; NULL: all. */
-static Value *visible(Builder *b, const Node *node, const Sizes *s) {
-  int64_t left = op_param_i(node, "left_window_size");
-  int64_t right = op_param_i(node, "right_window_size");
-  if (op_param_i(node, "is_causal") != 0) right = 0;
-  Value *allowed = NULL, *j = heads_places(b, s->total);
-  if (left >= 0 || right >= 0) {
-    Value *i = query_places(b, node, s);
-    if (right > 0) i = BUILD(b, "Add", i, build_i64(b, right));
-    if (right >= 0) allowed = BUILD(b, "LessOrEqual", j, i);
-    if (left >= 0) {
-      i = BUILD(b, "Sub", i, build_i64(b, left + (right > 0 ? right : 0)));
-      allowed = heads_both(b, allowed, BUILD(b, "GreaterOrEqual", j, i));
-    }
-  }
-  if (node_in(node, KV_LENGTHS) == NULL) return allowed;
-  return heads_both(b, allowed, BUILD(b, "Less", j, per_batch(b, node, s)));
-}
-
-static Value *total_bias(Builder *b, const Node *node, const Sizes *s) {
-  Value *mask = mask_bias(b, node, s), *seen = visible(b, node, s);
-  if (seen == NULL) return mask;
-  seen = heads_bias(b, seen, node_in(node, Q));
-  return mask == NULL ? seen : BUILD(b, "Add", mask, seen);
-}
-
-/* Whether a query may be left without any key, whose result is 0 then. */
-static bool may_see_nothing(const Node *node, const Sizes *s) {
-  bool window = op_param_i(node, "left_window_size") >= 0;
-  return node_in(node, MASK) != NULL || node_in(node, KV_LENGTHS) != NULL ||
-         (window && s->q_len != s->kv_len);
-}
-
-/* ---- decomposition: probabilities --------------------------------------------------------------
- */
-
-static Value *scaled_scores(Builder *b, const Node *node, const Sizes *s, Value *key) {
-  Value *q = heads_apart(b, node_in(node, Q), s->q_heads, s->size);
-  const Attr *given = op_param_list(node, "scale");
-  return heads_scores(b, q, key, given == NULL ? 1 / sqrt((double)s->size->lo) : (double)given->f);
-}
-
-static Value *probabilities(Builder *b, const Node *node, const Sizes *s, Value *scores,
-                            Value *bias) {
-  const Attr *precision = op_param_list(node, "softmax_precision");
-  DType dtype = scores->type.dtype;
-  if (precision != NULL) scores = compose_cast(b, scores, (DType)precision->i);
-  Value *softmax = compose_softmax(b, scores, 3);
-  if (bias != NULL && may_see_nothing(node, s)) {
-    Value *most = compose_reduce(b, "ReduceMax", bias, &(int64_t){-1}, 1);
-    Value *none = BUILD(b, "Equal", most, build_like(b, most, -(double)INFINITY));
-    softmax = BUILD(b, "Where", none, build_like(b, softmax, 0), softmax);
-  }
-  return compose_cast(b, softmax, dtype);
 }
 
 static Value *with_past(Builder *b, const Node *node, uint32_t past, Value *x) {
@@ -286,24 +260,96 @@ static Value *with_past(Builder *b, const Node *node, uint32_t past, Value *x) {
   return compose_concat(b, (Value *[]){node_in(node, past), x}, 2, 2);
 }
 
-static bool decompose_attention(Builder *b, Node *node) {
-  Sizes s;
-  if (!read_sizes(node, &s)) return false;
-  Value *stages[4], *bias = total_bias(b, node, &s);
-  Value *key = heads_apart(b, node_in(node, K), s.kv_heads, s.size);
-  Value *value = heads_apart(b, node_in(node, V), s.kv_heads, s.v_size);
-  key = with_past(b, node, PAST_KEY, key);
-  value = with_past(b, node, PAST_VALUE, value);
-  stages[SCORES_RAW] = scaled_scores(b, node, &s, key);
-  stages[SCORES_CAPPED] = heads_capped(b, stages[SCORES_RAW], (double)op_param_f(node, "softcap"));
+/* The node in core form, but for the precision of the softmax. */
+static Heads heads_of(Builder *b, const Node *node, const Sizes *s) {
+  bool causal = op_param_i(node, "is_causal") != 0;
+  Heads heads = {.scale = op_param_list(node, "scale"), .softcap = op_param_f(node, "softcap")};
+  heads.left = op_param_i(node, "left_window_size");
+  heads.right = causal ? 0 : op_param_i(node, "right_window_size");
+  heads.q = heads_apart(b, node_in(node, Q), s->q_heads, s->size);
+  heads.k = heads_apart(b, node_in(node, K), s->kv_heads, s->size);
+  heads.v = heads_apart(b, node_in(node, V), s->kv_heads, s->v_size);
+  heads.k = with_past(b, node, PAST_KEY, heads.k);
+  heads.v = with_past(b, node, PAST_VALUE, heads.v);
+  heads.mask = whole_mask(b, node, s);
+  heads.lengths = node_in(node, KV_LENGTHS);
+  heads.place = node_in(node, PLACE);
+  bool placed = heads.left >= 0 || heads.right >= 0;
+  if (placed && !dim_is(s->past, 0)) heads.place = compose_size(b, s->past);
+  return heads;
+}
+
+/* What is added to the scores, which may be minus infinity; NULL: nothing. */
+static Value *total_bias(Builder *b, const Heads *heads) {
+  Value *mask = heads->mask, *seen = heads_visible(b, heads);
+  if (mask != NULL) {
+    mask = mask->type.dtype == ONNXC_RT_BOOL ? heads_bias(b, mask, heads->q)
+                                             : compose_cast(b, mask, heads->q->type.dtype);
+  }
+  if (seen == NULL) return mask;
+  seen = heads_bias(b, seen, heads->q);
+  return mask == NULL ? seen : BUILD(b, "Add", mask, seen);
+}
+
+static Value *scaled_scores(Builder *b, const Attr *scale, Value *q, Value *k) {
+  int64_t size;
+  if (scale == NULL) dim_is_const(q->type.dims[3], &size); /* check_softmax */
+  return heads_scores(b, q, k, scale == NULL ? 1 / sqrt((double)size) : (double)scale->f);
+}
+
+/* A query that sees no key has no probabilities but 0. */
+static Value *probabilities(Builder *b, const Node *node, Value *scores, Value *bias) {
+  const Attr *precision = op_param_list(node, "softmax_precision");
+  DType dtype = scores->type.dtype;
+  if (precision != NULL) scores = compose_cast(b, scores, (DType)precision->i);
+  Value *softmax = compose_softmax(b, scores, 3);
+  if (bias != NULL) {
+    Value *most = compose_reduce(b, "ReduceMax", bias, &(int64_t){-1}, 1);
+    Value *none = BUILD(b, "Equal", most, build_like(b, most, -(double)INFINITY));
+    softmax = BUILD(b, "Where", none, build_like(b, softmax, 0), softmax);
+  }
+  return compose_cast(b, softmax, dtype);
+}
+
+/* As products and softmax; gives the scores as the node wants them. */
+static Value *in_parts(Builder *b, Node *node, const Heads *heads) {
+  Value *stages[4], *bias = total_bias(b, heads);
+  stages[SCORES_RAW] = scaled_scores(b, heads->scale, heads->q, heads->k);
+  stages[SCORES_CAPPED] = heads_capped(b, stages[SCORES_RAW], (double)heads->softcap);
   stages[SCORES_BIASED] =
       bias == NULL ? stages[SCORES_CAPPED] : BUILD(b, "Add", stages[SCORES_CAPPED], bias);
-  stages[SCORES_SOFTMAX] = probabilities(b, node, &s, stages[SCORES_BIASED], bias);
-  Value *y = heads_product(b, stages[SCORES_SOFTMAX], compose_cast(b, value, key->type.dtype));
-  compose_give(b, node, Y, s.packed ? heads_together(b, y) : y);
-  compose_give(b, node, PRESENT_KEY, key);
-  compose_give(b, node, PRESENT_VALUE, value);
+  stages[SCORES_SOFTMAX] = probabilities(b, node, stages[SCORES_BIASED], bias);
   compose_give(b, node, SCORES, stages[op_param_i(node, "qk_matmul_output_mode")]);
+  Value *v = compose_cast(b, heads->v, heads->k->type.dtype);
+  return heads_product(b, stages[SCORES_SOFTMAX], v);
+}
+
+static bool decompose_attention(Builder *b, Node *node) {
+  Sizes s;
+  if (!read_sizes(node, &s) || is_core(node, &s)) return false;
+  Heads heads = heads_of(b, node, &s);
+  bool whole = node_out(node, SCORES) == NULL && is_precise(node);
+  Value *y = whole ? heads_attend(b, &heads) : in_parts(b, node, &heads);
+  compose_give(b, node, Y, s.packed ? heads_together(b, y) : y);
+  compose_give(b, node, PRESENT_KEY, heads.k);
+  compose_give(b, node, PRESENT_VALUE, heads.v);
+  return true;
+}
+
+/* ONNX has no input for the place: what the places let a query see becomes the mask. */
+static bool standard_attention(Builder *b, Node *node) {
+  Sizes s;
+  if (node_in(node, PLACE) == NULL || !read_sizes(node, &s)) return false;
+  Heads heads = heads_of(b, node, &s);
+  Value *seen = heads_visible(b, &heads);
+  if (seen != NULL && heads.mask != NULL && heads.mask->type.dtype == ONNXC_RT_BOOL) {
+    heads.mask = heads_both(b, heads.mask, seen);
+  } else if (seen != NULL) {
+    heads.mask = heads.mask == NULL ? seen : total_bias(b, &heads);
+  }
+  heads.lengths = heads.place = NULL;
+  heads.left = heads.right = -1;
+  build_replace(b, node, heads_attend(b, &heads));
   return true;
 }
 
@@ -324,7 +370,10 @@ const OpDef op_Attention = {
             {0},
         },
     .infer = infer_attention,
+    OP_KERNEL(onnxc_rt_ref_attention),
+    .scratch = attention_scratch,
     .decompose = decompose_attention,
+    .standard = standard_attention,
     .macs = attention_macs,
 };
 
@@ -385,7 +434,8 @@ static Value *modified(Builder *b, const Node *node, const char *name, Value *x)
 static bool decompose_flex_attention(Builder *b, Node *node) {
   Sizes s;
   if (!read_sizes(node, &s)) return false;
-  Value *scores = scaled_scores(b, node, &s, node_in(node, K));
+  Value *scores =
+      scaled_scores(b, op_param_list(node, "scale"), node_in(node, Q), node_in(node, K));
   scores = compose_cast(b, scores, flex_precision(node));
   scores = modified(b, node, "score_mod", scores);
   Value *softmax = modified(b, node, "prob_mod", compose_softmax(b, scores, 3));

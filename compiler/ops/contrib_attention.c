@@ -151,15 +151,6 @@ static Value *keys_before(Builder *b, const Node *node, const Inputs *in, const 
   return compose_cast(b, compose_scalar(b, length), ONNXC_RT_I64);
 }
 
-/* The keys that exist and, when it is causal, are not behind the query; NULL: all of them. */
-static Value *visible(Builder *b, const Node *node, const Inputs *in, const Sizes *s, bool causal) {
-  bool shared = is_shared(node, in);
-  if (!shared && (!causal || dim_is(s->q_len, 1))) return NULL;
-  Value *j = heads_places(b, s->total), *before = keys_before(b, node, in, s);
-  if (!causal) return BUILD(b, "Less", j, BUILD(b, "Add", before, compose_size(b, s->kv_len)));
-  return BUILD(b, "LessOrEqual", j, BUILD(b, "Add", heads_column(b, s->q_len), before));
-}
-
 /* The lowest finite number of the type of `like`, which ONNX Runtime hides later keys with. */
 static Value *lowest(Builder *b, const Value *like) {
   switch (like->type.dtype) {
@@ -170,17 +161,33 @@ static Value *lowest(Builder *b, const Value *like) {
   }
 }
 
-static Value *total_bias(Builder *b, const Node *node, const Inputs *in, const Sizes *s,
-                         bool causal, const Value *like) {
-  Value *bias = mask_bias(b, node, in, s, like), *seen = visible(b, node, in, s, causal);
-  Value *more = node_in(node, in->attention_bias);
-  if (more != NULL) {
-    more = heads_padded(b, more, s->total);
-    bias = bias == NULL ? more : BUILD(b, "Add", bias, more);
+/* What the model adds to the scores; NULL: nothing. */
+static Value *given_bias(Builder *b, const Node *node, const Inputs *in, const Sizes *s,
+                         const Value *like) {
+  Value *bias = mask_bias(b, node, in, s, like), *more = node_in(node, in->attention_bias);
+  if (more == NULL) return bias;
+  more = heads_padded(b, more, s->total);
+  return bias == NULL ? more : BUILD(b, "Add", bias, more);
+}
+
+/* Hides keys by their places: those that do not exist, and later ones when it is causal. */
+static void hide(Builder *b, const Node *node, const Inputs *in, const Sizes *s, bool causal,
+                 Heads *heads) {
+  if (causal && !(dim_is(s->q_len, 1) && !is_shared(node, in))) {
+    heads->right = 0;
+    heads->place = keys_before(b, node, in, s);
+  } else if (is_shared(node, in)) {
+    Value *length = BUILD(b, "Add", keys_before(b, node, in, s), compose_size(b, s->kv_len));
+    heads->lengths = BUILD(b, "Expand", length, build_dims(b, &s->batch, 1));
   }
-  if (seen == NULL) return bias;
-  if (bias == NULL) bias = build_like(b, like, 0);
-  return BUILD(b, "Where", seen, bias, lowest(b, like));
+}
+
+/* Whether a key can be hidden from a query by a mask as much as by its place, so that it matters
+ * how much that is. */
+static bool hides_alike(const Node *node, const Inputs *in) {
+  const float far = -1e9F;
+  bool masked = node_in(node, in->mask) != NULL && !(op_param_f(node, "mask_filter_value") > far);
+  return masked || node_in(node, in->attention_bias) != NULL;
 }
 
 /* ---- the common course -------------------------------------------------------------------------
@@ -197,16 +204,34 @@ static Value *with_past(Builder *b, const Node *node, const Inputs *in, const Si
   return build_done(b, scatter);
 }
 
+/* As products and softmax: [batch, heads, length, size]. Gives the scores. */
+static Value *in_parts(Builder *b, Node *node, const Heads *heads) {
+  double size = (double)heads->q->type.dims[3]->lo;
+  double scale = heads->scale == NULL ? 1 / sqrt(size) : (double)heads->scale->f;
+  Value *scores = heads_scores(b, heads->q, heads->k, scale);
+  if (heads->mask != NULL) scores = BUILD(b, "Add", scores, heads->mask);
+  compose_give(b, node, SCORES, scores);
+  return heads_product(b, compose_softmax(b, scores, 3), heads->v);
+}
+
 /* Gives output Y, and the scores where the operator has them; q, k and v have their heads apart. */
 static void attend(Builder *b, Node *node, const Inputs *in, const Sizes *s, bool causal, Value *q,
                    Value *k, Value *v) {
-  const Attr *given = op_param_list(node, "scale");
-  double scale = given == NULL || given->f == 0 ? 1 / sqrt((double)s->size) : (double)given->f;
-  Value *bias = total_bias(b, node, in, s, causal, q), *scores = heads_scores(b, q, k, scale);
-  if (bias != NULL) scores = BUILD(b, "Add", scores, bias);
-  Value *y = heads_product(b, compose_softmax(b, scores, 3), v);
+  const Attr *scale = op_param_list(node, "scale");
+  Heads heads = {.q = q, .k = k, .v = v, .left = -1, .right = -1};
+  heads.scale = scale == NULL || scale->f == 0 ? NULL : scale;
+  heads.mask = given_bias(b, node, in, s, q);
+  hide(b, node, in, s, causal, &heads);
+  bool scored = node_out(node, SCORES) != NULL;
+  if (scored || hides_alike(node, in)) {
+    Value *seen = heads_visible(b, &heads), *like = heads.mask;
+    if (seen != NULL && like == NULL) like = build_like(b, q, 0);
+    if (seen != NULL) heads.mask = BUILD(b, "Where", seen, like, lowest(b, q));
+    heads.lengths = heads.place = NULL;
+    heads.right = -1;
+  }
+  Value *y = scored ? in_parts(b, node, &heads) : heads_attend(b, &heads);
   compose_give(b, node, Y, heads_together(b, y));
-  compose_give(b, node, SCORES, scores);
 }
 
 /* Three parts of the last axis, with these sizes for each head. */

@@ -147,6 +147,9 @@ static bool check_supported(const Node *node) {
   if (!(op_param_f(node, "softcap") >= 0)) {
     return node_error(node, DIAG_INVALID, "attribute softcap must not be negative");
   }
+  if (op_param_i(node, "local_window_size") == 0) {
+    return node_error(node, DIAG_INVALID, "attribute local_window_size must not be 0");
+  }
   return check_int(node, "local_window_size", -1, INT32_MAX) && check_int(node, "causal", 0, 1) &&
          check_int(node, "qk_output", NO_SCORES, SCORES_AFTER);
 }
@@ -214,19 +217,6 @@ static Value *per_sample(Builder *b, const Sizes *s, Value *x, int rank) {
   return compose_reshape(b, x, dims, rank);
 }
 
-/* Which tokens of the cache a query sees: [batch, 1, queries, tokens]. */
-static Value *visible(Builder *b, const Node *node, const Sizes *s, Value *before) {
-  Value *j = heads_places(b, s->room);
-  if (op_param_i(node, "causal") == 0) {
-    return BUILD(b, "Less", j, per_sample(b, s, tokens(b, node), 4));
-  }
-  Value *i = BUILD(b, "Add", heads_column(b, s->length), per_sample(b, s, before, 4));
-  Value *seen = BUILD(b, "LessOrEqual", j, i);
-  int64_t window = op_param_i(node, "local_window_size");
-  if (window < 0) return seen;
-  return BUILD(b, "And", seen, BUILD(b, "Greater", j, BUILD(b, "Sub", i, build_i64(b, window))));
-}
-
 /* ---- decomposition: heads ----------------------------------------------------------------------
  */
 
@@ -288,19 +278,15 @@ static Value *cached(Builder *b, const Node *node, const Sizes *s, uint32_t past
 /* ---- decomposition: scores ---------------------------------------------------------------------
  */
 
-static Value *scores_of(Builder *b, const Node *node, const Sizes *s, Value *q, Value *k) {
-  const Attr *given = op_param_list(node, "scale");
-  double scale = given == NULL || given->f == 0 ? 1 / sqrt((double)s->size) : (double)given->f;
-  Value *scores =
-      heads_capped(b, heads_scores(b, q, k, scale), (double)op_param_f(node, "softcap"));
-  Value *bias = node_in(node, BIAS);
-  return bias == NULL ? scores : BUILD(b, "Add", scores, heads_padded(b, bias, s->room));
+/* With a sink exp(sink) is part of the softmax's sum. */
+static bool has_sink(const Node *node) {
+  return node_in(node, SINK) != NULL || op_param_i(node, "smooth_softmax") == 1;
 }
 
-/* Softmax; with a sink exp(sink) is part of the sum: softmax * sigmoid(log(sum of exp) - sink). */
+/* softmax * sigmoid(log(sum of exp) - sink) */
 static Value *probabilities(Builder *b, const Node *node, const Sizes *s, Value *scores) {
   Value *softmax = compose_softmax(b, scores, 3), *sink = node_in(node, SINK);
-  if (sink == NULL && op_param_i(node, "smooth_softmax") != 1) return softmax;
+  if (!has_sink(node)) return softmax;
   Value *sum = compose_reduce(b, "ReduceLogSumExp", scores, &(int64_t){-1}, 1);
   if (sink != NULL) {
     DimTable *t = infer_dims(node);
@@ -326,24 +312,53 @@ static void give_scores(Builder *b, Node *node, const Sizes *s, Value *scores, V
   build_replace_output(b, node, SCORES, given);
 }
 
+/* As products and softmax. */
+static Value *in_parts(Builder *b, Node *node, const Sizes *s, const Heads *heads) {
+  double scale = heads->scale == NULL ? 1 / sqrt((double)s->size) : (double)heads->scale->f;
+  Value *scores =
+      heads_capped(b, heads_scores(b, heads->q, heads->k, scale), (double)heads->softcap);
+  if (heads->mask != NULL) scores = BUILD(b, "Add", scores, heads->mask);
+  Value *seen = heads_visible(b, heads);
+  Value *masked = BUILD(b, "Add", scores, heads_bias(b, seen, heads->q));
+  Value *softmax = probabilities(b, node, s, masked);
+  give_scores(b, node, s, scores, seen, softmax);
+  return heads_product(b, softmax, heads->v);
+}
+
+/* A query sees the tokens up to its own, or all. */
+static void hide(Builder *b, const Node *node, Value *before, Heads *heads) {
+  heads->left = heads->right = -1;
+  if (op_param_i(node, "causal") == 0) {
+    heads->lengths = tokens(b, node);
+    return;
+  }
+  int64_t window = op_param_i(node, "local_window_size");
+  heads->place = before;
+  heads->right = 0;
+  if (window >= 0) heads->left = window - 1;
+}
+
 static bool decompose_group_query(Builder *b, Node *node) {
   Sizes s;
   Value *qkv[3];
   if (!read_sizes(node, &s)) return false;
-  Value *before = tokens_before(b, node, &s);
+  const Attr *scale = op_param_list(node, "scale");
+  Heads heads = {.softcap = op_param_f(node, "softcap")};
+  Value *before = tokens_before(b, node, &s), *bias = node_in(node, BIAS);
   take_apart(b, node, &s, qkv);
-  Value *q = normalised(b, node, Q_NORM, "q_norm_epsilon", qkv[Q]);
   Value *k = normalised(b, node, K_NORM, "k_norm_epsilon", qkv[K]);
-  q = turned(b, node, &s, q, before);
-  k = cached(b, node, &s, PAST_KEY, turned(b, node, &s, k, before), before);
-  Value *v = cached(b, node, &s, PAST_VALUE, qkv[V], before);
-  Value *scores = scores_of(b, node, &s, q, k), *seen = visible(b, node, &s, before);
-  Value *masked = BUILD(b, "Add", scores, heads_bias(b, seen, q));
-  Value *softmax = probabilities(b, node, &s, masked);
-  compose_give(b, node, Y, heads_together(b, heads_product(b, softmax, v)));
-  compose_give(b, node, PRESENT_KEY, k);
-  compose_give(b, node, PRESENT_VALUE, v);
-  give_scores(b, node, &s, scores, seen, softmax);
+  heads.q = normalised(b, node, Q_NORM, "q_norm_epsilon", qkv[Q]);
+  heads.q = turned(b, node, &s, heads.q, before);
+  heads.k = cached(b, node, &s, PAST_KEY, turned(b, node, &s, k, before), before);
+  heads.v = cached(b, node, &s, PAST_VALUE, qkv[V], before);
+  heads.scale = scale == NULL || scale->f == 0 ? NULL : scale;
+  if (bias != NULL) heads.mask = heads_padded(b, bias, s.room);
+  hide(b, node, before, &heads);
+  bool whole = !has_sink(node) && node_out(node, SCORES) == NULL;
+  Value *y = whole ? heads_attend(b, &heads) : in_parts(b, node, &s, &heads);
+  compose_give(b, node, Y, heads_together(b, y));
+  compose_give(b, node, PRESENT_KEY, heads.k);
+  compose_give(b, node, PRESENT_VALUE, heads.v);
   return true;
 }
 

@@ -75,3 +75,67 @@ Value *heads_padded(Builder *b, Value *x, const Dim *keys) {
 Value *heads_both(Builder *b, Value *x, Value *y) {
   return x == NULL ? y : BUILD(b, "And", x, y);
 }
+
+/* ---- the core form -----------------------------------------------------------------------------
+ */
+
+/* Numbers for each sample, or one for all, as [batch or 1, 1, 1, 1]. */
+static Value *per_sample(Builder *b, Value *x) {
+  DimTable *t = b->graph->ctx->dims;
+  const Dim *one = dim_const(t, 1), *dims[4] = {one, one, one, one};
+  if (x->type.rank == 1) dims[0] = x->type.dims[0];
+  return compose_reshape(b, x, dims, 4);
+}
+
+/* Places of the queries among the keys, as a column. */
+static Value *query_places(Builder *b, const Heads *heads) {
+  Value *i = heads_column(b, heads->q->type.dims[2]);
+  if (heads->place != NULL) return BUILD(b, "Add", i, per_sample(b, heads->place));
+  if (heads->lengths == NULL) return i;
+  Value *length = compose_size(b, heads->q->type.dims[2]);
+  return BUILD(b, "Add", i, BUILD(b, "Sub", per_sample(b, heads->lengths), length));
+}
+
+Value *heads_visible(Builder *b, const Heads *heads) {
+  int64_t left = heads->left, right = heads->right;
+  Value *allowed = NULL, *j = heads_places(b, heads->k->type.dims[2]);
+  if (left >= 0 || right >= 0) {
+    Value *i = query_places(b, heads);
+    if (right > 0) i = BUILD(b, "Add", i, build_i64(b, right));
+    if (right >= 0) allowed = BUILD(b, "LessOrEqual", j, i);
+    if (left >= 0) {
+      i = BUILD(b, "Sub", i, build_i64(b, left + (right > 0 ? right : 0)));
+      allowed = heads_both(b, allowed, BUILD(b, "GreaterOrEqual", j, i));
+    }
+  }
+  if (heads->lengths == NULL) return allowed;
+  return heads_both(b, allowed, BUILD(b, "Less", j, per_sample(b, heads->lengths)));
+}
+
+/* The mask with four axes, the last of which has an element for each key. */
+static Value *whole_mask(Builder *b, const Heads *heads) {
+  Value *mask = heads->mask;
+  if (mask == NULL) return NULL;
+  const Dim *dims[4], *one = dim_const(b->graph->ctx->dims, 1), *keys = heads->k->type.dims[2];
+  int missing = 4 - mask->type.rank;
+  for (int i = 0; i < 4; i++) dims[i] = i < missing ? one : mask->type.dims[i - missing];
+  mask = compose_reshape(b, mask, dims, 4);
+  if (mask->type.dtype != ONNXC_RT_BOOL) mask = compose_cast(b, mask, heads->q->type.dtype);
+  if (dims[3] == keys || !dim_is(dims[3], 1)) return mask;
+  dims[3] = keys;
+  return BUILD(b, "Expand", mask, build_dims(b, dims, 4));
+}
+
+Value *heads_attend(Builder *b, const Heads *heads) {
+  Value *v = compose_cast(b, heads->v, heads->q->type.dtype), *mask = whole_mask(b, heads);
+  Value *inputs[] = {heads->q, heads->k, v, mask, NULL, NULL, heads->lengths, heads->place};
+  uint32_t n = sizeof inputs / sizeof *inputs;
+  while (inputs[n - 1] == NULL) n--;
+  Node *node = build_node(b, "", "Attention", inputs, n, 1);
+  if (heads->scale != NULL) node_set_float(node, "scale", heads->scale->f);
+  if (heads->softcap != 0) node_set_float(node, "softcap", heads->softcap);
+  if (heads->left >= 0) node_set_int(node, "left_window_size", heads->left);
+  if (heads->right > 0) node_set_int(node, "right_window_size", heads->right);
+  if (heads->right == 0) node_set_int(node, "is_causal", 1);
+  return build_done(b, node);
+}

@@ -26,4 +26,23 @@ Value *heads_padded(Builder *b, Value *x, const Dim *keys);
 /* x and y, the first of which may be NULL: all. */
 Value *heads_both(Builder *b, Value *x, Value *y);
 
+/* The core form of attention: all that its step can do. Heads are apart, those of k and v may be
+ * fewer, and a query that sees no key gives 0. */
+typedef struct Heads {
+  Value *q, *k, *v;  /* [batch, heads, length, size], of one type */
+  Value *mask;       /* bool, or added to the scores; broadcasts to [batch, heads, queries, keys] */
+  Value *lengths;    /* the keys that there are of each sample, i64[batch]; NULL: all */
+  Value *place;      /* that of the first query among the keys, i64 or i64[batch]; NULL: 0, or */
+                     /* that with which the last query and the last key meet, where there are */
+                     /* lengths */
+  const Attr *scale; /* NULL: 1 / sqrt(size) */
+  float softcap;     /* 0: none */
+  int64_t left, right; /* keys before and behind its own place that a query sees; -1: all */
+} Heads;
+
+/* The node that has this form: [batch, heads, queries, size of v]. */
+Value *heads_attend(Builder *b, const Heads *heads);
+/* Which keys a query may see by their places; NULL: all. */
+Value *heads_visible(Builder *b, const Heads *heads);
+
 #endif

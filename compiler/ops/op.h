@@ -85,6 +85,8 @@ struct OpDef {
   /* Rewritten into other operators after import, by build_replace for each output that is there.
    * False: this node cannot be and stays, and nothing was built, or an error was reported. */
   bool (*decompose)(Builder *builder, Node *node);
+  /* The same where the form that stays is not one of ONNX's, for those who write ONNX. */
+  bool (*standard)(Builder *builder, Node *node);
 
   /* What inspection shows behind the name: the attributes that matter; NULL: all of them. */
   const char *(*label)(Arena *arena, const Node *node);
