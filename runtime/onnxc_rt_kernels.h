@@ -161,6 +161,58 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_pool_f32_scratch(const onnxc_rt_pool *pool) {
 
 int onnxc_rt_pool_f32(const onnxc_rt_pool *call);
 
+/* ---- attention ---- */
+
+/* Y = softmax(softcap(scale Q K^T) + mask) V for each head; heads / kv_heads of Q in a row share
+ * one of K and V. Key j of sample b is there below lengths[b], and query i, whose place among the
+ * keys is i + place, sees keys from `left` before that place to `right` behind it. A query that
+ * sees no key gives 0. */
+typedef struct onnxc_rt_attention {
+  ptrdiff_t batch, heads, kv_heads, queries, keys;
+  ptrdiff_t size, v_size; /* of a row of Q and K, and of V and Y */
+  const float *q, *k, *v; /* rows are dense */
+  float *y;
+  ptrdiff_t q_stride[3], k_stride[3], v_stride[3], y_stride[3]; /* of sample, head and row */
+  const float *bias;                                            /* the mask: added, */
+  const uint8_t *allowed; /* or 0 where a key is hidden; NULL: there is none */
+  ptrdiff_t mask_stride[4];
+  const int64_t *lengths; /* NULL: all keys are there */
+  const int64_t *places;  /* one for each sample, or one for all; NULL: `place` for all */
+  ptrdiff_t each_place;   /* whether it is one for each */
+  ptrdiff_t place;
+  ptrdiff_t left, right; /* negative: no bound */
+  float scale, softcap;  /* softcap 0: none */
+  ptrdiff_t room;        /* floats of scratch: onnxc_rt_attention_f32_scratch, or fewer */
+  float *scratch;
+} onnxc_rt_attention;
+
+/* Loops are blocked at these sizes, on every ISA. */
+#define ONNXC_RT_ATTENTION_KEYS 512   /* panels of K and V, and scores, stay in L2 */
+#define ONNXC_RT_ATTENTION_QUERIES 96 /* rows of scores */
+#define ONNXC_RT_ATTENTION_FEW 4      /* so few rows read K and V in place */
+
+/* The least it works with: scores of a block of queries, what is added to a row of them, the state
+ * of all rows, and what the products need. Reads the sizes only, and so does the next one. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_least(const onnxc_rt_attention *call) {
+  const ptrdiff_t size = call->size, v_size = call->v_size, few = ONNXC_RT_ATTENTION_FEW;
+  const ptrdiff_t keys = onnxc_rt_min_size(call->keys, ONNXC_RT_ATTENTION_KEYS);
+  const ptrdiff_t rows = call->heads / onnxc_rt_max_size(call->kv_heads, 1) * call->queries;
+  const ptrdiff_t block = onnxc_rt_min_size(rows, ONNXC_RT_ATTENTION_QUERIES);
+  const ptrdiff_t product = onnxc_rt_gemm_f32_scratch(block, onnxc_rt_max_size(keys, v_size),
+                                                      onnxc_rt_max_size(keys, size));
+  return (block + 1) * (keys + ONNXC_RT_PANEL) + 2 * (rows + block) +
+         (rows > few ? onnxc_rt_max_size(product, few * v_size) : few * v_size);
+}
+
+/* With it, panels of K and V are made once for all rows that read them. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_scratch(const onnxc_rt_attention *call) {
+  const ptrdiff_t panel = ONNXC_RT_PANEL;
+  const ptrdiff_t keys = onnxc_rt_min_size(call->keys, ONNXC_RT_ATTENTION_KEYS) + panel;
+  return onnxc_rt_attention_f32_least(call) + keys * (call->size + call->v_size + panel);
+}
+
+int onnxc_rt_attention_f32(const onnxc_rt_attention *call);
+
 /* ---- recurrence ---- */
 
 /* ONNX's LSTM and GRU in layout 0 with the default activations. The gates are those of the operator

@@ -159,10 +159,9 @@ static void gemm_transpose_panel(const float *b, ptrdiff_t b_col, ptrdiff_t dept
   onnxc_rt_pack_b(b + p, depth - p, ONNXC_RT_PANEL, 1, b_col, panel + p * ONNXC_RT_PANEL);
 }
 
-/* onnxc_rt_gemm_pack from `b`. */
-static ONNXC_RT_V_FUNCTION void gemm_pack(const onnxc_rt_gemm *g, ptrdiff_t p, ptrdiff_t depth,
-                                          ptrdiff_t j, ptrdiff_t columns, float *panels,
-                                          ptrdiff_t distance) {
+ONNXC_RT_V_FUNCTION void onnxc_rt_gemm_panels_f32(const onnxc_rt_gemm *g, ptrdiff_t p,
+                                                  ptrdiff_t depth, ptrdiff_t j, ptrdiff_t columns,
+                                                  float *panels, ptrdiff_t distance) {
   for (; columns > 0; j += ONNXC_RT_PANEL, columns -= ONNXC_RT_PANEL) {
     const float *b = g->b + p * g->b_row + j * g->b_col;
     if (columns >= ONNXC_RT_PANEL && g->b_col == 1) {
@@ -270,15 +269,17 @@ static gemm_panels gemm_find_panels(const onnxc_rt_gemm_core *core, const gemm_b
   const onnxc_rt_gemm *g = &core->gemm;
   const ptrdiff_t p = block->p, distance = (block->depth + 1) * ONNXC_RT_PANEL;
   if (g->packed != NULL) {
-    const float *panels = g->packed + j * g->k + p * ONNXC_RT_PANEL;
-    return (gemm_panels){panels, ONNXC_RT_PANEL, g->k * ONNXC_RT_PANEL};
+    const ptrdiff_t apart = core->panel_distance,
+                    whole = apart == 0 ? g->k * ONNXC_RT_PANEL : apart;
+    const float *panels = g->packed + j / ONNXC_RT_PANEL * whole + p * ONNXC_RT_PANEL;
+    return (gemm_panels){panels, ONNXC_RT_PANEL, whole};
   }
   if (core->pack != NULL) {
     core->pack(core->source, p, block->depth, j, columns, block->panels, distance);
   } else if (gemm_reads_in_place(g, columns)) {
     return (gemm_panels){g->b + p * g->b_row + j, g->b_row, ONNXC_RT_PANEL};
   } else {
-    gemm_pack(g, p, block->depth, j, columns, block->panels, distance);
+    onnxc_rt_gemm_panels_f32(g, p, block->depth, j, columns, block->panels, distance);
   }
   return (gemm_panels){block->panels, ONNXC_RT_PANEL, distance};
 }
@@ -315,7 +316,7 @@ static void gemm_plan_blocks(const onnxc_rt_gemm *g, gemm_block *block) {
 int onnxc_rt_gemm_core_f32(const onnxc_rt_gemm_core *core) {
   const onnxc_rt_gemm *g = &core->gemm;
   if (g->m == 0 || g->n == 0) return ONNXC_RT_OK;
-  if (core->pack == NULL && onnxc_rt_gemv_fits(g)) {
+  if (core->pack == NULL && core->panel_distance == 0 && onnxc_rt_gemv_fits(g)) {
     return onnxc_rt_gemv_f32(core);
   }
   gemm_block whole = {.panels = g->scratch};

@@ -16,8 +16,14 @@ typedef struct onnxc_rt_gemm_core {
   const float *bias;        /* [m], added to the rows; NULL: none */
   onnxc_rt_gemm_pack *pack; /* where the panels come from instead of `b`; NULL: from there */
   const void *source;
+  ptrdiff_t panel_distance; /* of `packed`, which may be the part of k of longer panels; 0: 16 k */
 } onnxc_rt_gemm_core;
 
 int onnxc_rt_gemm_core_f32(const onnxc_rt_gemm_core *call);
+
+/* Writes those panels of `b`, any number of columns, at any distance from 16 depth on; then all of
+ * them is right, with zeros beyond the columns. */
+void onnxc_rt_gemm_panels_f32(const onnxc_rt_gemm *g, ptrdiff_t p, ptrdiff_t depth, ptrdiff_t j,
+                              ptrdiff_t columns, float *panels, ptrdiff_t distance);
 
 #endif

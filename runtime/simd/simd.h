@@ -6,6 +6,8 @@
 #ifndef ONNXC_RT_SIMD_H
 #define ONNXC_RT_SIMD_H
 
+#include "onnxc_rt_math.h"
+
 #include <stddef.h>
 
 #if defined(ONNXC_RT_SCALAR) || !defined(__GNUC__)
@@ -79,6 +81,8 @@ ONNXC_RT_V_INLINE void onnxc_rt_v_store(float *to, onnxc_rt_v x) {
 #else
 
 typedef float onnxc_rt_v __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
+typedef int32_t onnxc_rt_vi __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
+typedef uint32_t onnxc_rt_vu __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH)));
 typedef float onnxc_rt_v_anywhere
     __attribute__((vector_size(4 * ONNXC_RT_V_WIDTH), aligned(4), may_alias));
 
@@ -110,6 +114,43 @@ ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_fma(onnxc_rt_v a, onnxc_rt_v b, onnxc_rt
   return (onnxc_rt_v)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
   return a * b + c;
+#endif
+}
+
+/* ---- choices ---- */
+
+/* Lane by lane the larger of two; b where either is NaN. */
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_max(onnxc_rt_v a, onnxc_rt_v b) {
+#if ONNXC_RT_V_WIDTH == 1
+  return a > b ? a : b;
+#elif ONNXC_RT_V_WIDTH == 16
+  return (onnxc_rt_v)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+  const onnxc_rt_vi larger = a > b;
+  return (onnxc_rt_v)(((onnxc_rt_vi)a & larger) | ((onnxc_rt_vi)b & ~larger));
+#endif
+}
+
+/* e^x for x up to 0, 1 ULP; 0 where that is under 2^-126. NaN stays. */
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_exp_negative(onnxc_rt_v x) {
+#if ONNXC_RT_V_WIDTH == 1
+  return x < -87.0f ? 0.0f : onnxc_rt_exp_f32(x);
+#else
+  const onnxc_rt_v shifter = onnxc_rt_v_splat(0x1.8p23f); /* leaves an integer in the low bits */
+  const onnxc_rt_v shifted = onnxc_rt_v_fma(x, onnxc_rt_v_splat(0x1.715476p0f), shifter);
+  const onnxc_rt_v n = shifted - shifter;
+  onnxc_rt_v r = onnxc_rt_v_fma(n, onnxc_rt_v_splat(-ONNXC_RT_LN2_HI), x);
+  r = onnxc_rt_v_fma(n, onnxc_rt_v_splat(-ONNXC_RT_LN2_LO), r);
+  onnxc_rt_v q = onnxc_rt_v_splat(0x1.6db5b2p-10f);
+  q = onnxc_rt_v_fma(q, r, onnxc_rt_v_splat(0x1.123c78p-7f));
+  q = onnxc_rt_v_fma(q, r, onnxc_rt_v_splat(0x1.55545cp-5f));
+  q = onnxc_rt_v_fma(q, r, onnxc_rt_v_splat(0x1.55548ep-3f));
+  q = onnxc_rt_v_fma(q, r, onnxc_rt_v_splat(0.5f));
+  const onnxc_rt_v rest = onnxc_rt_v_fma(r * r, q, r) + onnxc_rt_v_splat(1.0f);
+  const onnxc_rt_vu bits = (onnxc_rt_vu)shifted;
+  const onnxc_rt_v scale = (onnxc_rt_v)((bits << 23) + (127u << 23));
+  const onnxc_rt_vi tiny = x < onnxc_rt_v_splat(-87.0f);
+  return (onnxc_rt_v)((onnxc_rt_vi)(rest * scale) & ~tiny);
 #endif
 }
 
