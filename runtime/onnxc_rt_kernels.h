@@ -180,6 +180,7 @@ typedef struct onnxc_rt_attention {
   const int64_t *places;  /* one for each sample, or one for all; NULL: `place` for all */
   ptrdiff_t each_place;   /* whether it is one for each */
   ptrdiff_t place;
+  ptrdiff_t at_end;      /* instead, the last query is where the last key is */
   ptrdiff_t left, right; /* negative: no bound */
   float scale, softcap;  /* softcap 0: none */
   ptrdiff_t room;        /* floats of scratch: onnxc_rt_attention_f32_scratch, or fewer */

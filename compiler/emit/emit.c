@@ -224,7 +224,8 @@ void emit_comment(Emitter *e, const Step *step) {
 }
 
 static bool is_kernel(const Step *step) {
-  return step->kind == STEP_CONTRACTION || (step->kind == STEP_CALL && !step->reference);
+  return step->kind == STEP_CONTRACTION || step->kind == STEP_ATTENTION ||
+         (step->kind == STEP_CALL && !step->reference);
 }
 
 static void emit_steps(Emitter *e, const Steps *steps);

@@ -59,7 +59,8 @@ void finish_steps(Steps *steps, Arena *scratch);
 typedef Vec(Group *) Groups;
 void fuse_nodes(Lowering *l, Groups *order);
 /* Gives what concatenations are made of its place in their results, where its step can store it
- * there. Those that are parts of others come later in the order, and find their place first. */
+ * there, and what is transposed for somebody who reads no strides that layout. Those that are parts
+ * of others come later in the order, and find their place first. */
 void place_parts(Lowering *l, const Groups *order);
 void place_inputs_of(Lowering *l, const Node *concat);
 /* Whether the concatenation may be an update in place, or is a part of one: its place is left open
@@ -76,6 +77,8 @@ Value *shown_value(Value *value);
 /* The part of a concatenation that its input `i` is; `rest`, what follows the inputs before it,
  * loses it. */
 Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest);
+/* A tensor of that type without gaps. */
+Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type);
 /* `from` as a view of another shape; false when only a copy has it. */
 bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view);
 /* Which values and nodes are needed at run time. */

@@ -71,7 +71,7 @@ static void dense_strides(DimTable *t, Operand *operand) {
   }
 }
 
-static Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type) {
+Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type) {
   Operand operand = {.buffer = buffer, .dtype = type->dtype, .rank = type->rank};
   for (int i = 0; i < type->rank; i++) operand.dims[i] = type->dims[i];
   dense_strides(l->ctx->dims, &operand);

@@ -28,13 +28,20 @@ Value *shown_value(Value *value) {
 
 /* ---- parts ---- */
 
-/* Whether the step that makes the value can put it anywhere: row programs and epilogues store
- * through any strides, and a Concat is where its inputs are. */
-static bool stores_anywhere(const Lowering *l, const Value *value) {
+static bool stores_rows(const Operand *place) {
+  return place->rank == 0 || dim_is(place->strides[place->rank - 1], 1);
+}
+
+/* Whether the step that makes the value can put it there: row programs and epilogues store through
+ * any strides, and a Concat is where its inputs are. */
+static bool stores_at(const Lowering *l, const Value *value, const Operand *place) {
   const Node *maker = value->producer;
   const Group *g = maker == NULL || value->constant != NULL ? NULL : l->groups[maker->id];
   if (g == NULL) return false;
   if (g->root != maker || maker->op->lower == lower_concat) return true;
+  if ((maker->op->flags & OP_STORES_ROWS) != 0 && stores_rows(place)) {
+    return value->type.dtype == ONNXC_RT_F32;
+  }
   return maker->op->takes_epilogue != NULL && maker->op->takes_epilogue(maker);
 }
 
@@ -53,18 +60,22 @@ static bool place_input(DimTable *t, const Node *node, Operand *place) {
   return true;
 }
 
-/* `value`, or what it is a view of, gets its place where that is still open. */
-static void place_value(Lowering *l, Value *value, Operand place) {
+/* What has to be stored, and where, for `value` to be at `place`; NULL: that cannot be, or has its
+ * place already. */
+static Value *open_value(const Lowering *l, Value *value, Operand *place) {
   while (l->outputs[value->id] == 0 && l->targets[value->id].buffer == NULL) {
-    if (stores_anywhere(l, value)) {
-      l->targets[value->id] = place;
-      return;
-    }
+    if (stores_at(l, value, place)) return value;
     const Node *maker = value->producer;
-    if (value->constant != NULL || !is_movement(maker)) return;
-    if (!place_input(l->ctx->dims, maker, &place)) return;
+    if (value->constant != NULL || !is_movement(maker)) return NULL;
+    if (!place_input(l->ctx->dims, maker, place)) return NULL;
     value = node_in(maker, 0);
   }
+  return NULL;
+}
+
+static void place_value(Lowering *l, Value *value, Operand place) {
+  Value *stored = open_value(l, value, &place);
+  if (stored != NULL) l->targets[stored->id] = place;
 }
 
 void place_inputs_of(Lowering *l, const Node *concat) {
@@ -74,11 +85,54 @@ void place_inputs_of(Lowering *l, const Node *concat) {
   }
 }
 
+/* ---- layouts ---- */
+
+/* Whether somebody cannot read the value where it is a view with these strides, so that it would be
+ * copied. */
+static bool needs_dense(const Lowering *l, const Value *value, const Operand *view) {
+  Operand other;
+  if (l->outputs[value->id] != 0) return true;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    const Node *user = use->user;
+    bool strided = user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0 ||
+                   user->op->lower == lower_concat;
+    if (strided || l->groups[user->id] == NULL) continue;
+    if (!needed_at_run_time(user, (uint32_t)(use - user->in))) continue;
+    if (!is_movement(user)) return true;
+    bool whole = (user->op->flags & OP_VIEW) != 0;
+    if (whole && !reshape_view(l->ctx->dims, view, &node_out(user, 0)->type, &other)) return true;
+  }
+  return false;
+}
+
+/* Whether each value from this one on up to `last`, that it is a view of, has only one reader. */
+static bool read_once(const Value *value, const Value *last) {
+  while (value_uses(value) == 1 && value != last) value = node_in(value->producer, 0);
+  return value_uses(value) == 1;
+}
+
+/* A transposition that would be copied is done by the step that makes its input, where nothing else
+ * reads that and rows stay rows. */
+static void place_transposed(Lowering *l, const Node *node) {
+  Value *in = node_in(node, 0), *out = node_out(node, 0);
+  Operand place = dense_operand(l, NULL, &out->type), view = place;
+  const Operand from = dense_operand(l, NULL, &in->type);
+  const Attr *perm = op_param_list(node, "perm");
+  if (l->targets[out->id].buffer != NULL || perm == NULL) return;
+  for (int i = 0; i < view.rank; i++) view.strides[i] = from.strides[perm->ints[i]];
+  if (!needs_dense(l, out, &view) || !place_input(l->ctx->dims, node, &place)) return;
+  Value *stored = open_value(l, in, &place);
+  if (stored == NULL || !stores_rows(&place) || !read_once(in, stored)) return;
+  place = lower_output(l, out);
+  place_input(l->ctx->dims, node, &place);
+  place_value(l, in, place);
+}
+
 void place_parts(Lowering *l, const Groups *order) {
   for (size_t i = order->len; i-- > 0;) {
     const Node *node = order->data[i]->root;
-    if (node == NULL || node->op->lower != lower_concat) continue;
-    if (dtype_is_packed(node_out(node, 0)->type.dtype)) continue; /* its kernel packs */
-    if (!defer_update(l, node)) place_inputs_of(l, node);
+    if (node == NULL || dtype_is_packed(node_out(node, 0)->type.dtype)) continue; /* kernels pack */
+    if (node->op->lower == lower_transpose) place_transposed(l, node);
+    if (node->op->lower == lower_concat && !defer_update(l, node)) place_inputs_of(l, node);
   }
 }

@@ -1,5 +1,7 @@
 /* Scaled dot-product attention. Its core form (ops/heads.h) stays and is one step; the others
  * become that, or the products and the softmax that it is made of. */
+#include "lower/lower.h"
+#include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
@@ -236,8 +238,117 @@ static bool is_core(const Node *node, const Sizes *s) {
   return plain && is_precise(node) && is_core_mask(node, s);
 }
 
+/* That of the reference kernel. */
 static const Dim *attention_scratch(const Node *node) {
   return dim_mul_i(infer_dims(node), input_type(node, K)->dims[2], sizeof(double));
+}
+
+/* ---- lowering ----------------------------------------------------------------------------------
+ */
+
+/* Heads as the kernel reads them: in any strides, but with dense rows. */
+static Operand heads_operand(Lowering *l, Value *x) {
+  Operand operand = lower_operand(l, x);
+  bool rows = dim_is(operand.strides[3], 1) || dim_is(operand.dims[3], 1);
+  return rows ? operand : lower_dense(l, x);
+}
+
+static void mask_fields(Lowering *l, Step *step, Value *mask) {
+  if (mask == NULL) return;
+  Operand operand = lower_operand(l, mask);
+  for (int i = 0; i < 4; i++) {
+    if (dim_is(operand.dims[i], 1)) operand.strides[i] = dim_const(lower_context(l)->dims, 0);
+  }
+  bool truth = operand.dtype == ONNXC_RT_BOOL;
+  kernel_input(l, step, truth ? "allowed" : "bias", operand);
+  kernel_dims(l, step, "mask_stride", operand.strides, 4);
+}
+
+/* The place as a size; NULL: it is data, or not there. */
+static const Dim *place_size(const Node *node) {
+  uint32_t n;
+  const Dim *const *contents =
+      node_in(node, PLACE) == NULL ? NULL : infer_contents(node, PLACE, &n);
+  return contents != NULL && n == 1 ? contents[0] : NULL;
+}
+
+static void place_fields(Lowering *l, Step *step, const Node *node, Operand lengths,
+                         Operand places) {
+  const Dim *size = place_size(node);
+  if (lengths.buffer != NULL) kernel_input(l, step, "lengths", lengths);
+  if (places.buffer != NULL) {
+    kernel_input(l, step, "places", places);
+    kernel_int(l, step, "each_place", places.rank == 1 && !dim_is(places.dims[0], 1));
+  } else if (size != NULL) {
+    kernel_dim(l, step, "place", size);
+  } else if (lengths.buffer != NULL) {
+    kernel_int(l, step, "at_end", 1);
+  }
+}
+
+/* Panels of K and V pay, unless they take more memory than all scores would. */
+static ptrdiff_t scratch_room(const onnxc_rt_attention *a) {
+  ptrdiff_t whole = onnxc_rt_attention_f32_scratch(a), least = onnxc_rt_attention_f32_least(a);
+  ptrdiff_t product = onnxc_rt_gemm_f32_scratch(a->queries, onnxc_rt_max_size(a->keys, a->v_size),
+                                                onnxc_rt_max_size(a->keys, a->size));
+  double scores = (double)a->batch * (double)a->heads * (double)a->queries * (double)a->keys;
+  return (double)whole > scores + (double)product ? least : whole;
+}
+
+/* What is there at the upper bound of a size; larger ones are an error elsewhere. */
+static ptrdiff_t most(const Dim *size) {
+  return (ptrdiff_t)(size->hi < INT32_MAX / 4 ? size->hi : INT32_MAX / 4);
+}
+
+static void size_fields(Lowering *l, Step *step, const Node *node, const Sizes *s) {
+  onnxc_rt_attention a = {.heads = (ptrdiff_t)s->q_heads, .kv_heads = (ptrdiff_t)s->kv_heads};
+  a.batch = most(s->batch);
+  a.queries = most(s->q_len);
+  a.keys = most(s->kv_len);
+  a.size = most(s->size);
+  a.v_size = most(s->v_size);
+  int64_t room = scratch_room(&a);
+  kernel_dim(l, step, "batch", s->batch);
+  kernel_int(l, step, "heads", s->q_heads);
+  kernel_int(l, step, "kv_heads", s->kv_heads);
+  kernel_dim(l, step, "queries", s->q_len);
+  kernel_dim(l, step, "keys", s->kv_len);
+  kernel_dim(l, step, "size", s->size);
+  kernel_dim(l, step, "v_size", s->v_size);
+  kernel_int(l, step, "room", room);
+  kernel_scratch(l, step, "scratch", dim_const(infer_dims(node), room * (int64_t)sizeof(float)));
+}
+
+static void operand_fields(Lowering *l, Step *step, const char *name, const char *strides,
+                           Operand operand, bool written) {
+  (written ? kernel_output : kernel_input)(l, step, name, operand);
+  kernel_dims(l, step, strides, operand.strides, 3);
+}
+
+static bool lower_attention(Lowering *l, Node *node) {
+  Sizes s;
+  if (input_type(node, Q)->dtype != ONNXC_RT_F32 || !read_sizes(node, &s)) return false;
+  bool causal = op_param_i(node, "is_causal") != 0;
+  const Attr *scale = op_param_list(node, "scale");
+  Operand q = heads_operand(l, node_in(node, Q)), k = heads_operand(l, node_in(node, K));
+  Operand v = heads_operand(l, node_in(node, V)), lengths = {0}, places = {0};
+  if (node_in(node, KV_LENGTHS) != NULL) lengths = lower_dense(l, node_in(node, KV_LENGTHS));
+  if (node_in(node, PLACE) != NULL && place_size(node) == NULL) {
+    places = lower_dense(l, node_in(node, PLACE));
+  }
+  Step *step = lower_kernel(l, STEP_ATTENTION, "onnxc_rt_attention_f32", "onnxc_rt_attention");
+  size_fields(l, step, node, &s);
+  operand_fields(l, step, "q", "q_stride", q, false);
+  operand_fields(l, step, "k", "k_stride", k, false);
+  operand_fields(l, step, "v", "v_stride", v, false);
+  operand_fields(l, step, "y", "y_stride", lower_output(l, node_out(node, Y)), true);
+  mask_fields(l, step, node_in(node, MASK));
+  place_fields(l, step, node, lengths, places);
+  kernel_int(l, step, "left", op_param_i(node, "left_window_size"));
+  kernel_int(l, step, "right", causal ? 0 : op_param_i(node, "right_window_size"));
+  kernel_float(l, step, "scale", scale == NULL ? (float)(1 / sqrt((double)s.size->lo)) : scale->f);
+  kernel_float(l, step, "softcap", op_param_f(node, "softcap"));
+  return true;
 }
 
 /* ---- decomposition -----------------------------------------------------------------------------
@@ -371,7 +482,9 @@ const OpDef op_Attention = {
         },
     .infer = infer_attention,
     OP_KERNEL(onnxc_rt_ref_attention),
+    .flags = OP_STRIDED | OP_STORES_ROWS,
     .scratch = attention_scratch,
+    .lower = lower_attention,
     .decompose = decompose_attention,
     .standard = standard_attention,
     .macs = attention_macs,

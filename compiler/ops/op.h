@@ -17,8 +17,9 @@ enum {
   OP_NONDETERMINISTIC = 2, /* never folded, merged or moved */
   OP_VIEW = 4,             /* output 0 holds the elements of input 0 in the same order */
   OP_DATA_DEPENDENT = 8,   /* sizes of outputs are known only after the kernel has run */
-  OP_STRIDED = 32,         /* `lower` reads operands of 32-bit floats through any strides */
-  OP_COMPOSITE = 16, /* of sequences, optionals or maps: passes/flatten_sequences.c takes it */
+  OP_COMPOSITE = 16,   /* of sequences, optionals or maps: passes/flatten_sequences.c takes it */
+  OP_STRIDED = 32,     /* `lower` reads operands of 32-bit floats through any strides */
+  OP_STORES_ROWS = 64, /* and writes output 0 through any whose last one is 1 */
 };
 
 /* One attribute as the reference kernel sees it: its position in the kernel's list is its position

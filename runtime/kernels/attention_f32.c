@@ -461,6 +461,7 @@ int onnxc_rt_attention_f32(const onnxc_rt_attention *a) {
     const ptrdiff_t length = a->lengths == NULL ? a->keys : attention_size_of(a->lengths[g.sample]);
     g.place = a->place;
     if (a->places != NULL) g.place = attention_size_of(a->places[a->each_place ? g.sample : 0]);
+    if (a->at_end) g.place = length - a->queries;
     g.length = attention_clamp(length, 0, a->keys);
     for (ptrdiff_t head = 0; head < a->kv_heads; head++) {
       g.head = head * shared;

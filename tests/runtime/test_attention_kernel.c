@@ -19,6 +19,7 @@ static double bias_of(const onnxc_rt_attention *a, ptrdiff_t at) {
 static bool is_visible(const onnxc_rt_attention *a, ptrdiff_t sample, ptrdiff_t i, ptrdiff_t j) {
   int64_t length = a->lengths == NULL ? a->keys : a->lengths[sample], place = a->place;
   if (a->places != NULL) place = a->places[a->each_place ? sample : 0];
+  if (a->at_end) place = length - a->queries;
   return j < length && (a->left < 0 || j >= place + i - a->left) &&
          (a->right < 0 || j <= place + i + a->right);
 }
@@ -126,6 +127,7 @@ static void add_places(Case *c, uint64_t *seed, int n) {
   a->places = n % 7 < 2 ? c->places : NULL;
   a->each_place = n % 7 == 1;
   a->place = random_size(seed, -2, a->keys);
+  a->at_end = n % 8 == 5;
 }
 
 static void make_case(Case *c, uint64_t *seed, int n) {
