@@ -472,6 +472,8 @@ const OpDef op_Attention = {
             PARAM_INT("is_causal", 0),
             PARAM_OPTIONAL("kv_num_heads", ATTR_INT),
             PARAM_INT("left_window_size", -1),
+            PARAM_FLOAT("masked_score", -INFINITY),
+            PARAM_INT("nan_rows", 0),
             PARAM_OPTIONAL("q_num_heads", ATTR_INT),
             PARAM_INT("qk_matmul_output_mode", SCORES_RAW),
             PARAM_INT("right_window_size", -1),

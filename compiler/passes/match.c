@@ -44,7 +44,7 @@ static bool is_op(const Pattern *pattern, const OpDef *op) {
          strcmp(op->domain, pattern->domain == NULL ? "" : pattern->domain) == 0;
 }
 
-static bool add_node(Match *m, Node *node, bool single_use) {
+bool match_add(Match *m, Node *node, bool single_use) {
   for (uint32_t i = 0; i < m->n_nodes; i++) {
     if (m->nodes[i] == node) return true;
   }
@@ -74,7 +74,7 @@ static bool solve_node(Match *m, const Goal *goal) {
   Node *node = value == NULL || value->output_index != 0 ? NULL : value->producer;
   if (node == NULL || !is_op(goal->pattern, node->op)) return false;
   if (!bind(m, goal->pattern->bind, goal->value)) return false;
-  if (!add_node(m, node, goal->pattern->single_use)) return false;
+  if (!match_add(m, node, goal->pattern->single_use)) return false;
   if (solve_operands(m, goal, node, false)) return true;
   return node->op->flags & OP_COMMUTATIVE && solve_operands(m, goal, node, true);
 }
@@ -122,8 +122,7 @@ static bool is_matched(const Match *m, const Node *node) {
   return false;
 }
 
-/* Nothing outside uses what the pattern says is used only here. */
-static bool is_closed(const Match *m) {
+bool match_closed(const Match *m) {
   for (uint32_t i = 0; i < m->n_nodes; i++) {
     if (!m->single[i] || m->nodes[i] == m->root) continue;
     const Value *value = m->nodes[i]->out[0];
@@ -140,7 +139,7 @@ static bool solve(Match *m, const Goal *goal) {
       [PATTERN_OP] = solve_op,       [PATTERN_OR] = solve_or,         [PATTERN_ANY] = solve_any,
       [PATTERN_CONST] = solve_const, [PATTERN_SCALAR] = solve_scalar,
   };
-  if (goal == NULL) return is_closed(m);
+  if (goal == NULL) return match_closed(m);
   uint32_t n_bound = m->n_bound, n_nodes = m->n_nodes;
   if (solvers[goal->pattern->kind](m, goal)) return true;
   m->n_bound = n_bound;

@@ -71,6 +71,11 @@ Value *match_value(const Match *m, const char *bind); /* NULL: the optional part
 Node *match_node(const Match *m, const char *bind);   /* producer of that value */
 /* The bound value is a constant whose elements are all the same number. */
 bool match_scalar(const Match *m, const char *bind, double *value);
+/* For rules that look further than their pattern: the node belongs to the match; with `single_use`
+ * nothing outside may use its output 0. False: there are too many. */
+bool match_add(Match *m, Node *node, bool single_use);
+/* Nothing outside uses what only the match may use. */
+bool match_closed(const Match *m);
 
 typedef struct Rule {
   const char *name;       /* shown with its hits */
