@@ -102,6 +102,10 @@ int param_axis(const Node *node, int rank) {
   return (int)(axis < 0 ? axis + rank : axis);
 }
 
+bool value_is(const Value *value, const char *names) {
+  return value != NULL && value->output_index == 0 && node_named(value->producer, names);
+}
+
 bool is_elementwise(const Node *node) {
   bool any_row = node->op->row != NULL && node->op->row->axes == NULL;
   return any_row && *node->op->domain == '\0' && strcmp(node->op->name, "BatchNormalization") != 0;

@@ -27,6 +27,8 @@ bool node_named(const Node *node, const char *names);
 /* Attribute "axis" of a node whose axes are those of a tensor of this rank. */
 int param_axis(const Node *node, int rank);
 
+/* Whether the value is output 0 of such a node. */
+bool value_is(const Value *value, const char *names);
 /* Each element of the output depends on the elements of the inputs that broadcast to it only. */
 bool is_elementwise(const Node *node);
 /* The permutation of a Transpose; reversed axes when it is not given. */

@@ -75,11 +75,6 @@ static const Axis *keys_of(const Walk *w) {
   return &view_of(w, w->keys)->axes[0];
 }
 
-static bool is_named(const Value *value, const char *op) {
-  const Node *node = value == NULL ? NULL : value->producer;
-  return node != NULL && *node->op->domain == '\0' && strcmp(node->op->name, op) == 0;
-}
-
 /* ---- products ----------------------------------------------------------------------------------
  */
 
@@ -200,7 +195,7 @@ static bool keep_mask(Walk *w, Mask mask) {
 static bool subtracts_maximum(Walk *w, const Node *node) {
   const Value *max = node->in[1].value;
   bool flags[MAX_RANK], keepdims;
-  if (strcmp(node->op->name, "Sub") != 0 || !is_named(max, "ReduceMax")) return false;
+  if (strcmp(node->op->name, "Sub") != 0 || !value_is(max, "ReduceMax")) return false;
   if (max->producer->in[0].value != node->in[0].value) return false;
   if (!reduce_axes(max->producer, flags, &keepdims) || !keepdims) return false;
   for (int i = 0; i < max->type.rank; i++) {
@@ -239,7 +234,7 @@ static bool take_sum(Walk *w, Node *node) {
 
 /* The condition without Not before it, and whether it was turned around. */
 static Value *bare_condition(Value *condition, bool *when) {
-  while (is_named(condition, "Not")) {
+  while (value_is(condition, "Not")) {
     condition = condition->producer->in[0].value;
     *when = !*when;
   }
@@ -251,7 +246,7 @@ static bool zero_where(Walk *w, const Node *node, bool when) {
   bool hidden = when;
   Value *condition = bare_condition(node->in[0].value, &hidden);
   const Value *x = node->in[when ? 2 : 1].value;
-  if (is_named(condition, "IsNaN") && condition->producer->in[0].value == x) {
+  if (value_is(condition, "IsNaN") && condition->producer->in[0].value == x) {
     w->zeroes_nan = true;
     return hidden && match_add(w->m, condition->producer, true);
   }
@@ -284,7 +279,7 @@ static bool take_choice(Walk *w, Node *node) {
 static bool take_selection(Walk *w, Node *node) {
   for (uint32_t i = 0; i < 2; i++) {
     Value *flags = node->in[1 - i].value, *x = node->in[i].value;
-    if (!is_named(flags, "Cast") || w->zeroed.value != NULL) continue;
+    if (!value_is(flags, "Cast") || w->zeroed.value != NULL) continue;
     bool hidden = false;
     Value *condition = bare_condition(flags->producer->in[0].value, &hidden);
     if (condition->type.dtype != ONNXC_RT_BOOL) continue;
@@ -328,7 +323,7 @@ static const Step steps[] = {
 static bool walk(Walk *w, Value *value) {
   Node *node = value->output_index == 0 ? value->producer : NULL;
   for (size_t i = 0; node != NULL && i < sizeof steps / sizeof *steps; i++) {
-    if (!(steps[i].where & (w->below ? BELOW : ABOVE)) || !is_named(value, steps[i].op)) continue;
+    if (!(steps[i].where & (w->below ? BELOW : ABOVE)) || !value_is(value, steps[i].op)) continue;
     return match_add(w->m, node, true) && steps[i].take(w, node);
   }
   return false;
