@@ -390,21 +390,9 @@ static Heads heads_of(Builder *b, const Node *node, const Sizes *s) {
   return heads;
 }
 
-/* Scores that the mask hides become a number. */
-static bool replaces_scores(const Node *node) {
-  return isfinite(op_param_f(node, "masked_score"));
-}
-
-static Value *replaced_scores(Builder *b, const Node *node, Value *scores) {
-  Value *mask = node_in(node, MASK);
-  if (mask == NULL || !replaces_scores(node)) return scores;
-  Value *low = build_like(b, scores, (double)op_param_f(node, "masked_score"));
-  return BUILD(b, "Where", mask, scores, low);
-}
-
 /* What is added to the scores, which may be minus infinity; NULL: nothing. */
-static Value *total_bias(Builder *b, const Node *node, const Heads *heads) {
-  Value *mask = replaces_scores(node) ? NULL : heads->mask, *seen = heads_visible(b, heads);
+static Value *total_bias(Builder *b, const Heads *heads) {
+  Value *mask = heads->mask, *seen = heads_visible(b, heads);
   if (mask != NULL) {
     mask = mask->type.dtype == ONNXC_RT_BOOL ? heads_bias(b, mask, heads->q)
                                              : compose_cast(b, mask, heads->q->type.dtype);
@@ -420,26 +408,31 @@ static Value *scaled_scores(Builder *b, const Attr *scale, Value *q, Value *k) {
   return heads_scores(b, q, k, scale == NULL ? 1 / sqrt((double)size) : (double)scale->f);
 }
 
-/* A query that sees no key has no probabilities but 0, or NaN. */
+/* The probabilities of a query that sees no key. */
+static Value *empty_row(Builder *b, const Node *node, Value *softmax) {
+  if (op_param_i(node, "empty_rows") == EMPTY_ZERO) return build_like(b, softmax, 0);
+  Value *keys = compose_size(b, softmax->type.dims[3]);
+  return BUILD(b, "Reciprocal", compose_cast(b, keys, softmax->type.dtype));
+}
+
 static Value *probabilities(Builder *b, const Node *node, Value *scores, Value *bias) {
   const Attr *precision = op_param_list(node, "softmax_precision");
   DType dtype = scores->type.dtype;
   if (precision != NULL) scores = compose_cast(b, scores, (DType)precision->i);
   Value *softmax = compose_softmax(b, scores, 3);
-  if (bias != NULL && op_param_i(node, "nan_rows") == 0) {
+  if (bias != NULL && op_param_i(node, "empty_rows") != EMPTY_NAN) {
     Value *most = compose_reduce(b, "ReduceMax", bias, &(int64_t){-1}, 1);
     Value *none = BUILD(b, "Equal", most, build_like(b, most, -(double)INFINITY));
-    softmax = BUILD(b, "Where", none, build_like(b, softmax, 0), softmax);
+    softmax = BUILD(b, "Where", none, empty_row(b, node, softmax), softmax);
   }
   return compose_cast(b, softmax, dtype);
 }
 
 /* As products and softmax; gives the scores as the node wants them. */
 static Value *in_parts(Builder *b, Node *node, const Heads *heads) {
-  Value *stages[4], *bias = total_bias(b, node, heads);
+  Value *stages[4], *bias = total_bias(b, heads);
   stages[SCORES_RAW] = scaled_scores(b, heads->scale, heads->q, heads->k);
   stages[SCORES_CAPPED] = heads_capped(b, stages[SCORES_RAW], (double)heads->softcap);
-  stages[SCORES_CAPPED] = replaced_scores(b, node, stages[SCORES_CAPPED]);
   stages[SCORES_BIASED] =
       bias == NULL ? stages[SCORES_CAPPED] : BUILD(b, "Add", stages[SCORES_CAPPED], bias);
   stages[SCORES_SOFTMAX] = probabilities(b, node, stages[SCORES_BIASED], bias);
@@ -464,7 +457,7 @@ static bool decompose_attention(Builder *b, Node *node) {
  * attributes for is said in parts. */
 static bool standard_attention(Builder *b, Node *node) {
   Sizes s;
-  bool in_words = !replaces_scores(node) && op_param_i(node, "nan_rows") == 0;
+  bool in_words = op_param_i(node, "empty_rows") == EMPTY_ZERO;
   if ((node_in(node, PLACE) == NULL && in_words) || !read_sizes(node, &s)) return false;
   Heads heads = heads_of(b, node, &s);
   if (!in_words) {
@@ -475,7 +468,7 @@ static bool standard_attention(Builder *b, Node *node) {
   if (seen != NULL && heads.mask != NULL && heads.mask->type.dtype == ONNXC_RT_BOOL) {
     heads.mask = heads_both(b, heads.mask, seen);
   } else if (seen != NULL) {
-    heads.mask = heads.mask == NULL ? seen : total_bias(b, node, &heads);
+    heads.mask = heads.mask == NULL ? seen : total_bias(b, &heads);
   }
   heads.lengths = heads.place = NULL;
   heads.left = heads.right = -1;
@@ -497,10 +490,7 @@ const OpDef op_Attention = {
             PARAM_OPTIONAL("scale", ATTR_FLOAT),
             PARAM_FLOAT("softcap", 0),
             PARAM_OPTIONAL("softmax_precision", ATTR_INT),
-            /* the compiler's own: what a bool mask makes of scores, and whether a query that sees
-             * no key gives NaN */
-            PARAM_FLOAT("masked_score", -INFINITY),
-            PARAM_INT("nan_rows", 0),
+            PARAM_INT("empty_rows", EMPTY_ZERO), /* the compiler's own */
             {0},
         },
     .infer = infer_attention,

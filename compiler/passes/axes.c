@@ -156,7 +156,7 @@ bool view_varies(const View *view, const Value *value, int atom) {
 /* ---- arranging ---------------------------------------------------------------------------------
  */
 
-/* A value on its way to the groups: one axis for each atom that it varies along. */
+/* A value on its way to the groups: to be seen with one axis for each atom that it varies along. */
 typedef struct Exploded {
   Value *value;
   int n;
@@ -165,7 +165,7 @@ typedef struct Exploded {
   const Dim *proper[MAX_ATOMS]; /* by atom: the size, as the value says it where it does */
 } Exploded;
 
-static Exploded explode(Builder *b, const Axes *a, const View *view, Value *value) {
+static Exploded explode(const Axes *a, const View *view, Value *value) {
   Exploded e = {0};
   for (int i = 0; i < a->n_atoms; i++) e.at[i] = -1;
   memcpy(e.proper, a->sizes, sizeof e.proper);
@@ -180,7 +180,7 @@ static Exploded explode(Builder *b, const Axes *a, const View *view, Value *valu
       e.sizes[e.n++] = e.proper[atom];
     }
   }
-  e.value = compose_reshape(b, value, e.sizes, e.n);
+  e.value = value;
   return e;
 }
 
@@ -197,7 +197,8 @@ static void sort(Builder *b, Exploded *e, const Axis *groups, int n_groups) {
       perm[n++] = at;
     }
   }
-  if (moves) e->value = compose_transpose(b, e->value, perm);
+  if (!moves) return;
+  e->value = compose_transpose(b, compose_reshape(b, e->value, e->sizes, e->n), perm);
 }
 
 /* Whether the axis of a group is larger than 1 at the end. */
@@ -228,7 +229,7 @@ static void expand(Builder *b, Exploded *e, const Axis *groups, int n_groups, bo
 
 Value *axes_arrange(Builder *b, const Axes *a, const View *view, Value *value, const Axis *groups,
                     int n_groups, bool whole) {
-  Exploded e = explode(b, a, view, value);
+  Exploded e = explode(a, view, value);
   sort(b, &e, groups, n_groups);
   expand(b, &e, groups, n_groups, whole);
   const Dim *dims[MAX_RANK];

@@ -1,6 +1,7 @@
 #include "passes/facts.h"
 
 #include "ir/interpret.h"
+#include "passes/scores.h"
 
 #include <float.h>
 #include <math.h>
@@ -51,6 +52,15 @@ bool splat_near(const Value *value, double a, double b) {
   size_t n = sizeof precision / sizeof *precision;
   double tolerance = value->type.dtype < n ? precision[value->type.dtype] : 0;
   return fabs(a - b) <= tolerance * fabs(b);
+}
+
+bool score_vanishes(DType dtype, double low) {
+  static const double precision[] = {[ONNXC_RT_F32] = 0x1p-24,
+                                     [ONNXC_RT_F64] = 0x1p-53,
+                                     [ONNXC_RT_F16] = 0x1p-11,
+                                     [ONNXC_RT_BF16] = 0x1p-8};
+  size_t n = sizeof precision / sizeof *precision;
+  return dtype < n && -low * precision[dtype] >= 31;
 }
 
 bool value_ints(const Value *value, int64_t *ints, uint32_t max, uint32_t *n) {

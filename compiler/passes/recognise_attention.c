@@ -12,25 +12,23 @@
  * - Masks become one, of rank 4: added, or a bool one where all that masks do is to hide keys.
  * - K and V may have fewer heads than Q where they broadcast: these are their heads.
  *
- * Softmax gives NaN for a query that sees no key: where masks hide by minus infinity. Attention
- * gives 0 by its definition, so nan_rows says that it must be NaN; where the model turns these rows
- * into 0 itself, that goes. Where keys are hidden by a low number instead, a query that sees none
- * sees all of them alike: masked_score says that number; or it is added to the scores, when it is
- * so low that these do not matter. A score near such a number is taken for impossible.
+ * A query that sees no key gives NaN where masks hide by minus infinity; 0 where the model turns
+ * these rows into 0; the mean of all values where scores are replaced by a low number, since then
+ * they are equal. Attention's empty_rows says which, so results are the same for such rows too.
+ * Scores are taken never to be near the low numbers that hide.
  *
  * All values on the way must have no other use. */
 #include "ops/compose.h"
+#include "ops/heads.h"
 #include "passes/axes.h"
 #include "passes/facts.h"
 #include "passes/pass.h"
+#include "passes/scores.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { MAX_MASKS = 6 };
-
-/* No score of a key that is not hidden comes near this. */
-#define LOW_SCORE (-1e4)
 
 /* A sum or a choice on the way. */
 typedef struct Mask {
@@ -446,30 +444,18 @@ static Plan make_plan(const Walk *w) {
 typedef struct Bias {
   Value *shown; /* bool: what is not hidden; NULL: all */
   Value *added; /* NULL: nothing; not both */
-  double low;   /* what hidden scores become, with `shown` */
+  double low;   /* what `shown` makes of other scores */
 } Bias;
 
-/* Whether what hides can be added instead: minus infinity, and numbers from which sums with scores
- * below 32 do not differ. */
-static bool is_lowest(const Walk *w, double low) {
-  static const double precision[] = {[ONNXC_RT_F32] = 0x1p-24,
-                                     [ONNXC_RT_F64] = 0x1p-53,
-                                     [ONNXC_RT_F16] = 0x1p-11,
-                                     [ONNXC_RT_BF16] = 0x1p-8};
-  return -low * precision[w->q.value->type.dtype] >= 31;
-}
-
-/* Hidden keys, said by one bool mask, have the same score; only the last choice may leave it to
- * Attention, since masks that are added come behind. */
+/* Masks that all hide alike are one. Otherwise what hides is added with the rest. */
 static bool masks_combine(const Walk *w) {
-  bool all_alike = true;
+  DType dtype = w->q.value->type.dtype;
+  bool alike = true, vanish = true;
   for (int i = 0; i < w->n_masks; i++) {
-    all_alike = all_alike && w->masks[i].hides && w->masks[i].low == w->masks[0].low;
+    alike = alike && w->masks[i].hides && w->masks[i].low == w->masks[0].low;
+    vanish = vanish && (!w->masks[i].hides || score_vanishes(dtype, w->masks[i].low));
   }
-  for (int i = 0; i < w->n_masks && !all_alike; i++) {
-    if (w->masks[i].hides && !is_lowest(w, w->masks[i].low)) return false;
-  }
-  return true;
+  return alike || vanish;
 }
 
 static Value *arrange_mask(Builder *b, const Walk *w, const Plan *p, const Mask *mask) {
@@ -547,9 +533,9 @@ static Value *build_attention(Builder *b, const Walk *w, const Plan *p) {
   node_set_float(node, "scale", (float)scale);
   if (softcap != 0) node_set_float(node, "softcap", (float)softcap);
   if (bias.shown != NULL && isfinite(bias.low)) {
-    node_set_float(node, "masked_score", (float)bias.low);
+    node_set_int(node, "empty_rows", EMPTY_MEAN);
   } else if (inputs[3] != NULL && !w->zeroes_nan && w->zeroed.value == NULL) {
-    node_set_int(node, "nan_rows", 1);
+    node_set_int(node, "empty_rows", EMPTY_NAN);
   }
   return build_done(b, node);
 }

@@ -8,23 +8,23 @@
  *   axes behind a Transpose -> in front of it. Both only name elements differently, and leave
  * views.
  * - Masks: sums and conjunctions of masks are taken apart. One that shows a band along the diagonal
- *   (bands.h) -> is_causal and windows; for masks of minus infinity by definition. A low number
- *   hides as well where each query sees a key and there is no other mask. Other masks of 0 and
- * minus infinity -> the condition; copies along axes that broadcast -> the mask itself. */
+ *   (bands.h) -> is_causal and windows. Other masks of 0 and a number that hides -> the condition;
+ *   copies along axes that broadcast -> the mask itself. A mask that adds low numbers is taken so
+ *   only when it is the only one: two of them are lower than one, which shows in queries that see
+ *   no key. */
 #include "ops/compose.h"
+#include "ops/heads.h"
 #include "passes/axes.h"
 #include "passes/bands.h"
 #include "passes/facts.h"
 #include "passes/pass.h"
+#include "passes/scores.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { Q, K, V, MASK, LENGTHS = 6, PLACE, N_INPUTS };
 enum { MAX_DEPTH = 8, MAX_MASKS = 8 };
-
-/* A number this low hides a key: no score comes near it. */
-#define LOW_SCORE (-1e4)
 
 static bool is_view(const Value *value) {
   return value_is(value, "Reshape") || value_is(value, "Squeeze") || value_is(value, "Unsqueeze");
@@ -319,6 +319,7 @@ typedef struct Masks {
 /* The parts of the mask, behind views that only add axes in front. */
 static bool split_mask(Value *mask, const char *op, Masks *masks) {
   Value *inner = mask;
+  double number;
   while (is_view(inner) && inner->producer->in[0].value->type.rank <= inner->type.rank) {
     Value *x = inner->producer->in[0].value;
     int more = inner->type.rank - x->type.rank;
@@ -334,6 +335,7 @@ static bool split_mask(Value *mask, const char *op, Masks *masks) {
     return split_mask(inner->producer->in[0].value, op, masks) &&
            split_mask(inner->producer->in[1].value, op, masks);
   }
+  if (value_splat(inner, &number) && number == (inner->type.dtype == ONNXC_RT_BOOL)) return true;
   if (masks->n == MAX_MASKS) return false;
   masks->parts[masks->n++] = inner;
   return true;
@@ -362,14 +364,30 @@ static bool is_whole(const Match *m, const Value *part) {
   return part->type.dims[rank - 2] == m->root->in[Q].value->type.dims[2];
 }
 
-/* The band that a part shows; `*low` is what it makes of other scores. */
-static bool shown_band(const Match *m, Value *part, Band *band, double *low) {
+/* How a part hides keys: bool ones and those of minus infinity as the node says already. */
+typedef struct Hiding {
+  bool far;       /* by a number that is only taken to be low enough */
+  bool equalises; /* queries that see no key give the mean of all values */
+} Hiding;
+
+/* Whether 0 and `low` are what a part of a mask of floats adds to show and to hide keys. */
+static bool hides(const Match *m, double low, bool only, Hiding *hiding) {
+  *hiding = (Hiding){false, false};
+  if (low == -(double)INFINITY) return true;
+  hiding->equalises = score_vanishes(m->root->in[Q].value->type.dtype, low);
+  hiding->far = !hiding->equalises;
+  return only && low <= LOW_SCORE;
+}
+
+/* The band that a part shows. */
+static bool shown_band(const Match *m, Value *part, bool only, Band *band, Hiding *hiding) {
   DimTable *t = part->graph->ctx->dims;
   bool is_bool = part->type.dtype == ONNXC_RT_BOOL;
+  double shown = is_bool ? 1 : 0;
   if (!is_whole(m, part) || !band_of(part, band)) return false;
-  if (band->inside != (is_bool ? 1 : 0) && !band_turn(t, band)) return false;
-  *low = is_bool ? (double)op_param_f(m->root, "masked_score") : band->outside;
-  return band->inside == (is_bool ? 1 : 0) && *low <= LOW_SCORE;
+  if (band->inside != shown && !band_turn(t, band)) return false;
+  return band->inside == shown &&
+         hides(m, is_bool ? -(double)INFINITY : band->outside, only, hiding);
 }
 
 /* Every query sees a key: the first one, or itself. */
@@ -427,12 +445,12 @@ static void set_window(Node *node, const Window *w) {
 }
 
 /* The first part that can become a window. */
-static bool find_window(const Match *m, const Masks *masks, uint32_t *part, Window *w) {
+static bool find_window(const Match *m, const Masks *masks, uint32_t *part, Window *w,
+                        Hiding *hiding) {
   for (uint32_t i = 0; i < masks->n; i++) {
     Band band;
-    double low;
-    if (!shown_band(m, masks->parts[i], &band, &low)) continue;
-    if (isfinite(low) && (masks->n > 1 || !shows_all(m, &band))) continue;
+    if (!shown_band(m, masks->parts[i], masks->n == 1, &band, hiding)) continue;
+    if (hiding->far && !shows_all(m, &band)) continue;
     if (!window_of(m, &band, w) || !takes_window(m, w)) continue;
     *part = i;
     return true;
@@ -444,35 +462,47 @@ static Value *take_window(Match *m) {
   Value *inputs[N_INPUTS];
   Masks masks = {0};
   Window w;
+  Hiding hiding;
   uint32_t part;
   if (!inputs_of(m, inputs) || inputs[MASK] == NULL) return NULL;
   const char *op = inputs[MASK]->type.dtype == ONNXC_RT_BOOL ? "And" : "Add";
-  if (!split_mask(inputs[MASK], op, &masks) || !find_window(m, &masks, &part, &w)) return NULL;
+  if (!split_mask(inputs[MASK], op, &masks)) return NULL;
+  if (!find_window(m, &masks, &part, &w, &hiding)) return NULL;
   masks.parts[part] = NULL;
   inputs[MASK] = join_masks(&m->builder, op, &masks);
   if (w.place != NULL) inputs[PLACE] = compose_size(&m->builder, w.place);
   Node *node = copy_attention(m, inputs);
   set_window(node, &w);
+  if (hiding.equalises) node_set_int(node, "empty_rows", EMPTY_MEAN);
   return build_done(&m->builder, node);
 }
 
-/* A mask of floats that is 0 where a condition holds and minus infinity elsewhere. */
-static Value *take_condition(Match *m) {
-  Value *inputs[N_INPUTS];
-  Masks masks = {0};
+/* The condition under which a mask of floats shows keys, or hides them; NULL: it does something
+ * else. */
+static Value *condition_of(const Match *m, Value *mask, bool *shows, Hiding *hiding) {
   double yes, no;
-  if (!inputs_of(m, inputs) || inputs[MASK] == NULL || !is_float(inputs[MASK])) return NULL;
-  if (!split_mask(inputs[MASK], "Add", &masks) || masks.n != 1) return NULL;
-  Value *mask = masks.parts[0];
   if (!value_is(mask, "Where")) return NULL;
   const Node *node = mask->producer;
   if (!value_splat(node->in[1].value, &yes) || !value_splat(node->in[2].value, &no)) return NULL;
-  if (!(yes == 0 && no == -(double)INFINITY) && !(no == 0 && yes == -(double)INFINITY)) return NULL;
-  Value *condition = node->in[0].value;
-  if (condition->type.rank > 4) return NULL;
-  if (no == 0) condition = BUILD(&m->builder, "Not", condition);
+  *shows = yes == 0;
+  if ((yes != 0 && no != 0) || !hides(m, *shows ? no : yes, true, hiding)) return NULL;
+  return hiding->far || node->in[0].value->type.rank > 4 ? NULL : node->in[0].value;
+}
+
+static Value *take_condition(Match *m) {
+  Value *inputs[N_INPUTS];
+  Masks masks = {0};
+  Hiding hiding;
+  bool shows;
+  if (!inputs_of(m, inputs) || inputs[MASK] == NULL || !is_float(inputs[MASK])) return NULL;
+  if (!split_mask(inputs[MASK], "Add", &masks) || masks.n != 1) return NULL;
+  Value *condition = condition_of(m, masks.parts[0], &shows, &hiding);
+  if (condition == NULL) return NULL;
+  if (!shows) condition = BUILD(&m->builder, "Not", condition);
   inputs[MASK] = of_rank_4(&m->builder, condition);
-  return build_done(&m->builder, copy_attention(m, inputs));
+  Node *node = copy_attention(m, inputs);
+  if (hiding.equalises) node_set_int(node, "empty_rows", EMPTY_MEAN);
+  return build_done(&m->builder, node);
 }
 
 /* Copies of a mask along axes that it may broadcast along. */
@@ -500,8 +530,8 @@ static Value *drop_mask(Match *m) {
 static Value *drop_exceptions(Match *m) {
   Value *inputs[N_INPUTS];
   DimTable *t = m->root->graph->ctx->dims;
-  bool says = node_attr(m->root, "nan_rows") != NULL || node_attr(m->root, "masked_score") != NULL;
-  if (!says || !inputs_of(m, inputs) || inputs[MASK] != NULL) return NULL;
+  if (node_attr(m->root, "empty_rows") == NULL || !inputs_of(m, inputs) || inputs[MASK] != NULL)
+    return NULL;
   bool left = op_param_i(m->root, "left_window_size") >= 0;
   const Type *q = &inputs[Q]->type, *k = &inputs[K]->type;
   const Value *place = inputs[PLACE];
@@ -511,8 +541,7 @@ static Value *drop_exceptions(Match *m) {
   Node *node = build_node(&m->builder, "", "Attention", inputs, inputs[PLACE] ? N_INPUTS : 3, 1);
   for (uint32_t i = 0; i < m->root->n_attrs; i++) {
     const Attr *attr = &m->root->attrs[i];
-    bool drops = strcmp(attr->name, "nan_rows") == 0 || strcmp(attr->name, "masked_score") == 0;
-    if (!drops) node_set_attr(node, *attr);
+    if (strcmp(attr->name, "empty_rows") != 0) node_set_attr(node, *attr);
   }
   return build_done(&m->builder, node);
 }

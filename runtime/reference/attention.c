@@ -9,8 +9,7 @@ typedef struct Attention {
   int64_t heads, kv_heads, q_len, kv_len, size, v_size;
   int64_t left, right; /* the window; -1: no bound */
   double scale, softcap;
-  double masked_score;     /* of keys that a bool mask hides */
-  int nan_rows;            /* a query that sees no key gives NaN */
+  int64_t empty_rows;      /* 0 for 0, 1 for NaN, 2 for the mean of all values */
   onnxc_rt_tensor weights; /* [kv_len] in the scratch */
 } Attention;
 
@@ -24,8 +23,7 @@ static Attention attention_of(const onnxc_rt_call *call, int64_t *scores_dims) {
   a.right = attr[0].i != 0 ? 0 : attr[5].i;
   a.scale = attr[6].present ? attr[6].f : 1 / sqrt((double)a.size);
   a.softcap = attr[7].f;
-  a.masked_score = attr[9].f;
-  a.nan_rows = attr[10].i != 0;
+  a.empty_rows = attr[9].i;
   scores_dims[0] = a.kv_len;
   a.weights = onnxc_rt_tensor_at(call->scratch, scores_dims, 1, ONNXC_RT_F64);
   return a;
@@ -55,18 +53,18 @@ static void visible_keys(const Attention *a, int64_t b, int64_t i, int64_t *firs
   *end = a->right < 0 ? length : clamp(place + i + a->right + 1, 0, length);
 }
 
-/* What the mask makes of the score of key `j`. */
-static double masked(const Attention *a, const int64_t *at, int64_t j, double score) {
+/* What the mask adds to the score of key `j`. */
+static double mask_bias(const Attention *a, const int64_t *at, int64_t j) {
   const onnxc_rt_tensor *mask = &a->call->in[MASK];
-  if (!onnxc_rt_has_in(a->call, MASK)) return score;
+  if (!onnxc_rt_has_in(a->call, MASK)) return 0;
   const int64_t index[4] = {at[0], at[1], at[2], j};
   int64_t place = 0;
   for (int axis = 0; axis < 4; axis++) {
     place = place * mask->dims[axis] + (mask->dims[axis] == 1 ? 0 : index[axis]);
   }
   const double value = onnxc_rt_load_f64(mask, place);
-  if (mask->dtype != ONNXC_RT_BOOL) return score + value;
-  return value != 0 ? score : a->masked_score;
+  if (mask->dtype != ONNXC_RT_BOOL) return value;
+  return value != 0 ? 0 : -(double)INFINITY;
 }
 
 /* The scores of keys [first, end) into the weights; their maximum, or NaN when there is one.
@@ -81,11 +79,13 @@ static double score_row(const Attention *a, const int64_t *at, int64_t first, in
   *seen = 0;
   for (int64_t j = first; j < end; j++) {
     const onnxc_rt_line row = {q, query, 1, 0}, key = {k, keys + j * a->size, 1, 0};
-    const double least = masked(a, at, j, 0);
+    const double bias = mask_bias(a, at, j);
     double score = onnxc_rt_dot_f64(row, key, a->size) * a->scale;
     if (a->softcap != 0) score = tanh(score / a->softcap) * a->softcap;
-    scores[j] = masked(a, at, j, score);
-    *seen = *seen || !(isinf(least) && least < 0);
+    score += bias;
+    /* next to large numbers that hide keys, scores must vanish as they do in sums of floats */
+    scores[j] = q->dtype == ONNXC_RT_F32 ? (double)(float)score : score;
+    *seen = *seen || !(isinf(bias) && bias < 0);
     if (scores[j] > most || isnan(scores[j])) most = scores[j];
   }
   return most;
@@ -102,12 +102,16 @@ static void attend_row(const Attention *a, const int64_t *at) {
   visible_keys(a, at[0], at[2], &first, &end);
   const double most = score_row(a, at, first, end, &seen);
   for (int64_t j = first; j < end; j++) sum += weights[j] = exp(weights[j] - most);
-  const int empty = !seen && !a->nan_rows;
+  if (!seen && (a->empty_rows != 1 || a->kv_len == 0)) {
+    first = 0; /* of nothing, or of all alike */
+    end = a->empty_rows == 2 ? a->kv_len : 0;
+    for (int64_t j = 0; j < end; j++) weights[j] = 1;
+    sum = end == 0 ? 1 : (double)end;
+  }
   for (int64_t c = 0; c < a->v_size; c++) {
     const onnxc_rt_line column = {v, values + first * a->v_size + c, a->v_size, 0};
     const onnxc_rt_line line = {&a->weights, first, 1, 0};
-    onnxc_rt_store_f64(y, result + c,
-                       empty ? 0 : onnxc_rt_dot_f64(line, column, end - first) / sum);
+    onnxc_rt_store_f64(y, result + c, onnxc_rt_dot_f64(line, column, end - first) / sum);
   }
 }
 
