@@ -305,20 +305,31 @@ static bool band_of_choice(const Node *node, Band *band, int depth) {
   return true;
 }
 
+/* Rows and columns change places. */
+static void mirror(DimTable *t, Band *band) {
+  const Dim *first = band->first;
+  band->first = band->last == NULL ? NULL : dim_mul_i(t, band->last, -1);
+  band->last = first == NULL ? NULL : dim_mul_i(t, first, -1);
+}
+
+static void shift(DimTable *t, Band *band, const Dim *rows, const Dim *columns) {
+  const Dim *by = dim_const(t, 0);
+  if (rows != NULL) by = dim_add(t, by, rows);
+  if (columns != NULL) by = dim_sub(t, by, columns);
+  if (band->first != NULL) band->first = dim_add(t, band->first, by);
+  if (band->last != NULL) band->last = dim_add(t, band->last, by);
+}
+
 static bool band_moved(const Node *node, Band *band, int depth) {
   Moved m;
+  if (!find_movement(node, &m)) return false;
   Value *x = node->in[0].value;
-  int rank = node->out[0]->type.rank;
-  DimTable *t = dims_of(x);
-  if (rank < 2 || x->type.rank < 2 || !find_movement(node, &m)) return false;
-  if (m.from[rank - 1] != x->type.rank - 1 || m.from[rank - 2] != x->type.rank - 2) return false;
-  if (!find_band(x, band, depth)) return false;
-  const Dim *zero = dim_const(t, 0);
-  const Dim *rows = m.shift[rank - 2] == NULL ? zero : m.shift[rank - 2];
-  const Dim *columns = m.shift[rank - 1] == NULL ? zero : m.shift[rank - 1];
-  const Dim *shift = dim_sub(t, rows, columns);
-  if (band->first != NULL) band->first = dim_add(t, band->first, shift);
-  if (band->last != NULL) band->last = dim_add(t, band->last, shift);
+  int row = node->out[0]->type.rank - 2, from = x->type.rank - 2;
+  if (row < 0 || from < 0 || !find_band(x, band, depth)) return false;
+  bool mirrored = m.from[row] == from + 1 && m.from[row + 1] == from;
+  if (!mirrored && (m.from[row] != from || m.from[row + 1] != from + 1)) return false;
+  if (mirrored) mirror(dims_of(x), band);
+  shift(dims_of(x), band, m.shift[row], m.shift[row + 1]);
   return true;
 }
 
