@@ -227,8 +227,40 @@ static void expand(Builder *b, Exploded *e, const Axis *groups, int n_groups, bo
   e->value = BUILD(b, "Expand", apart, build_dims(b, then, (uint32_t)n));
 }
 
+/* The permutation that alone puts each axis of the value into the place of its group; axes of size
+ * 1 go to those along which it does not vary. */
+static bool find_permutation(const View *view, const Value *value, const Axis *groups, int n,
+                             bool whole, int64_t *perm) {
+  const Dim *const *dims = value->type.dims;
+  int placed = 0, varying = 0, spare = 0;
+  if (value->type.rank != n || view->rank != n) return false;
+  for (int i = 0; i < n; i++) varying += !dim_is(dims[i], 1);
+  for (int g = 0; g < n; g++) {
+    int i = 0;
+    while (i < n && (dim_is(dims[i], 1) || !axis_equal(&view->axes[i], &groups[g]))) i++;
+    placed += i < n;
+    if (i == n) {
+      while (spare < n && !dim_is(dims[spare], 1)) spare++;
+      if (spare == n || (whole && groups[g].n != 0)) return false;
+      i = spare++;
+    }
+    perm[g] = i;
+  }
+  return placed == varying;
+}
+
+static bool is_identity(const int64_t *perm, int n) {
+  int i = 0;
+  while (i < n && perm[i] == i) i++;
+  return i == n;
+}
+
 Value *axes_arrange(Builder *b, const Axes *a, const View *view, Value *value, const Axis *groups,
                     int n_groups, bool whole) {
+  int64_t perm[MAX_RANK];
+  if (find_permutation(view, value, groups, n_groups, whole, perm)) {
+    return is_identity(perm, n_groups) ? value : compose_transpose(b, value, perm);
+  }
   Exploded e = explode(a, view, value);
   sort(b, &e, groups, n_groups);
   expand(b, &e, groups, n_groups, whole);

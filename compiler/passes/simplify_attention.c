@@ -265,7 +265,7 @@ static Value *part_heads(Match *m) {
 /* ---- splits behind a Transpose -----------------------------------------------------------------
  */
 
-/* The axes of a Reshape's result as the axes of what was transposed before, split; -1 on error. */
+/* Whether a Reshape only splits axes of what was transposed before, at least one. */
 static bool splits_of(const Value *value, Axes *a) {
   const Node *transpose = value->producer->in[0].value->producer;
   int64_t perm[MAX_RANK], inverse[MAX_RANK];
@@ -276,7 +276,8 @@ static bool splits_of(const Value *value, Axes *a) {
   for (int i = 0; i < rank; i++) inverse[perm[i]] = i;
   if (!axes_keep(a, &source, &kept)) return false;
   axes_transpose(a, inverse);
-  if (!axes_reshape(a, &value->type)) return false;
+  int before = a->n_atoms;
+  if (!axes_reshape(a, &value->type) || a->n_atoms == before) return false;
   for (int i = 0; i < a->views[0].rank; i++) {
     if (a->views[0].axes[i].n > 1) return false;
   }
