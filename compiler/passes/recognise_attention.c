@@ -452,6 +452,9 @@ static bool masks_combine(const Walk *w) {
   DType dtype = w->q.value->type.dtype;
   bool alike = true, vanish = true;
   for (int i = 0; i < w->n_masks; i++) {
+    /* a number of a wider type may become minus infinity */
+    bool narrows = dtype == ONNXC_RT_F16 && w->masks[i].value->type.dtype != dtype;
+    if (narrows && !w->masks[i].hides) return false;
     alike = alike && w->masks[i].hides && w->masks[i].low == w->masks[0].low;
     vanish = vanish && (!w->masks[i].hides || score_vanishes(dtype, w->masks[i].low));
   }
@@ -579,7 +582,65 @@ static Value *build_from_products(Match *m) {
   return y != NULL ? y : try_operand(m, w, 1);
 }
 
+/* ---- masks by arithmetic -----------------------------------------------------------------------
+ */
+
+/* Numbers of which each is 0 or 1. */
+static bool is_flags(const Value *value) {
+  while (value->constant == NULL && value_is(value, VIEW_NAMES " Slice Expand Transpose Cast")) {
+    value = value->producer->in[0].value;
+    if (value->type.dtype == ONNXC_RT_BOOL) return true;
+  }
+  if (value->constant == NULL || !is_float(value)) return false;
+  for (size_t i = 0; i < value->constant->count; i++) {
+    double number = tensor_f64(value->constant, i);
+    if (number != 0 && number != 1) return false;
+  }
+  return true;
+}
+
+/* What a constant adds where the flags are 0; it must add 0 where they are 1. */
+static bool low_of(const Tensor *flags, const Tensor *added, double *low) {
+  bool any = false;
+  if (flags->count != added->count || flags->rank != added->rank ||
+      memcmp(flags->dims, added->dims, (size_t)flags->rank * sizeof *flags->dims) != 0) {
+    return false;
+  }
+  for (size_t i = 0; i < flags->count; i++) {
+    double number = tensor_f64(added, i);
+    if (tensor_f64(flags, i) != 0) {
+      if (number != 0) return false;
+      continue;
+    }
+    if (any && number != *low) return false;
+    *low = number;
+    any = true;
+  }
+  return any;
+}
+
+/* x * flags + (1 - flags) * low -> the choice that it is; also where all but x is constant. */
+static Value *build_choice(Match *m) {
+  Value *flags = match_value(m, "flags"), *x = match_value(m, "x");
+  const Value *added = match_value(m, "added");
+  double low;
+  if (!is_flags(flags) || !same_type(x, m->root->out[0])) return NULL;
+  bool known = added == NULL
+                   ? match_scalar(m, "low", &low)
+                   : flags->constant != NULL && low_of(flags->constant, added->constant, &low);
+  if (!known || !isfinite(low)) return NULL;
+  if (strcmp(m->root->op->name, "Sub") == 0) low = -low;
+  Builder *b = &m->builder;
+  return BUILD(b, "Where", compose_cast(b, flags, ONNXC_RT_BOOL), x, build_like(b, x, low));
+}
+
+#define CHOSEN P("Mul", ANY("x"), ANY("flags"))
+#define HIDDEN                                                                                     \
+  OR(PM("Mul", "hidden", PM("Sub", "others", SCALAR(1), ANY("flags")), CONST("low")),              \
+     CONST("added"))
+
 static const Rule rules[] = {
+    RULE("choice", OR(P("Add", CHOSEN, HIDDEN), P("Sub", CHOSEN, HIDDEN)), build_choice),
     RULE("attention", P("MatMul|Gemm", ANY("a"), ANY("b")), build_from_products),
 };
 

@@ -84,7 +84,7 @@ static double score_row(const Attention *a, const int64_t *at, int64_t first, in
     if (a->softcap != 0) score = tanh(score / a->softcap) * a->softcap;
     score += bias;
     /* next to large numbers that hide keys, scores must vanish as they do in sums of floats */
-    scores[j] = q->dtype == ONNXC_RT_F32 ? (double)(float)score : score;
+    scores[j] = q->dtype == ONNXC_RT_F64 ? score : (double)(float)score;
     *seen = *seen || !(isinf(bias) && bias < 0);
     if (scores[j] > most || isnan(scores[j])) most = scores[j];
   }

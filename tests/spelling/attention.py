@@ -357,6 +357,17 @@ def causal_by_buffer(m, q, k, v):
 
 
 @with_heads(causal=True)
+def causal_by_products(m, q, k, v):
+    """GPT's first form: scores times a triangle, and a number times what it leaves out."""
+    def change(m, s):
+        buffer = np.tril(np.ones((1, 1, 64, 64), np.float32))
+        ends = m.Concat(m.size(q, 2), m.size(k, 2), axis=0)
+        part = m.Slice(buffer, np.array([0, 0]), ends, np.array([2, 3]))
+        return m.Add(m.Mul(s, part), m.Mul(-1e4, m.Sub(1.0, part)))
+    return attend(m, q, k, v, change)
+
+
+@with_heads(causal=True)
 def causal_by_number(m, q, k, v):
     """1 - triangle times a number that is only low."""
     def change(m, s):
