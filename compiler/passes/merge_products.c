@@ -217,12 +217,13 @@ static Tensor *join_matrices(Context *ctx, const Products *products, int64_t col
   return joined;
 }
 
-/* The biases side by side, 0 where there is none; NULL: none has one. */
+/* The biases side by side, -0 where there is none, which changes nothing; NULL: none has one. */
 static Value *join_biases(PassRun *run, Builder *b, const Products *products, int64_t columns) {
   double *numbers = ARENA_ARRAY(pass_scratch(run), (size_t)columns, double), *at = numbers;
   bool any = false;
   for (uint32_t i = 0; i < products->n; i++) {
     const Product *p = products->list[i];
+    for (int64_t k = 0; k < p->columns; k++) at[k] = -0.0;
     if (p->add != NULL) any = read_bias(p, at);
     at += p->columns;
   }

@@ -1,7 +1,7 @@
 /* simplify-arithmetic: operators that have a cheaper equal.
  *
  * x^2 = x * x and x^-1 = 1 / x, as exactly as pow is; x / c = x * (1 / c) where c is a power of
- * two; the sum of two operands = Add. */
+ * two; the sum of two operands = Add; the matrix product of a column and a row = Mul. */
 #include "passes/facts.h"
 #include "passes/pass.h"
 
@@ -35,11 +35,21 @@ static Value *add_two(Match *m) {
   return BUILD(&m->builder, "Add", match_value(m, "a"), match_value(m, "b"));
 }
 
+/* [.., m, 1] x [.., 1, n]: a sum of one product. */
+static Value *multiply_outer(Match *m) {
+  Value *a = match_value(m, "a"), *b = match_value(m, "b");
+  bool matrices = a->type.rank >= 2 && b->type.rank >= 2;
+  if (!matrices || !dim_is(a->type.dims[a->type.rank - 1], 1)) return NULL;
+  if (!dim_is(b->type.dims[b->type.rank - 2], 1)) return NULL;
+  return BUILD(&m->builder, "Mul", a, b);
+}
+
 static const Rule rules[] = {
     RULE("square", P("Pow", ANY("x"), SCALAR(2)), square),
     RULE("inverse", P("Pow", ANY("x"), SCALAR(-1)), invert),
     RULE("power-of-two", P("Div", ANY("x"), CONST("k")), multiply),
     RULE("sum-of-two", P("Sum", ANY("a"), ANY("b")), add_two),
+    RULE("outer-product", P("MatMul", ANY("a"), ANY("b")), multiply_outer),
 };
 
 const PassDef pass_simplify_arithmetic = {

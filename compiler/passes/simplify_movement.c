@@ -1,6 +1,6 @@
 /* simplify-movement: a Gather of indices that follow one another -> Slice, or Concat of two; a
  * ScatterND to such -> Concat; a Slice of what is there already -> that; a view of a Cast -> the
- * Cast of a view; the product of a column and a row -> Mul, also when it is transposed.
+ * Cast of a view; the transposed product of a column and a row -> that of a row and a column.
  *
  * Right bit for bit: elements are moved by other means, or before something that does not care. It
  * leaves movement that is only a matter of strides, and lets elementwise operators meet. */
@@ -189,15 +189,6 @@ static Value *cast_behind(Match *m) {
   return compose_cast(&m->builder, view, out->type.dtype);
 }
 
-/* [.., m, 1] x [.., 1, n] */
-static Value *multiply_outer(Match *m) {
-  Value *a = match_value(m, "a"), *b = match_value(m, "b");
-  bool matrices = a->type.rank >= 2 && b->type.rank >= 2;
-  if (!matrices || !dim_is(a->type.dims[a->type.rank - 1], 1)) return NULL;
-  if (!dim_is(b->type.dims[b->type.rank - 2], 1)) return NULL;
-  return BUILD(&m->builder, "Mul", a, b);
-}
-
 /* A factor, seen with as many axes as the product has, in the order of the transposed product.
  * Where only axes of size 1 change places it is a reshape. */
 static Value *transposed(Match *m, Value *x, const int64_t *perm, int rank) {
@@ -234,7 +225,6 @@ static const Rule rules[] = {
     RULE("slice", P("Slice", ANY("x")), find_slice),
     RULE("view-of-cast", P("Reshape|Squeeze|Unsqueeze|Flatten", PB("Cast", "cast", ANY("x"))),
          cast_behind),
-    RULE("outer-product", P("MatMul", ANY("a"), ANY("b")), multiply_outer),
     RULE("transposed-outer-product", P("Transpose", PB("Mul", "product", ANY("a"), ANY("b"))),
          transpose_factors),
 };
