@@ -12,15 +12,20 @@
 
 #include <string.h>
 
-enum { MAX_PRODUCTS = 64, MAX_CLUSTER = 32, MAX_DEPTH = 16 };
+enum { MAX_PRODUCTS = 64, MAX_NODES = 32, MAX_DEPTH = 16 };
+
+typedef struct NodeSet {
+  uint32_t n;
+  const Node *nodes[MAX_NODES];
+} NodeSet;
 
 typedef struct Product {
   Node *matmul, *add; /* add NULL: no bias */
   Value *result;
   int64_t columns;
-  const Node *cluster[MAX_CLUSTER]; /* elementwise nodes that it could have as its epilogue */
-  uint32_t n_cluster;
-  uint32_t leader; /* one of those whose clusters meet, the same for all of them */
+  NodeSet epilogue; /* elementwise nodes that it could have as its epilogue */
+  NodeSet readers;  /* nodes that compute more than row by row with it */
+  uint32_t leader;  /* one of those that it belongs together with, the same for all of them */
 } Product;
 
 typedef struct Products {
@@ -82,35 +87,62 @@ static bool takes_strides(const Value *value, Seen seen, int depth) {
   return true;
 }
 
-static bool in_cluster(const Product *p, const Node *node) {
-  for (uint32_t i = 0; i < p->n_cluster; i++) {
-    if (p->cluster[i] == node) return true;
+static bool holds(const NodeSet *set, const Node *node) {
+  for (uint32_t i = 0; i < set->n; i++) {
+    if (set->nodes[i] == node) return true;
   }
   return false;
 }
 
-static bool add_readers(Product *p, const Value *value) {
-  for (const Use *use = value->uses; use != NULL; use = use->next) {
-    const Node *user = use->user;
-    if (!is_elementwise(user) || !same_dims(&user->out[0]->type, &p->result->type)) continue;
-    if (in_cluster(p, user)) continue;
-    if (p->n_cluster == MAX_CLUSTER) return false;
-    p->cluster[p->n_cluster++] = user;
-  }
+/* False: there is no room. */
+static bool add(NodeSet *set, const Node *node) {
+  if (holds(set, node)) return true;
+  if (set->n == MAX_NODES) return false;
+  set->nodes[set->n++] = node;
   return true;
 }
 
-/* The elementwise operators right behind a product. */
-static void find_cluster(Product *p) {
-  bool room = add_readers(p, p->result);
-  for (uint32_t i = 0; i < p->n_cluster && room; i++) room = add_readers(p, p->cluster[i]->out[0]);
-}
-
-static bool clusters_meet(const Product *a, const Product *b) {
-  for (uint32_t i = 0; i < b->n_cluster; i++) {
-    if (in_cluster(a, b->cluster[i])) return true;
+static bool meet(const NodeSet *a, const NodeSet *b) {
+  for (uint32_t i = 0; i < b->n; i++) {
+    if (holds(a, b->nodes[i])) return true;
   }
   return false;
+}
+
+/* The elementwise operators right behind a product, which could be its epilogue. */
+static void find_epilogue(Product *p) {
+  const Value *value = p->result;
+  bool room = true;
+  for (uint32_t i = 0; room; value = p->epilogue.nodes[i++]->out[0]) {
+    for (const Use *use = value->uses; use != NULL && room; use = use->next) {
+      bool joins =
+          is_elementwise(use->user) && same_dims(&use->user->out[0]->type, &p->result->type);
+      if (joins) room = add(&p->epilogue, use->user);
+    }
+    if (i == p->epilogue.n) return;
+  }
+}
+
+/* Adds the nodes that compute more than row by row with what is made of the node's outputs. */
+static void find_readers(const Node *node, NodeSet *readers) {
+  NodeSet path = {.n = 1, .nodes = {node}};
+  for (uint32_t i = 0; i < path.n; i++) {
+    for (uint32_t k = 0; k < path.nodes[i]->n_out; k++) {
+      const Value *value = node_out(path.nodes[i], k);
+      for (const Use *use = value == NULL ? NULL : value->uses; use != NULL; use = use->next) {
+        bool passes = use->user->op->row != NULL || is_slice(use->user) ||
+                      node_named(use->user, VIEW_NAMES " Transpose Concat");
+        if (!add(passes ? &path : readers, use->user)) return;
+      }
+    }
+  }
+}
+
+/* Whether two products are needed at the same time, so that neither keeps the other's memory for
+ * longer: one step follows both, or reads both. */
+static bool belong_together(const Product *a, const Product *b) {
+  if (a->epilogue.n != 0 || b->epilogue.n != 0) return meet(&a->epilogue, &b->epilogue);
+  return meet(&a->readers, &b->readers);
 }
 
 /* ---- products ----------------------------------------------------------------------------------
@@ -157,7 +189,8 @@ static void find_products(PassRun *run, const Nodes *nodes, Products *products) 
     *p = (Product){.matmul = node, .columns = static_dim(node->in[1].value, 1)};
     find_bias(run, p);
     if (!takes_strides(p->result, SEEN_PART, 0)) continue;
-    find_cluster(p);
+    find_epilogue(p);
+    find_readers(p->result->producer, &p->readers);
     products->list[products->n++] = p;
   }
 }
@@ -165,13 +198,13 @@ static void find_products(PassRun *run, const Nodes *nodes, Products *products) 
 /* ---- what is worth merging ---------------------------------------------------------------------
  */
 
-/* Products whose clusters meet, also through others, have one leader. */
+/* Products that belong together, also through others, have one leader. */
 static void find_leaders(Products *products) {
   for (uint32_t i = 0; i < products->n; i++) {
     products->list[i]->leader = i;
     for (uint32_t k = 0; k < i; k++) {
       uint32_t old = products->list[k]->leader;
-      if (old == i || !clusters_meet(products->list[k], products->list[i])) continue;
+      if (old == i || !belong_together(products->list[k], products->list[i])) continue;
       for (uint32_t j = 0; j <= k; j++) {
         if (products->list[j]->leader == old) products->list[j]->leader = i;
       }
@@ -179,16 +212,15 @@ static void find_leaders(Products *products) {
   }
 }
 
-/* Those of one cluster, or those that nothing follows: they are read at about the same time, so
- * that none keeps the memory of the others for long. False: together they make no fewer steps. */
-static bool choose(const Products *all, uint32_t leader, bool clustered, Products *chosen) {
+/* Those of one leader. False: together they make no fewer steps. */
+static bool choose(const Products *all, uint32_t leader, Products *chosen) {
   *chosen = (Products){0};
   for (uint32_t i = 0; i < all->n; i++) {
-    Product *p = all->list[i];
-    bool fits = clustered ? p->n_cluster != 0 && p->leader == leader : p->n_cluster == 0;
-    if (fits) chosen->list[chosen->n++] = p;
+    if (all->list[i]->leader == leader) chosen->list[chosen->n++] = all->list[i];
   }
-  return chosen->n > 1 + (uint32_t)clustered; /* what is shared behind them is a step of its own */
+  if (chosen->n < 2) return false;
+  bool followed = chosen->list[0]->epilogue.n != 0; /* by a step of their own, once merged */
+  return chosen->n - 1 > (uint32_t)followed;
 }
 
 /* ---- merging -----------------------------------------------------------------------------------
@@ -289,10 +321,8 @@ static void merge_list(PassRun *run, const Nodes *nodes) {
   Products all, chosen;
   find_products(run, nodes, &all);
   find_leaders(&all);
-  if (choose(&all, 0, false, &chosen)) merge(run, &chosen);
   for (uint32_t i = 0; i < all.n; i++) {
-    bool leads = all.list[i]->n_cluster != 0 && all.list[i]->leader == i;
-    if (leads && choose(&all, i, true, &chosen)) merge(run, &chosen);
+    if (all.list[i]->leader == i && choose(&all, i, &chosen)) merge(run, &chosen);
   }
 }
 

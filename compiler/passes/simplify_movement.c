@@ -126,7 +126,19 @@ static Value *slice_runs(Match *m) {
 /* ---- ScatterND ---------------------------------------------------------------------------------
  */
 
-/* Slices of the first axis that follow one another are put in place of those of x. */
+/* Rows [start, end) of x, where they are there without copying them. */
+static Value *free_rows(Match *m, Value *x, int64_t start, int64_t end) {
+  Taker taker = part_taker(&m->builder, false);
+  return part_take(&taker, x, &(Part){0, start, 1, end - start});
+}
+
+static bool are_free(Match *m, const Value *x, int64_t start, int64_t end) {
+  Taker taker = part_taker(&m->builder, false);
+  return start == end || part_is_free(&taker, x, &(Part){0, start, 1, end - start});
+}
+
+/* Rows that follow one another take the place of those of x. What is left of x has to be there
+ * already, as after the assignment of the other rows: to copy it is the kernel's work. */
 static Value *join_rows(Match *m) {
   Value *x = match_value(m, "x"), *indices = match_value(m, "indices"), *parts[3];
   const Indices rows = {.tensor = indices->constant,
@@ -139,9 +151,10 @@ static Value *join_rows(Match *m) {
   if (rows.count < 1 || !are_within(&rows)) return NULL;
   if (find_run(&rows, 0, rows.count, 1, &run) != rows.count || run.step != 1) return NULL;
   int64_t end = run.start + run.size;
-  if (run.start > 0) parts[n++] = compose_slice(&m->builder, x, 0, 0, run.start, 1);
+  if (!are_free(m, x, 0, run.start) || !are_free(m, x, end, rows.size)) return NULL;
+  if (run.start > 0) parts[n++] = free_rows(m, x, 0, run.start);
   parts[n++] = match_value(m, "updates");
-  if (end < rows.size) parts[n++] = compose_slice(&m->builder, x, 0, end, rows.size, 1);
+  if (end < rows.size) parts[n++] = free_rows(m, x, end, rows.size);
   return compose_concat(&m->builder, parts, n, 0);
 }
 

@@ -14,7 +14,7 @@ from support import check_each  # noqa: E402
 
 WIDTH, HEADS, SIZE, HIDDEN = 24, 3, 8, 40
 X = {"x": ["batch", "length", WIDTH]}
-Y = ["batch", "length", WIDTH]
+Y, SCORES = ["batch", "length", WIDTH], ["batch", HEADS, "rows", "columns"]
 
 
 RANDOM = np.random.default_rng(5)
@@ -39,42 +39,36 @@ def heads(g, x):
     return g.Transpose(g.Reshape(x, [0, 0, HEADS, SIZE]), perm=[0, 2, 1, 3])
 
 
-def attend(g, q, k, v):
-    """A row, two products, a copy: before the heads are joined."""
-    scores = g.Softmax(g.MatMul(q, g.Transpose(k, perm=[0, 1, 3, 2])), axis=-1)
-    joined = g.Reshape(g.Transpose(g.MatMul(scores, v), perm=[0, 2, 1, 3]), [0, 0, WIDTH])
-    return g.MatMul(joined, weight(WIDTH, WIDTH))
-
-
-ATTENTION = {"row": 1, "contraction": 3, "copy": 1}
-
-
-def plus(**more):
-    return {kind: ATTENTION.get(kind, 0) + more.get(kind, 0) for kind in ("row", "contraction", "copy")}
+def compare(g, q, k, v):
+    """Two products that read keys: no copies, and the sum in one of them."""
+    k = g.Transpose(k, perm=[0, 1, 3, 2])
+    return g.Add(g.MatMul(q, k), g.MatMul(v, k))
 
 
 # ---- several products ----------------------------------------------------------------------------
 
 def separate(g, x):
-    return attend(g, *(heads(g, linear(g, x, WIDTH)) for _ in "qkv"))
+    return compare(g, *(heads(g, linear(g, x, WIDTH)) for _ in "qkv"))
 
 
 def some_biases(g, x):
-    return attend(g, *(heads(g, linear(g, x, WIDTH, bias)) for bias in (True, False, True)))
+    return compare(g, *(heads(g, linear(g, x, WIDTH, bias)) for bias in (True, False, True)))
 
 
 def transposed_weights(g, x):
-    return attend(g, *(heads(g, gemm(g, x, WIDTH)) for _ in "qkv"))
+    return compare(g, *(heads(g, gemm(g, x, WIDTH)) for _ in "qkv"))
 
 
 def scaled_queries(g, x):
     q = g.Mul(linear(g, x, WIDTH), 0.35)
-    return attend(g, heads(g, q), *(heads(g, linear(g, x, WIDTH)) for _ in "kv"))
+    return compare(g, heads(g, q), *(heads(g, linear(g, x, WIDTH)) for _ in "kv"))
 
 
 def cross(g, x):
+    """Keys and values of another operand than queries, in the order of linear attention."""
     memory = g.Tanh(g.Slice(x, [0], [3], [1]))
-    return attend(g, heads(g, linear(g, x, WIDTH)), *(heads(g, linear(g, memory, WIDTH)) for _ in "kv"))
+    k, v = (heads(g, linear(g, memory, WIDTH)) for _ in "kv")
+    return g.MatMul(heads(g, linear(g, x, WIDTH)), g.MatMul(g.Transpose(k, perm=[0, 1, 3, 2]), v))
 
 
 def recurrent_cell(g, x):
@@ -87,25 +81,25 @@ def recurrent_cell(g, x):
 
 def fused_split(g, x):
     parts = g.Split(linear(g, x, 3 * WIDTH), [WIDTH] * 3, outputs=3, axis=-1)
-    return attend(g, *(heads(g, part) for part in parts))
+    return compare(g, *(heads(g, part) for part in parts))
 
 
 def fused_slices(g, x):
     y = linear(g, x, 3 * WIDTH)
-    return attend(g, *(heads(g, g.slice(y, i * WIDTH, (i + 1) * WIDTH)) for i in range(3)))
+    return compare(g, *(heads(g, g.slice(y, i * WIDTH, (i + 1) * WIDTH)) for i in range(3)))
 
 
 def fused_axis(g, x):
     """Vision transformers: an axis of three goes to the front and is taken apart."""
     y = g.Reshape(linear(g, x, 3 * WIDTH), [0, 0, 3, HEADS, SIZE])
     y = g.Transpose(y, perm=[2, 0, 3, 1, 4])
-    return attend(g, *(g.Gather(y, np.int64(i), axis=0) for i in range(3)))
+    return compare(g, *(g.Gather(y, np.int64(i), axis=0) for i in range(3)))
 
 
 def fused_heads(g, x):
     """Queries, keys and values of one head side by side, as GPT-NeoX has them."""
     y = g.Transpose(g.Reshape(linear(g, x, 3 * WIDTH), [0, 0, HEADS, 3 * SIZE]), perm=[0, 2, 1, 3])
-    return attend(g, *g.Split(y, [SIZE] * 3, outputs=3, axis=-1))
+    return compare(g, *g.Split(y, [SIZE] * 3, outputs=3, axis=-1))
 
 
 # ---- layers --------------------------------------------------------------------------------------
@@ -142,31 +136,35 @@ def both_outputs(g, x):
     return g.Add(g.Mul(gate, x), g.Mul(g.Sub(1.0, gate), g.Relu(linear(g, x, WIDTH))))
 
 
-MODELS = {
-    "separate": (separate, plus(contraction=1)),
-    "some_biases": (some_biases, plus(contraction=1)),
-    "transposed_weights": (transposed_weights, plus(contraction=1)),
-    "scaled_queries": (scaled_queries, plus(contraction=1)),
-    "cross": (cross, plus(contraction=2, row=1)),
-    "recurrent_cell": (recurrent_cell, {"contraction": 1, "row": 1}),
-    "fused_split": (fused_split, plus(contraction=1)),
-    "fused_slices": (fused_slices, plus(contraction=1)),
-    "fused_axis": (fused_axis, plus(contraction=1)),
-    "fused_heads": (fused_heads, plus(contraction=1)),
-    "swiglu": (gated(swish), {"contraction": 3}),
-    "geglu": (gated(gelu), {"contraction": 3}),
-    "swiglu_fused": (gated_fused(swish), {"contraction": 2, "row": 1}),
-    "geglu_fused": (gated_fused(gelu), {"contraction": 2, "row": 1}),
-    "feed_forward": (feed_forward, {"contraction": 2}),
-    "both_outputs": (both_outputs, {"contraction": 2}),
+BY_HEAD = (separate, some_biases, transposed_weights, scaled_queries, cross, fused_split,
+           fused_slices, fused_axis, fused_heads)
+MODELS = {  # with the number of products and of other steps, all of which compute
+    "separate": (separate, 3, 0),
+    "some_biases": (some_biases, 3, 0),
+    "transposed_weights": (transposed_weights, 3, 0),
+    "scaled_queries": (scaled_queries, 3, 0),
+    "cross": (cross, 4, 1),
+    "recurrent_cell": (recurrent_cell, 1, 1),
+    "fused_split": (fused_split, 3, 0),
+    "fused_slices": (fused_slices, 3, 0),
+    "fused_axis": (fused_axis, 3, 0),
+    "fused_heads": (fused_heads, 3, 0),
+    "swiglu": (gated(swish), 3, 0),
+    "geglu": (gated(gelu), 3, 0),
+    "swiglu_fused": (gated_fused(swish), 2, 1),
+    "geglu_fused": (gated_fused(gelu), 2, 1),
+    "feed_forward": (feed_forward, 2, 0),
+    "both_outputs": (both_outputs, 2, 0),
 }
 
 
 def items(folder):
     x = np.random.default_rng(3).normal(size=(2, 5, WIDTH)).astype(np.float32)
-    for name, (write, steps) in MODELS.items():
+    for name, (write, products, rows) in MODELS.items():
         g = Graph()
-        yield folder / name, g.model(X, {write(g, "x"): Y}), {"x": x}, steps
+        y = write(g, "x")
+        model = g.model(X, {y: SCORES if write in BY_HEAD else Y})
+        yield folder / name, model, {"x": x}, {"contraction": products, "row": rows}
 
 
 if __name__ == "__main__":
