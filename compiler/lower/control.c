@@ -114,6 +114,8 @@ static Steps *lower_body(Lowering *outer, const Node *holder, Graph *body, Wante
   Lowering l = *outer;
   l.graph = body;
   l.current = NULL;
+  memset(&l.joins, 0, sizeof l.joins);
+  memset(&l.updates, 0, sizeof l.updates);
   l.steps = ARENA_NEW(l.ctx->arena, Steps);
   *l.steps = (Steps){.ctx = l.ctx, .graph = body, .outer = outer->steps};
   place_captures(&l, holder, body);

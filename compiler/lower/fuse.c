@@ -313,15 +313,15 @@ static bool reads_memory(const Group *g, const Value *memory) {
   return false;
 }
 
-/* Whether both read parts of one tensor. */
-static bool share_memory(const Group *a, const Group *b) {
+/* Whether both read one tensor; of `parts`, one that is computed, of which `a` reads a part. */
+static bool share_memory(const Group *a, const Group *b, bool parts) {
   VEC_EACH(Node *const, row, &a->rows) {
     for (uint32_t i = 0; i < (*row)->n_in; i++) {
       Value *in = node_in(*row, i);
-      if (in == NULL) continue;
-      const Value *memory = shown_value(in);
-      bool scalar = memory->constant != NULL && memory->constant->count == 1;
-      if (!scalar && reads_memory(b, memory)) return true;
+      const Value *memory = in == NULL ? NULL : shown_value(in);
+      if (memory == NULL || (memory->constant != NULL && memory->constant->count == 1)) continue;
+      if (parts && (memory == in || memory->constant != NULL)) continue;
+      if (reads_memory(b, memory)) return true;
     }
   }
   return false;
@@ -334,24 +334,12 @@ static void merge_parts(Lowering *l, const Node *concat) {
     Group *from = row_group(l, node_in(concat, i));
     for (uint32_t k = 0; k < i && from != NULL; k++) {
       Group *into = row_group(l, node_in(concat, k));
-      if (into == NULL || into == from || !share_memory(into, from)) continue;
+      if (into == NULL || into == from || !share_memory(into, from, false)) continue;
       if (!may_merge(l, into, from)) continue;
       merge(l, into, from);
       break;
     }
   }
-}
-
-/* Whether both read parts of one tensor that is computed. */
-static bool share_parts(const Group *a, const Group *b) {
-  VEC_EACH(Node *const, row, &a->rows) {
-    for (uint32_t i = 0; i < (*row)->n_in; i++) {
-      Value *in = node_in(*row, i);
-      const Value *memory = in == NULL ? NULL : shown_value(in);
-      if (memory != in && memory->constant == NULL && reads_memory(b, memory)) return true;
-    }
-  }
-  return false;
 }
 
 /* Results of which parts are computed alike from parts of one tensor, as queries and keys are
@@ -362,7 +350,7 @@ static void merge_siblings(Lowering *l, Node *concat) {
   size_t n = l->joins.len;
   for (size_t i = n; into != NULL && i-- > 0 && i + MAX_BACK >= n;) {
     Group *from = row_group(l, node_in(l->joins.data[i], 0));
-    if (from == NULL || from == into || !share_parts(into, from)) continue;
+    if (from == NULL || from == into || !share_memory(into, from, true)) continue;
     if (may_merge(l, into, from)) merge(l, into, from);
   }
   vec_push(l->scratch, &l->joins, concat);
