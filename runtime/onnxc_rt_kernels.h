@@ -163,10 +163,16 @@ int onnxc_rt_pool_f32(const onnxc_rt_pool *call);
 
 /* ---- attention ---- */
 
+/* What a query gives that sees no key: 0, as ONNX defines Attention; NaN, as softmax does of scores
+ * of minus infinity; the mean of all rows of V, as it does of low scores that are equal. */
+#define ONNXC_RT_EMPTY_ZERO 0
+#define ONNXC_RT_EMPTY_NAN 1
+#define ONNXC_RT_EMPTY_MEAN 2
+
 /* Y = softmax(softcap(scale Q K^T) + mask) V for each head; heads / kv_heads of Q in a row share
  * one of K and V. Key j of sample b is there below lengths[b], and query i, whose place among the
  * keys is i + place, sees keys from `left` before that place to `right` behind it. A query that
- * sees no key gives 0. */
+ * sees no key gives what `empty_rows` says. */
 typedef struct onnxc_rt_attention {
   ptrdiff_t batch, heads, kv_heads, queries, keys;
   ptrdiff_t size, v_size; /* of a row of Q and K, and of V and Y */
@@ -183,6 +189,7 @@ typedef struct onnxc_rt_attention {
   ptrdiff_t at_end;      /* instead, the last query is where the last key is */
   ptrdiff_t left, right; /* negative: no bound */
   float scale, softcap;  /* softcap 0: none */
+  ptrdiff_t empty_rows;  /* ONNXC_RT_EMPTY_ZERO, ... */
   ptrdiff_t room;        /* floats of scratch: onnxc_rt_attention_f32_scratch, or fewer */
   float *scratch;
 } onnxc_rt_attention;

@@ -339,8 +339,8 @@ int onnxc_rt_ref_deform_conv(const onnxc_rt_call *call);
 int onnxc_rt_ref_max_unpool(const onnxc_rt_call *call);
 /* Q, K, V, [mask bool or float], absent, absent, [keys of each sample i64], [place of the first
  * query among the keys i64] -> Y. is_causal, kv_num_heads, left_window_size, q_num_heads,
- * qk_matmul_output_mode, right_window_size, scale, softcap, softmax_precision, empty_rows: what a
- * query gives that sees no key, 0 for 0, 1 for NaN, 2 for the mean of all values. The core form of
+ * qk_matmul_output_mode, right_window_size, scale, softcap, softmax_precision, empty_rows
+ * (ONNXC_RT_EMPTY_ZERO, ...). The core form of
  * compiler/ops/heads.h. Scratch: 8 bytes for each key. */
 int onnxc_rt_ref_attention(const onnxc_rt_call *call);
 /* query, key, value, [past state], [decay], [beta] -> output, [state]. kv_num_heads, q_num_heads,

@@ -348,6 +348,7 @@ static bool lower_attention(Lowering *l, Node *node) {
   kernel_int(l, step, "right", causal ? 0 : op_param_i(node, "right_window_size"));
   kernel_float(l, step, "scale", scale == NULL ? (float)(1 / sqrt((double)s.size->lo)) : scale->f);
   kernel_float(l, step, "softcap", op_param_f(node, "softcap"));
+  kernel_int(l, step, "empty_rows", op_param_i(node, "empty_rows"));
   return true;
 }
 
@@ -410,7 +411,7 @@ static Value *scaled_scores(Builder *b, const Attr *scale, Value *q, Value *k) {
 
 /* The probabilities of a query that sees no key. */
 static Value *empty_row(Builder *b, const Node *node, Value *softmax) {
-  if (op_param_i(node, "empty_rows") == EMPTY_ZERO) return build_like(b, softmax, 0);
+  if (op_param_i(node, "empty_rows") == ONNXC_RT_EMPTY_ZERO) return build_like(b, softmax, 0);
   Value *keys = compose_size(b, softmax->type.dims[3]);
   return BUILD(b, "Reciprocal", compose_cast(b, keys, softmax->type.dtype));
 }
@@ -420,7 +421,7 @@ static Value *probabilities(Builder *b, const Node *node, Value *scores, Value *
   DType dtype = scores->type.dtype;
   if (precision != NULL) scores = compose_cast(b, scores, (DType)precision->i);
   Value *softmax = compose_softmax(b, scores, 3);
-  if (bias != NULL && op_param_i(node, "empty_rows") != EMPTY_NAN) {
+  if (bias != NULL && op_param_i(node, "empty_rows") != ONNXC_RT_EMPTY_NAN) {
     Value *most = compose_reduce(b, "ReduceMax", bias, &(int64_t){-1}, 1);
     Value *none = BUILD(b, "Equal", most, build_like(b, most, -(double)INFINITY));
     softmax = BUILD(b, "Where", none, empty_row(b, node, softmax), softmax);
@@ -457,7 +458,7 @@ static bool decompose_attention(Builder *b, Node *node) {
  * attributes for is said in parts. */
 static bool standard_attention(Builder *b, Node *node) {
   Sizes s;
-  bool in_words = op_param_i(node, "empty_rows") == EMPTY_ZERO;
+  bool in_words = op_param_i(node, "empty_rows") == ONNXC_RT_EMPTY_ZERO;
   if ((node_in(node, PLACE) == NULL && in_words) || !read_sizes(node, &s)) return false;
   Heads heads = heads_of(b, node, &s);
   if (!in_words) {
@@ -490,7 +491,7 @@ const OpDef op_Attention = {
             PARAM_OPTIONAL("scale", ATTR_FLOAT),
             PARAM_FLOAT("softcap", 0),
             PARAM_OPTIONAL("softmax_precision", ATTR_INT),
-            PARAM_INT("empty_rows", EMPTY_ZERO), /* the compiler's own */
+            PARAM_INT("empty_rows", ONNXC_RT_EMPTY_ZERO), /* the compiler's own */
             {0},
         },
     .infer = infer_attention,

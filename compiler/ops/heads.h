@@ -26,13 +26,9 @@ Value *heads_padded(Builder *b, Value *x, const Dim *keys);
 /* x and y, the first of which may be NULL: all. */
 Value *heads_both(Builder *b, Value *x, Value *y);
 
-/* What a query gives that sees no key, as Attention's empty_rows says: 0 by its definition in ONNX,
- * NaN as a softmax of minus infinities does, the mean of all values as one of equal numbers does.
- */
-enum { EMPTY_ZERO, EMPTY_NAN, EMPTY_MEAN };
-
 /* The core form of attention: all that its step can do. Heads are apart, those of k and v may be
- * fewer, and a query that sees no key gives 0 unless empty_rows says otherwise. */
+ * fewer, and a query that sees no key gives 0, or what the attribute empty_rows says
+ * (ONNXC_RT_EMPTY_ZERO, ... of onnxc_rt_kernels.h). */
 typedef struct Heads {
   Value *q, *k, *v;  /* [batch, heads, length, size], of one type */
   Value *mask;       /* bool, or added to the scores; broadcasts to [batch, heads, queries, keys] */

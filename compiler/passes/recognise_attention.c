@@ -18,8 +18,8 @@
  * Scores are taken never to be near the low numbers that hide.
  *
  * All values on the way must have no other use. */
+#include "onnxc_rt_kernels.h"
 #include "ops/compose.h"
-#include "ops/heads.h"
 #include "passes/axes.h"
 #include "passes/facts.h"
 #include "passes/pass.h"
@@ -536,9 +536,9 @@ static Value *build_attention(Builder *b, const Walk *w, const Plan *p) {
   node_set_float(node, "scale", (float)scale);
   if (softcap != 0) node_set_float(node, "softcap", (float)softcap);
   if (bias.shown != NULL && isfinite(bias.low)) {
-    node_set_int(node, "empty_rows", EMPTY_MEAN);
+    node_set_int(node, "empty_rows", ONNXC_RT_EMPTY_MEAN);
   } else if (inputs[3] != NULL && !w->zeroes_nan && w->zeroed.value == NULL) {
-    node_set_int(node, "empty_rows", EMPTY_NAN);
+    node_set_int(node, "empty_rows", ONNXC_RT_EMPTY_NAN);
   }
   return build_done(b, node);
 }

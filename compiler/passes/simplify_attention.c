@@ -12,8 +12,8 @@
  *   copies along axes that broadcast -> the mask itself. A mask that adds low numbers is taken so
  *   only when it is the only one: two of them are lower than one, which shows in queries that see
  *   no key. */
+#include "onnxc_rt_kernels.h"
 #include "ops/compose.h"
-#include "ops/heads.h"
 #include "passes/axes.h"
 #include "passes/bands.h"
 #include "passes/facts.h"
@@ -474,7 +474,7 @@ static Value *take_window(Match *m) {
   if (w.place != NULL) inputs[PLACE] = compose_size(&m->builder, w.place);
   Node *node = copy_attention(m, inputs);
   set_window(node, &w);
-  if (hiding.equalises) node_set_int(node, "empty_rows", EMPTY_MEAN);
+  if (hiding.equalises) node_set_int(node, "empty_rows", ONNXC_RT_EMPTY_MEAN);
   return build_done(&m->builder, node);
 }
 
@@ -502,7 +502,7 @@ static Value *take_condition(Match *m) {
   if (!shows) condition = BUILD(&m->builder, "Not", condition);
   inputs[MASK] = of_rank_4(&m->builder, condition);
   Node *node = copy_attention(m, inputs);
-  if (hiding.equalises) node_set_int(node, "empty_rows", EMPTY_MEAN);
+  if (hiding.equalises) node_set_int(node, "empty_rows", ONNXC_RT_EMPTY_MEAN);
   return build_done(&m->builder, node);
 }
 

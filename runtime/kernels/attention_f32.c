@@ -261,16 +261,24 @@ static void attention_find_factors(const attention_group *g, const attention_blo
   }
 }
 
-static void attention_clear_row(const attention_group *g, ptrdiff_t line, ptrdiff_t row) {
+/* The row's query sees no key. */
+static void attention_empty_row(const attention_group *g, ptrdiff_t line, ptrdiff_t row) {
   const onnxc_rt_attention *a = g->call;
   float *y = a->y + attention_at(g, a->y_stride, line, row);
-  attention_fill(y, 0, a->v_size, 0.0f);
+  const ptrdiff_t keys = a->keys;
+  const int is_nan = a->empty_rows == ONNXC_RT_EMPTY_NAN && keys != 0;
+  attention_fill(y, 0, a->v_size, is_nan ? NAN : 0.0f);
+  if (a->empty_rows != ONNXC_RT_EMPTY_MEAN) return;
+  for (ptrdiff_t j = 0; j < keys; j++) {
+    const float *const v = g->v + j * a->v_stride[2];
+    for (ptrdiff_t c = 0; c < a->v_size; c++) y[c] += v[c] / (float)keys;
+  }
 }
 
-static void attention_clear_unseeing(const attention_group *g, const attention_block *b) {
+static void attention_fill_unseeing(const attention_group *g, const attention_block *b) {
   for (ptrdiff_t row = b->row; row < b->row + b->rows; row++) {
     const float sum = g->sums[b->line * g->rows + row];
-    if (!(sum > 0.0f) && !attention_sees(g, b->line, row)) attention_clear_row(g, b->line, row);
+    if (!(sum > 0.0f) && !attention_sees(g, b->line, row)) attention_empty_row(g, b->line, row);
   }
 }
 
@@ -377,7 +385,7 @@ static void attention_run_block(const attention_group *g, attention_block *b) {
   for (ptrdiff_t i = 0; i < b->rows; i++) attention_softmax(g, b, i);
   if (b->ends) attention_find_factors(g, b);
   attention_find_values(g, b);
-  if (b->ends) attention_clear_unseeing(g, b);
+  if (b->ends) attention_fill_unseeing(g, b);
 }
 
 static void attention_pack(const attention_group *g, ptrdiff_t begin, ptrdiff_t keys) {
@@ -406,7 +414,7 @@ static void attention_run_group(const attention_group *g) {
     const ptrdiff_t line = i / g->rows, row = i % g->rows;
     g->most[i] = -INFINITY;
     g->sums[i] = 0.0f;
-    if (attention_first(g, row) >= attention_end(g, row)) attention_clear_row(g, line, row);
+    if (attention_first(g, row) >= attention_end(g, row)) attention_empty_row(g, line, row);
   }
   for (ptrdiff_t begin = first / g->key_block * g->key_block; begin < end; begin += g->key_block) {
     attention_run_keys(g, begin, onnxc_rt_min_size(g->key_block, g->length - begin));
@@ -433,7 +441,7 @@ static attention_group attention_plan(const onnxc_rt_attention *a) {
   const int few = attention_is_few(&g);
   g.row_block = few ? g.rows : attention_piece(g.rows, ONNXC_RT_ATTENTION_QUERIES, 12);
   g.row_block = onnxc_rt_min_size(g.row_block, g.rows);
-  g.key_block = attention_piece(a->keys, ONNXC_RT_ATTENTION_KEYS, panel);
+  g.key_block = attention_piece(onnxc_rt_max_size(a->keys, 1), ONNXC_RT_ATTENTION_KEYS, panel);
   g.score_row = g.key_block;
   float *free = a->scratch;
   g.scores = free;

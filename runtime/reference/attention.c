@@ -1,3 +1,4 @@
+#include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "reference/dot.h"
 #include "reference/element.h"
@@ -9,7 +10,7 @@ typedef struct Attention {
   int64_t heads, kv_heads, q_len, kv_len, size, v_size;
   int64_t left, right; /* the window; -1: no bound */
   double scale, softcap;
-  int64_t empty_rows;      /* 0 for 0, 1 for NaN, 2 for the mean of all values */
+  int64_t empty_rows;
   onnxc_rt_tensor weights; /* [kv_len] in the scratch */
 } Attention;
 
@@ -102,9 +103,9 @@ static void attend_row(const Attention *a, const int64_t *at) {
   visible_keys(a, at[0], at[2], &first, &end);
   const double most = score_row(a, at, first, end, &seen);
   for (int64_t j = first; j < end; j++) sum += weights[j] = exp(weights[j] - most);
-  if (!seen && (a->empty_rows != 1 || a->kv_len == 0)) {
+  if (!seen && (a->empty_rows != ONNXC_RT_EMPTY_NAN || a->kv_len == 0)) {
     first = 0; /* of nothing, or of all alike */
-    end = a->empty_rows == 2 ? a->kv_len : 0;
+    end = a->empty_rows == ONNXC_RT_EMPTY_MEAN ? a->kv_len : 0;
     for (int64_t j = 0; j < end; j++) weights[j] = 1;
     sum = end == 0 ? 1 : (double)end;
   }
