@@ -155,6 +155,13 @@ ONNXC_RT_UNUSED static inline ptrdiff_t onnxc_rt_max_size(ptrdiff_t a, ptrdiff_t
   return a > b ? a : b;
 }
 
+/* An index into an axis of `size`, negative ones from its end, brought to [0, size); -1 when it is
+ * outside. */
+ONNXC_RT_UNUSED static inline int64_t onnxc_rt_index(int64_t index, int64_t size) {
+  if (index < -size || index >= size) return -1;
+  return index < 0 ? index + size : index;
+}
+
 /* ---- random numbers ----------------------------------------------------------------------------
  * Each is a function of a stream and of the element's position in the output: there is no state.
  * SplitMix64: number i of stream s is onnxc_rt_mix(s + (i + 1) * ONNXC_RT_GAMMA), 64 bits.

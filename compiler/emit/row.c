@@ -54,17 +54,39 @@ static const char *number_text(RowEmitter *r, const RowInst *inst) {
   return arena_printf(a, inst->integer < 0 ? "(%" PRId64 ")" : "%" PRId64, inst->integer);
 }
 
-static const char *load_text(RowEmitter *r, uint32_t index) {
-  Arena *a = r->e->arena;
-  if (index == ROW_ACCUMULATORS) return "accumulators[j]";
+/* The place of an operand's element in its row; NULL: the first. */
+static const char *place_in_row(RowEmitter *r, uint32_t index) {
   const Operand *operand = &r->p->operands.data[index];
-  const char *at = emit_index(r->e, r->inner, operand->strides + r->p->n_outer, r->p->n_inner);
+  return emit_index(r->e, r->inner, operand->strides + r->p->n_outer, r->p->n_inner);
+}
+
+static const char *element_text(RowEmitter *r, uint32_t index, const char *at) {
+  Arena *a = r->e->arena;
   const char *element = arena_printf(a, "%s[%s]", r->rows[index], at == NULL ? "0" : at);
-  switch (operand->dtype) {
+  switch (r->p->operands.data[index].dtype) {
   case ONNXC_RT_F16: return arena_printf(a, "onnxc_rt_f32_from_f16(%s)", element);
   case ONNXC_RT_BF16: return arena_printf(a, "onnxc_rt_f32_from_bf16(%s)", element);
   default: return element;
   }
+}
+
+static const char *load_text(RowEmitter *r, uint32_t index) {
+  if (index == ROW_ACCUMULATORS) return "accumulators[j]";
+  return element_text(r, index, place_in_row(r, index));
+}
+
+static const char *gather_text(RowEmitter *r, const RowInst *inst) {
+  const char *index[] = {r->texts[inst->a[0]]}, *at = place_in_row(r, inst->operand);
+  const char *from = emit_index(r->e, index, &inst->dim, 1);
+  if (from == NULL) return element_text(r, inst->operand, at);
+  if (at != NULL) from = arena_printf(r->e->arena, "%s + %s", from, at);
+  return element_text(r, inst->operand, from);
+}
+
+static const char *position_text(RowEmitter *r, uint32_t index) {
+  const char *at = place_in_row(r, index);
+  if (at == NULL) return arena_printf(r->e->arena, "(int64_t)%s", r->rows[index]);
+  return arena_printf(r->e->arena, "(int64_t)(%s + %s)", r->rows[index], at);
 }
 
 /* ONNX's Cast between the types that rows compute with. */
@@ -110,6 +132,11 @@ static const char *expression(RowEmitter *r, const RowInst *inst) {
   Arena *a = r->e->arena;
   switch (inst->op) {
   case ROW_LOAD: return load_text(r, inst->operand);
+  case ROW_GATHER: return gather_text(r, inst);
+  case ROW_POSITION: return position_text(r, inst->operand);
+  case ROW_INDEX:
+    return arena_printf(a, "onnxc_rt_index(%s, %s)", r->texts[inst->a[0]],
+                        emit_bare(r->e, emit_dim(r->e, inst->dim)));
   case ROW_CONST: return number_text(r, inst);
   case ROW_DIM: return arena_printf(a, "(int64_t)%s", emit_dim(r->e, inst->dim));
   case ROW_CONVERT:
@@ -150,11 +177,13 @@ static void bind(RowEmitter *r, RowRef ref, bool named) {
     r->texts[ref] = *text == '-' ? arena_printf(r->e->arena, "(%s)", text) : text;
     return;
   }
-  if (!named && strlen(text) < MAX_INLINE) {
+  bool checked = inst->op == ROW_INDEX;
+  if (!named && !checked && strlen(text) < MAX_INLINE) {
     r->texts[ref] = enclose(r, text);
     return;
   }
   out(r->e->out, "const %s t%u = %s;\n", c_type(inst->dtype), ref, text);
+  if (checked) out(r->e->out, "if (t%u < 0) return ONNXC_RT_ERROR_INDEX;\n", ref);
   r->texts[ref] = arena_printf(r->e->arena, "t%u", ref);
 }
 
@@ -466,6 +495,11 @@ static void declare_bases(RowEmitter *r, const char **bases) {
   for (uint32_t i = 0; i < r->p->operands.len; i++) {
     const Operand *operand = &r->p->operands.data[i];
     bool written = operand_written(r->p, i);
+    if (operand->buffer == NULL) {
+      const Dim *start = operand->offset;
+      bases[i] = start == NULL ? "0" : emit_dim(e, start);
+      continue;
+    }
     bases[i] = arena_printf(e->arena, "%s%u", written ? "y" : "x", i);
     out(e->out, "%sconst %s = %s;\n", emit_pointer_type(e, operand->dtype, written), bases[i],
         emit_pointer(e, operand, written));
@@ -482,6 +516,11 @@ static const char *const *declare_rows(RowEmitter *r, const char *const *bases,
     const char *at = emit_index(e, outer, operand->strides, r->p->n_outer);
     rows[i] = bases[i];
     if (at == NULL) continue;
+    if (operand->buffer == NULL) {
+      rows[i] = arena_printf(e->arena, "x%u_row", i);
+      out(e->out, "const ptrdiff_t %s = %s + %s;\n", rows[i], bases[i], at);
+      continue;
+    }
     rows[i] = arena_printf(e->arena, "%s_row", bases[i]);
     out(e->out, "%sconst %s = %s + %s;\n",
         emit_pointer_type(e, operand->dtype, operand_written(r->p, i)), rows[i], bases[i], at);

@@ -17,13 +17,9 @@ static void print_buffer(Arena *a, Out *w, const Buffer *b) {
   out(w, " '%s'\n", text_escape(a, b->name));
 }
 
-/* `b3[offset; strides]`, or with extents where a kernel needs them: `b3[offset; 4:12, 3:1]` */
-static void print_operand(Arena *a, Out *w, const Operand *o, int n_strides, bool dims) {
-  if (o->buffer == NULL) {
-    out(w, "_");
-    return;
-  }
-  out(w, "b%u[%s;", o->buffer->id, o->offset == NULL ? "0" : dim_text(a, o->offset));
+/* `[offset; strides]`, or with extents where a kernel needs them: `[offset; 4:12, 3:1]` */
+static void print_strided(Arena *a, Out *w, const Operand *o, int n_strides, bool dims) {
+  out(w, "[%s;", o->offset == NULL ? "0" : dim_text(a, o->offset));
   for (int i = 0; i < n_strides; i++) {
     out(w, "%s", i == 0 ? " " : ", ");
     if (dims && o->dims[i] != NULL) out(w, "%s:", dim_text(a, o->dims[i]));
@@ -32,12 +28,22 @@ static void print_operand(Arena *a, Out *w, const Operand *o, int n_strides, boo
   out(w, "]");
 }
 
+static void print_operand(Arena *a, Out *w, const Operand *o, int n_strides, bool dims) {
+  if (o->buffer == NULL) {
+    out(w, "_");
+    return;
+  }
+  out(w, "b%u", o->buffer->id);
+  print_strided(a, w, o, n_strides, dims);
+}
+
 /* ---- row programs ------------------------------------------------------------------------------
  */
 
 static const char *row_op_name(RowOp op) {
   static const char *const names[] = {
-      [ROW_LOAD] = "load",       [ROW_CONST] = "const",     [ROW_DIM] = "dim",
+      [ROW_LOAD] = "load",       [ROW_GATHER] = "gather",   [ROW_POSITION] = "position",
+      [ROW_INDEX] = "index",     [ROW_CONST] = "const",     [ROW_DIM] = "dim",
       [ROW_CONVERT] = "convert", [ROW_SUM] = "sum",         [ROW_PROD] = "prod",
       [ROW_MAXIMUM] = "maximum", [ROW_MINIMUM] = "minimum",
 #define RI(name, arity, cost, f32_c, f64_c, int_c) [ROW_##name] = #name,
@@ -52,8 +58,10 @@ static void print_load(Arena *a, Out *w, const RowProgram *p, uint32_t operand) 
     out(w, " accumulators");
     return;
   }
+  const Operand *o = &p->operands.data[operand];
   out(w, " ");
-  print_operand(a, w, &p->operands.data[operand], p->n_outer + p->n_inner, false);
+  if (o->buffer != NULL) out(w, "b%u", o->buffer->id);
+  print_strided(a, w, o, p->n_outer + p->n_inner, false);
 }
 
 static void print_inst(Arena *a, Out *w, const RowProgram *p, size_t i) {
@@ -61,7 +69,13 @@ static void print_inst(Arena *a, Out *w, const RowProgram *p, size_t i) {
   out(w, "r%zu: %s%s = %s", i, dtype_info(inst->dtype)->name, inst->element ? "" : " row",
       row_op_name(inst->op));
   switch (inst->op) {
-  case ROW_LOAD: print_load(a, w, p, inst->operand); break;
+  case ROW_LOAD:
+  case ROW_POSITION: print_load(a, w, p, inst->operand); break;
+  case ROW_GATHER:
+    print_load(a, w, p, inst->operand);
+    out(w, " + r%u * %s", inst->a[0], dim_text(a, inst->dim));
+    break;
+  case ROW_INDEX: out(w, " r%u of %s", inst->a[0], dim_text(a, inst->dim)); break;
   case ROW_DIM: out(w, " %s", dim_text(a, inst->dim)); break;
   case ROW_CONST:
     if (dtype_is_float(inst->dtype))

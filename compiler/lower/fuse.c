@@ -61,13 +61,24 @@ static Node *member(const Group *g, uint32_t i) {
 typedef struct Search {
   Lowering *l;
   const Group *target;
+  uint32_t from; /* the position of its first node */
   Vec(Group *) stack;
   uint32_t visited;
 } Search;
 
+static uint32_t first_position(const Lowering *l, const Group *g) {
+  return l->positions[member(g, 0)->id];
+}
+
+static uint32_t last_position(const Lowering *l, const Group *g) {
+  return l->positions[member(g, n_members(g) - 1)->id];
+}
+
+/* What ends before the target begins cannot depend on it. */
 static void search_push(Search *s, const Value *value) {
   Group *g = producer_group(s->l, value);
   if (g == NULL || g->stamp == s->l->stamp) return;
+  if (n_members(g) != 0 && last_position(s->l, g) < s->from) return;
   g->stamp = s->l->stamp;
   vec_push(s->l->scratch, &s->stack, g);
 }
@@ -93,21 +104,27 @@ static bool search_run(Search *s) {
 
 static Search search_new(Lowering *l, const Group *target) {
   l->stamp++;
-  return (Search){.l = l, .target = target};
+  return (Search){.l = l, .target = target, .from = first_position(l, target)};
 }
 
-/* Whether an input of `node` from outside of `g` depends on `g`. */
+/* Whether the node may need any element of an input, so that another step has to compute it. */
+static bool reads_whole(const Node *node, uint32_t i) {
+  return i < 32 && node->op->whole_inputs >> i & 1;
+}
+
+/* Whether an input of `node` depends on `g` and cannot come from the step that `g` is. */
 static bool node_reaches(Lowering *l, const Node *node, Group *g) {
   Search s = search_new(l, g);
   for (uint32_t i = 0; i < node->n_in; i++) {
-    if (needed_at_run_time(node, i) && producer_group(l, node_in(node, i)) != g) {
-      search_push(&s, node_in(node, i));
-    }
+    if (!needed_at_run_time(node, i)) continue;
+    if (producer_group(l, node_in(node, i)) == g && !reads_whole(node, i)) continue;
+    search_push(&s, node_in(node, i));
   }
   return search_run(&s);
 }
 
-/* Whether `from` depends on `g` through a third group, or directly through its contraction. */
+/* Whether `from` depends on `g` in a way that keeps them from being one step: through a third
+ * group, its contraction, or a node that may need any element. */
 static bool group_reaches(Lowering *l, const Group *from, Group *g) {
   Search s = search_new(l, g);
   for (uint32_t m = 0; m < n_members(from); m++) {
@@ -115,7 +132,8 @@ static bool group_reaches(Lowering *l, const Group *from, Group *g) {
     for (uint32_t i = 0; i < node->n_in; i++) {
       if (!needed_at_run_time(node, i)) continue;
       const Group *producer = producer_group(l, node_in(node, i));
-      if (producer == from || (producer == g && node != from->root)) continue;
+      bool local = node != from->root && !reads_whole(node, i);
+      if (producer == from || (producer == g && local)) continue;
       search_push(&s, node_in(node, i));
     }
   }
@@ -138,7 +156,7 @@ static bool shape_is(const Group *g, const Type *type, bool collapsed) {
   return true;
 }
 
-static const Type *space_type(const Node *node) {
+const Type *node_space(const Node *node) {
   return node->op->row->axes != NULL ? &node_in(node, 0)->type : &node_out(node, 0)->type;
 }
 
@@ -155,11 +173,11 @@ static bool row_axes(const Node *node, bool *inner) {
 static bool fits(const Group *g, const Node *node) {
   bool inner[GROUP_AXES];
   if (row_axes(node, inner)) {
-    return g->root == NULL && shape_is(g, space_type(node), false) &&
+    return g->root == NULL && shape_is(g, node_space(node), false) &&
            (!g->has_axes || same_axes(g, inner));
   }
-  return shape_is(g, space_type(node), false) ||
-         (g->has_axes && shape_is(g, space_type(node), true));
+  return shape_is(g, node_space(node), false) ||
+         (g->has_axes && shape_is(g, node_space(node), true));
 }
 
 /* ---- policy ---- */
@@ -183,8 +201,10 @@ static bool has_computed_operands(const Node *node) {
   return computed > 1;
 }
 
-/* A contraction takes a node that is the only reader of its result. */
+/* A contraction takes a node that is the only reader of its result. Its epilogue cannot report
+ * that an index is wrong. */
 static bool contraction_takes(const Lowering *l, const Group *g, const Node *node) {
+  if (node->op->whole_inputs != 0) return false;
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *in = node_in(node, i);
     if (producer_group(l, in) == g && !value_single_use(in)) return false;
@@ -215,24 +235,86 @@ static void join(Lowering *l, Group *g, Node *node) {
   l->groups[node->id] = g;
 }
 
-/* Whether `from` walks over the space of `into`, or meets each of its rows with one element, which
- * then is computed once a row. */
-static bool same_space(const Group *into, const Group *from) {
-  int last = into->rank - 1;
-  if (into->rank != from->rank) return false;
-  for (int i = 0; i <= last; i++) {
-    if (into->shape[i] == from->shape[i]) continue;
-    bool row = i == last && (!into->has_axes || into->inner[i]) && !from->has_axes;
-    if (!row || into->root != NULL || !dim_is(from->shape[i], 1)) return false;
+/* The axis of `from` that axis `i` of the larger space is; NULL: it lacks it, or has a size of 1.
+ */
+static const Dim *size_at(const Group *into, const Group *from, int i) {
+  int k = i - (into->rank - from->rank);
+  return k < 0 || dim_is(from->shape[k], 1) ? NULL : from->shape[k];
+}
+
+/* Whether `from` broadcasts to the space of `into`. */
+static bool spans(const Group *into, const Group *from) {
+  if (from->rank > into->rank) return false;
+  for (int i = 0; i < into->rank; i++) {
+    const Dim *size = size_at(into, from, i);
+    if (size != NULL && size != into->shape[i]) return false;
   }
   return true;
 }
 
+/* Whether elements of `from` would be computed more than once: those that are the same for a whole
+ * row are not. */
+static bool repeats(const Group *into, const Group *from) {
+  for (int i = 0; i < into->rank; i++) {
+    bool row = into->has_axes ? into->inner[i] : i == into->rank - 1;
+    bool same = size_at(into, from, i) == into->shape[i] || dim_is(into->shape[i], 1);
+    if (!same && (!row || into->root != NULL)) return true;
+  }
+  return false;
+}
+
+/* Whether only `into` reads what `from` computes. */
+static bool is_private(const Lowering *l, const Group *into, const Group *from) {
+  VEC_EACH(Node *const, node, &from->rows) {
+    for (uint32_t i = 0; i < (*node)->n_out; i++) {
+      const Value *out = node_out(*node, i);
+      if (out == NULL || !l->needed[out->id]) continue;
+      if (value_is_output(out)) return false;
+      for (const Use *use = out->uses; use != NULL; use = use->next) {
+        const Group *user = l->groups[use->user->id];
+        if (user != NULL && user != into && user != from) return false;
+      }
+    }
+  }
+  return true;
+}
+
+enum { SMALL_COST = 16, SMALL_SPACE = 256 };
+
+/* Whether computing `from` for each element of `into` adds little: because there is little of one
+ * of them, or because it is the same along trailing axes that are long enough. */
+static bool is_cheap(Lowering *l, const Group *into, const Group *from) {
+  int64_t cost = 0, elements = 1, run = 1;
+  VEC_EACH(Node *const, node, &from->rows) cost += row_cost(l, *node);
+  for (int i = 0; i < into->rank; i++) {
+    if (__builtin_mul_overflow(elements, into->shape[i]->hi, &elements)) elements = INT64_MAX;
+  }
+  for (int i = into->rank - 1; i >= 0 && size_at(into, from, i) == NULL; i--) {
+    if (__builtin_mul_overflow(run, into->shape[i]->lo, &run)) run = INT64_MAX;
+  }
+  return cost <= SMALL_COST || elements <= SMALL_SPACE || cost <= run;
+}
+
+/* Whether the contraction takes all of the group into its epilogue. */
+static bool takes_all(const Lowering *l, const Group *contraction, const Group *from) {
+  VEC_EACH(Node *const, node, &from->rows) {
+    if (!contraction_takes(l, contraction, *node)) return false;
+  }
+  return !from->has_axes;
+}
+
+static bool same_space(const Group *a, const Group *b) {
+  return a->rank == b->rank &&
+         (a->rank == 0 || memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0);
+}
+
 static bool may_merge(Lowering *l, Group *into, Group *from) {
-  if (from->root != NULL || from->rows.len == 0) return false;
-  if (n_members(into) + n_members(from) > MAX_MEMBERS || !same_space(into, from)) return false;
-  if (into->root != NULL && from->has_axes) return false;
+  if (from->root != NULL || from->rows.len == 0 || !spans(into, from)) return false;
+  if (n_members(into) + n_members(from) > MAX_MEMBERS) return false;
+  if (into->root != NULL && !takes_all(l, into, from)) return false;
+  if (from->has_axes && !same_space(into, from)) return false;
   if (into->has_axes && from->has_axes && !same_axes(into, from->inner)) return false;
+  if (repeats(into, from) && !(is_private(l, into, from) && is_cheap(l, into, from))) return false;
   return !group_reaches(l, into, from) && !group_reaches(l, from, into);
 }
 
@@ -267,9 +349,7 @@ static uint32_t candidates(const Lowering *l, const Node *node, Group **found, u
   }
   for (uint32_t i = 1; i < n; i++) {
     for (uint32_t j = i; j > 0; j--) {
-      uint32_t a = l->positions[member(found[j - 1], n_members(found[j - 1]) - 1)->id];
-      uint32_t b = l->positions[member(found[j], n_members(found[j]) - 1)->id];
-      if (a >= b) break;
+      if (last_position(l, found[j - 1]) >= last_position(l, found[j])) break;
       Group *swap = found[j];
       found[j] = found[j - 1];
       found[j - 1] = swap;
@@ -287,11 +367,34 @@ static void place_row_node(Lowering *l, Node *node) {
   }
   if (home == NULL) {
     home = l->groups[node->id];
-    set_space(home, space_type(node));
+    set_space(home, node_space(node));
   }
   join(l, home, node);
   for (uint32_t i = 0; i < n; i++) {
-    if (found[i] != home && may_merge(l, home, found[i])) merge(l, home, found[i]);
+    if (found[i] == home) continue;
+    if (may_merge(l, home, found[i])) {
+      merge(l, home, found[i]);
+    } else if (home->root == NULL && may_merge(l, found[i], home)) {
+      merge(l, found[i], home);
+      home = found[i];
+    }
+  }
+}
+
+/* Row programs over one space that read the same value read it once, together. */
+static void merge_readers(Lowering *l, const Node *node) {
+  enum { MAX_READERS = 8 };
+  Group *g = l->groups[node->id];
+  if (g == NULL || g->root != NULL) return;
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    const Value *value = node_in(node, i);
+    if (value == NULL || value->constant != NULL) continue;
+    const Use *use = value->uses;
+    for (int k = 0; k < MAX_READERS && use != NULL; k++, use = use->next) {
+      Group *other = l->groups[use->user->id];
+      if (other == NULL || other == g || !same_space(g, other)) continue;
+      if (may_merge(l, g, other)) merge(l, g, other);
+    }
   }
 }
 
@@ -403,6 +506,9 @@ static void order_group(Lowering *l, Group *first, Groups *order) {
 void fuse_nodes(Lowering *l, Groups *order) {
   for (Node *node = l->graph->first; node != NULL; node = node->next) {
     if (l->groups[node->id] != NULL) place_node(l, node);
+  }
+  for (Node *node = l->graph->first; node != NULL && l->fuse; node = node->next) {
+    merge_readers(l, node);
   }
   for (Node *node = l->graph->first; node != NULL; node = node->next) {
     Group *g = l->groups[node->id];

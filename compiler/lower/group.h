@@ -97,8 +97,12 @@ struct RowBuilder {
 };
 
 RowBuilder row_builder(Lowering *l, Group *group, RowProgram *program);
+/* What a row node walks over. */
+const Type *node_space(const Node *node);
 /* Whether the node's emit can do it. */
 bool row_accepts(Lowering *l, const Node *node);
+/* What one element takes, in additions (as in ROW_INSTRUCTIONS). */
+int row_cost(Lowering *l, const Node *node);
 /* `value` is what the contraction accumulates. */
 void row_accumulators(RowBuilder *b, const Value *value);
 /* Emits all nodes of the group and stores what is needed outside; finishes the program. */

@@ -6,10 +6,11 @@
 
 static const struct {
   int arity, cost;
-} info[ROW_OP_COUNT] = {[ROW_CONVERT] = {1, 1}, [ROW_SUM] = {1, 1},     [ROW_PROD] = {1, 1},
-                        [ROW_MAXIMUM] = {1, 1}, [ROW_MINIMUM] = {1, 1},
+} info[ROW_OP_COUNT] = {
+    [ROW_CONVERT] = {1, 1}, [ROW_SUM] = {1, 1},    [ROW_PROD] = {1, 1},  [ROW_MAXIMUM] = {1, 1},
+    [ROW_MINIMUM] = {1, 1}, [ROW_GATHER] = {1, 4}, [ROW_INDEX] = {1, 2},
 #define RI(name, arity, cost, f32_c, f64_c, int_c) [ROW_##name] = {arity, cost},
-                        ROW_INSTRUCTIONS(RI)
+    ROW_INSTRUCTIONS(RI)
 #undef RI
 };
 
@@ -19,6 +20,10 @@ int row_arity(RowOp op) {
 
 bool row_is_reduction(RowOp op) {
   return op >= ROW_SUM && op <= ROW_MINIMUM;
+}
+
+bool row_reads(const RowInst *inst) {
+  return inst->op == ROW_GATHER || (inst->op == ROW_LOAD && inst->operand != ROW_ACCUMULATORS);
 }
 
 bool row_computes(DType dtype) {
@@ -147,15 +152,15 @@ static uint32_t add_operand(RowBuilder *b, Operand operand) {
   return (uint32_t)b->program->operands.len - 1;
 }
 
-/* The operand with one stride for each axis of the space; `axes[k]` is the place of its axis k.
- * A size of 1 does not move. */
-static Operand over_space(const Group *group, Context *ctx, const Operand *operand,
-                          const int *axes) {
+/* The operand with one stride for each axis of the space; `axes[k]` is the place of its axis k
+ * among the last `rank` of them. A size of 1 does not move. */
+static Operand over_space(const RowBuilder *b, const Operand *operand, int rank, const int *axes) {
   Operand spread = *operand;
-  spread.rank = group->rank;
-  for (int i = 0; i < group->rank; i++) spread.strides[i] = dim_const(ctx->dims, 0);
+  int added = b->group->rank - rank;
+  spread.rank = b->group->rank;
+  for (int i = 0; i < spread.rank; i++) spread.strides[i] = dim_const(b->ctx->dims, 0);
   for (int k = 0; k < operand->rank; k++) {
-    if (!dim_is(operand->dims[k], 1)) spread.strides[axes[k]] = operand->strides[k];
+    if (!dim_is(operand->dims[k], 1)) spread.strides[added + axes[k]] = operand->strides[k];
   }
   return spread;
 }
@@ -167,15 +172,17 @@ static bool same_operand(const Operand *a, const Operand *b) {
           memcmp(a->strides, b->strides, (size_t)a->rank * sizeof *a->strides) == 0);
 }
 
+/* Equal operands are one. */
+static uint32_t find_operand(RowBuilder *b, Operand operand) {
+  for (uint32_t i = 0; i < b->program->operands.len; i++) {
+    if (same_operand(&b->program->operands.data[i], &operand)) return i;
+  }
+  return add_operand(b, operand);
+}
+
 static RowRef load(RowBuilder *b, Operand operand) {
   RowInst inst = inst_of(ROW_LOAD, compute_type(operand.dtype));
-  for (uint32_t i = 0; i < b->program->operands.len; i++) {
-    if (same_operand(&b->program->operands.data[i], &operand)) {
-      inst.operand = i;
-      return add(b, inst);
-    }
-  }
-  inst.operand = add_operand(b, operand);
+  inst.operand = find_operand(b, operand);
   return add(b, inst);
 }
 
@@ -208,15 +215,45 @@ RowRef row_input_at(RowBuilder *b, const Node *node, uint32_t i, const int *axes
     return add(b, inst);
   }
   Operand operand = lower_operand(b->l, value);
-  return load(b, over_space(b->group, b->ctx, &operand, axes));
+  return load(b, over_space(b, &operand, node_space(node)->rank, axes));
 }
 
 RowRef row_input(RowBuilder *b, const Node *node, uint32_t i) {
   int axes[MAX_RANK] = {0};
   const Value *value = node_in(node, i);
-  int shift = value == NULL || b->group == NULL ? 0 : b->group->rank - value->type.rank;
+  int shift = value == NULL ? 0 : node_space(node)->rank - value->type.rank;
   for (int k = 0; k < MAX_RANK; k++) axes[k] = k + shift;
   return row_input_at(b, node, i, axes);
+}
+
+RowRef row_gather(RowBuilder *b, const Node *node, uint32_t i, int axis, const int *axes,
+                  RowRef index) {
+  Value *value = node_in(node, i);
+  RowInst inst = inst_of(ROW_GATHER, compute_type(value->type.dtype));
+  inst.a[0] = index;
+  if (b->l == NULL) return add(b, inst);
+  Operand operand = lower_operand(b->l, value);
+  inst.dim = operand.strides[axis];
+  operand.dims[axis] = dim_const(b->ctx->dims, 1);
+  inst.operand = find_operand(b, over_space(b, &operand, node_space(node)->rank, axes));
+  return add(b, inst);
+}
+
+RowRef row_index(RowBuilder *b, RowRef index, const Dim *size) {
+  RowInst inst = inst_of(ROW_INDEX, ONNXC_RT_I64);
+  inst.a[0] = row_convert(b, ONNXC_RT_I64, index);
+  inst.dim = size;
+  return add(b, inst);
+}
+
+RowRef row_position(RowBuilder *b, const Node *node, int axis, const Dim *start, const Dim *step) {
+  RowInst inst = inst_of(ROW_POSITION, ONNXC_RT_I64);
+  if (b->l == NULL) return add(b, inst);
+  Operand operand = {.dtype = ONNXC_RT_I64, .rank = 1, .offset = start};
+  operand.dims[0] = node_out(node, 0)->type.dims[axis];
+  operand.strides[0] = step;
+  inst.operand = find_operand(b, over_space(b, &operand, node_space(node)->rank, &axis));
+  return add(b, inst);
 }
 
 void row_output(RowBuilder *b, const Node *node, uint32_t i, RowRef value) {
@@ -243,6 +280,21 @@ RowBuilder row_builder(Lowering *l, Group *group, RowProgram *program) {
                       .refs = map_on(l->scratch)};
 }
 
+/* The node's instructions without memory. */
+static bool probe(Lowering *l, const Node *node, RowProgram *program) {
+  RowBuilder b = {
+      .arena = l->scratch, .ctx = l->ctx, .program = program, .refs = map_on(l->scratch)};
+  return node->op->row->emit(&b, node);
+}
+
+int row_cost(Lowering *l, const Node *node) {
+  RowProgram program = {0};
+  int cost = 0;
+  if (!probe(l, node, &program)) return INT32_MAX;
+  VEC_EACH(RowInst, inst, &program.insts) cost += info[inst->op].cost;
+  return cost;
+}
+
 bool row_accepts(Lowering *l, const Node *node) {
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *in = node_in(node, i);
@@ -252,10 +304,7 @@ bool row_accepts(Lowering *l, const Node *node) {
     const Value *out = node_out(node, i);
     if (out != NULL && !row_computes(out->type.dtype)) return false;
   }
-  RowProgram program = {0};
-  RowBuilder probe = {
-      .arena = l->scratch, .ctx = l->ctx, .program = &program, .refs = map_on(l->scratch)};
-  return node->op->row->emit(&probe, node);
+  return probe(l, node, &(RowProgram){0});
 }
 
 static bool in_group(const RowBuilder *b, const Node *node) {
@@ -276,8 +325,8 @@ static void store_output(RowBuilder *b, Value *value) {
   RowRef ref = known_ref(b, value);
   Operand place = lower_output(b->l, value);
   int axes[MAX_RANK];
-  for (int k = 0; k < value->type.rank; k++) axes[k] = k + b->group->rank - value->type.rank;
-  uint32_t operand = add_operand(b, over_space(b->group, b->ctx, &place, axes));
+  for (int k = 0; k < value->type.rank; k++) axes[k] = k;
+  uint32_t operand = add_operand(b, over_space(b, &place, value->type.rank, axes));
   vec_push(b->arena, &b->program->stores, (RowStore){.value = ref, .operand = operand});
 }
 
@@ -291,9 +340,7 @@ static void store_outputs(RowBuilder *b, const Node *node) {
 static void record_accesses(RowBuilder *b, Step *step) {
   const RowProgram *p = b->program;
   VEC_EACH(RowInst, inst, &p->insts) {
-    if (inst->op == ROW_LOAD && inst->operand != ROW_ACCUMULATORS) {
-      step_reads(step, b->ctx, p->operands.data[inst->operand].buffer);
-    }
+    if (row_reads(inst)) step_reads(step, b->ctx, p->operands.data[inst->operand].buffer);
   }
   VEC_EACH(RowStore, store, &p->stores) {
     step_writes(step, b->ctx, p->operands.data[store->operand].buffer);
@@ -393,7 +440,7 @@ static bool moves_along_row(const RowProgram *p, const Operand *operand) {
 static void set_level(RowProgram *p, RowInst *inst) {
   inst->element = false;
   inst->phase = 0;
-  if (inst->op == ROW_LOAD) {
+  if (inst->op == ROW_LOAD || inst->op == ROW_GATHER || inst->op == ROW_POSITION) {
     inst->element =
         inst->operand == ROW_ACCUMULATORS || moves_along_row(p, &p->operands.data[inst->operand]);
   }
@@ -498,15 +545,21 @@ void row_needs(const RowProgram *p, uint32_t phase, RowNeed *needs) {
   }
 }
 
-/* One more than the latest pass that loads each operand; 0: it is not loaded. */
+/* One more than the latest pass that loads each operand; 0: it is not loaded. What is gathered may
+ * be needed by any later row. */
 static void find_last_loads(const RowProgram *p, Arena *arena, uint32_t *last) {
   RowNeed *needs = ARENA_ARRAY(arena, p->insts.len, RowNeed);
   for (uint32_t phase = 0; phase < p->n_phases; phase++) {
     row_needs(p, phase, needs);
     for (uint32_t i = 0; i < p->insts.len; i++) {
       const RowInst *inst = &p->insts.data[i];
-      bool loads = inst->op == ROW_LOAD && inst->operand != ROW_ACCUMULATORS;
-      if (loads && needs[i] == ROW_COMPUTED) last[inst->operand] = phase + 1;
+      if (!row_reads(inst)) continue;
+      uint32_t *at = &last[inst->operand];
+      if (inst->op == ROW_GATHER) {
+        *at = UINT32_MAX;
+      } else if (needs[i] == ROW_COMPUTED && *at != UINT32_MAX) {
+        *at = phase + 1;
+      }
     }
   }
 }
@@ -533,9 +586,10 @@ static bool read_once(const Step *step, const RowProgram *p, const Buffer *buffe
 static bool may_share(const RowProgram *p, const Step *step, const Operand *from, uint32_t last,
                       const RowStore *store) {
   const Operand *to = &p->operands.data[store->operand];
-  bool planned = from->buffer->place == BUFFER_ARENA && to->buffer->place == BUFFER_ARENA;
   bool finished = last != 0 && last <= store->phase + 1;
-  return planned && finished && from->buffer != to->buffer && same_walk(p, from, to) &&
+  if (!finished) return false;
+  bool planned = from->buffer->place == BUFFER_ARENA && to->buffer->place == BUFFER_ARENA;
+  return planned && from->buffer != to->buffer && same_walk(p, from, to) &&
          read_once(step, p, from->buffer);
 }
 

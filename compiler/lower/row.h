@@ -79,11 +79,15 @@ typedef struct Buffer Buffer;
   RI(SELECT, 3, 1, "($a ? $b : $c)", "($a ? $b : $c)", "($a ? $b : $c)")
 
 typedef enum RowOp {
-  ROW_LOAD,    /* element of an operand, floats under 32 bits as f32 */
-  ROW_CONST,   /* a number */
-  ROW_DIM,     /* a symbolic size as i64 */
-  ROW_CONVERT, /* to another type, as ONNX's Cast does it */
-  ROW_SUM,     /* reductions over the row */
+  ROW_LOAD,     /* element of an operand, floats under 32 bits as f32 */
+  ROW_GATHER,   /* the same, a[0] times `dim` elements further on */
+  ROW_POSITION, /* where a load from an operand would be, as i64; the operand has no buffer */
+  ROW_INDEX,    /* a[0] as an index into an axis of size `dim`: negative ones count from its end;
+                   one outside of it ends the run with an error */
+  ROW_CONST,    /* a number */
+  ROW_DIM,      /* a symbolic size as i64 */
+  ROW_CONVERT,  /* to another type, as ONNX's Cast does it */
+  ROW_SUM,      /* reductions over the row */
   ROW_PROD,
   ROW_MAXIMUM,
   ROW_MINIMUM,
@@ -102,8 +106,8 @@ typedef struct RowInst {
   RowRef a[3];
   double number;    /* ROW_CONST of a float type */
   int64_t integer;  /* ROW_CONST of others */
-  const Dim *dim;   /* ROW_DIM */
-  uint32_t operand; /* ROW_LOAD: index into RowProgram.operands */
+  const Dim *dim;   /* ROW_DIM, ROW_GATHER, ROW_INDEX */
+  uint32_t operand; /* ROW_LOAD, ROW_GATHER, ROW_POSITION: index into RowProgram.operands */
   /* Set by row_finish: */
   bool element;          /* element level */
   bool kept;             /* needed in later phases, and read back there instead of computed again */
@@ -138,8 +142,17 @@ typedef struct RowProgram {
 /* Input `i` of the node, broadcast to the iteration space from the right, as its type computes:
  * f16 and bf16 become f32. ROW_NONE when absent. */
 RowRef row_input(RowBuilder *b, const Node *node, uint32_t i);
-/* The same where axis k of the input is axis axes[k] of input 0 of the node. */
+/* The same where axis k of the input is axis axes[k] of the node's space: its output, or input 0
+ * for operators that reduce. */
 RowRef row_input_at(RowBuilder *b, const Node *node, uint32_t i, const int *axes);
+/* Input `i` where its axis `axis` is at `index` (i64, inside of it), and axis k of the others is
+ * axis axes[k] of the output. */
+RowRef row_gather(RowBuilder *b, const Node *node, uint32_t i, int axis, const int *axes,
+                  RowRef index);
+/* An integer as an index into an axis of that size, checked and wrapped at run time. */
+RowRef row_index(RowBuilder *b, RowRef index, const Dim *size);
+/* start + k * step, k being the index along axis `axis` of the output, as i64. */
+RowRef row_position(RowBuilder *b, const Node *node, int axis, const Dim *start, const Dim *step);
 /* `value` is output `i` of the node; converted to the output's type when that differs. */
 void row_output(RowBuilder *b, const Node *node, uint32_t i, RowRef value);
 
@@ -165,6 +178,7 @@ bool row_computes(DType dtype);
 
 int row_arity(RowOp op);
 bool row_is_reduction(RowOp op);
+bool row_reads(const RowInst *inst); /* elements of an operand in memory */
 
 typedef enum RowNeed { ROW_UNUSED, ROW_COMPUTED, ROW_READ_BACK } RowNeed;
 /* How the element-level instructions take part in the pass `phase` over the row; needs[] has one

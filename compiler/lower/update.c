@@ -147,8 +147,11 @@ static bool takes_strides(const Lowering *l, const Value *value, int depth) {
   for (const Use *use = value->uses; use != NULL; use = use->next) {
     const Node *user = use->user;
     bool strided = user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0;
-    if (!reads_at_run_time(l, use) || strided) continue;
-    if (!is_movement(user)) return false;
+    if (!reads_at_run_time(l, use)) continue;
+    if (!is_movement(user)) {
+      if (!strided) return false;
+      continue;
+    }
     for (uint32_t i = 0; i < user->n_out; i++) {
       const Value *out = node_out(user, i);
       if (out != NULL && !takes_strides(l, out, depth + 1)) return false;
@@ -295,7 +298,8 @@ static bool reads_in_place(Lowering *l, const Update *u) {
   VEC_EACH(Node *const, row, &u->group->rows) {
     for (uint32_t i = 0; i < (*row)->n_in; i++) {
       Value *in = node_in(*row, i);
-      if (in != NULL && is_part_of(in, u->x) && !meets_result(l, u, in)) return false;
+      if (in == NULL || !is_part_of(in, u->x)) continue;
+      if ((*row)->op->whole_inputs != 0 || !meets_result(l, u, in)) return false;
     }
   }
   return true;

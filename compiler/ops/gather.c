@@ -1,5 +1,6 @@
 /* Operators that pick or place elements by index or by value. */
 #include "lower/lower.h"
+#include "lower/row.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 
@@ -35,12 +36,46 @@ static bool gather_infer(Node *node) {
   return true;
 }
 
+/* Input 1 as an index into an axis of that size. Constant ones have been checked. */
+static RowRef row_indices(RowBuilder *b, const Node *node, const int *axes, const Dim *size) {
+  const Tensor *constant = node_in(node, 1)->constant;
+  RowRef index = row_input_at(b, node, 1, axes);
+  bool checked = constant != NULL && size->lo == size->hi;
+  for (size_t i = 0; checked && i < constant->count; i++) checked = tensor_i64(constant, i) >= 0;
+  return checked ? row_convert(b, ONNXC_RT_I64, index) : row_index(b, index, size);
+}
+
+static int gather_axis(const Node *node) {
+  int64_t axis = op_param_i(node, "axis");
+  return (int)(axis < 0 ? axis + node_in(node, 0)->type.rank : axis);
+}
+
+/* A single constant index is a slice, which moves nothing. */
+static bool is_slice(const Node *node) {
+  const Tensor *constant = node_in(node, 1)->constant;
+  return constant != NULL && constant->count == 1;
+}
+
+/* Axes of the data in front of `axis` come first in the output, then those of the indices. */
+static bool gather_emit(RowBuilder *b, const Node *node) {
+  if (is_slice(node)) return false;
+  const Type *x = &node_in(node, 0)->type;
+  int axis = gather_axis(node), places[MAX_RANK], added = node_in(node, 1)->type.rank;
+  for (int k = 0; k < MAX_RANK; k++) places[k] = axis + k;
+  RowRef index = row_indices(b, node, places, x->dims[axis]);
+  for (int k = 0; k < MAX_RANK; k++) places[k] = k <= axis ? k : k + added - 1;
+  row_output(b, node, 0, row_gather(b, node, 0, axis, places, index));
+  return true;
+}
+
 const OpDef op_Gather = {
     .name = "Gather",
     .domain = "",
     .params = (const OpParam[]){PARAM_INT("axis", 0), {0}},
     .infer = gather_infer,
     OP_KERNEL(onnxc_rt_ref_gather),
+    .row = &(const OpRow){NULL, gather_emit},
+    .whole_inputs = 1 << 0 | 1 << 1,
     .lower = lower_gather,
 };
 
@@ -70,12 +105,23 @@ static bool gather_elements_infer(Node *node) {
   return true;
 }
 
+static bool gather_elements_emit(RowBuilder *b, const Node *node) {
+  const Type *x = &node_in(node, 0)->type;
+  int axis = gather_axis(node), places[MAX_RANK];
+  for (int k = 0; k < MAX_RANK; k++) places[k] = k;
+  RowRef index = row_indices(b, node, places, x->dims[axis]);
+  row_output(b, node, 0, row_gather(b, node, 0, axis, places, index));
+  return true;
+}
+
 const OpDef op_GatherElements = {
     .name = "GatherElements",
     .domain = "",
     .params = (const OpParam[]){PARAM_INT("axis", 0), {0}},
     .infer = gather_elements_infer,
     OP_KERNEL(onnxc_rt_ref_gather_elements),
+    .row = &(const OpRow){NULL, gather_elements_emit},
+    .whole_inputs = 1 << 0,
 };
 
 /* The length of the index tuples that input 1 holds; -1: reported. */

@@ -310,12 +310,26 @@ static bool range_infer(Node *node) {
   return true;
 }
 
+/* Of integers whose start and delta are known sizes. */
+static bool range_emit(RowBuilder *b, const Node *node) {
+  DType dtype = node_out(node, 0)->type.dtype;
+  if (!dtype_is_integer(dtype) || node_sizes_from_data(node)) return false;
+  bool has_delta = node_in(node, 2) != NULL;
+  const Dim *start = infer_number(node, 0, 0);
+  const Dim *delta = has_delta ? infer_number(node, 2, 0) : dim_const(infer_dims(node), 1);
+  if (start->opaque || delta->opaque) return false;
+  row_output(b, node, 0, row_position(b, node, 0, start, delta));
+  return true;
+}
+
 const OpDef op_Range = {
     .name = "Range",
     .domain = "",
     .shape_inputs = 1 << 1,
     .infer = range_infer,
     OP_KERNEL(onnxc_rt_ref_range),
+    .row = &(const OpRow){NULL, range_emit},
+    .whole_inputs = 1 << 0 | 1 << 1 | 1 << 2,
 };
 
 /* ---- EyeLike -----------------------------------------------------------------------------------

@@ -77,8 +77,12 @@ struct OpDef {
    * needs memory for text; NULL: never. */
   bool (*makes_text)(const Node *node);
 
-  /* At most one of these refines the default, which is a call of `kernel`. */
-  const OpRow *row;                              /* joins row programs */
+  /* These refine the default, which is a call of `kernel`; the first that takes the node does. */
+  const OpRow *row; /* joins row programs */
+  /* With `row`: inputs (bit i: input i) of which an element of the output may need any element,
+   * and not only those that broadcast to it, so that another step computes them. Not 0: not
+   * elementwise. */
+  uint32_t whole_inputs;
   bool (*lower)(Lowering *lowering, Node *node); /* false: nothing done, take the default */
   /* With `lower`: whether it will not decline this node and end in kernel_epilogue, so that the
    * elementwise operators behind it can be computed on the finished accumulators. NULL: never. */

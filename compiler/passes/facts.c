@@ -114,7 +114,8 @@ bool value_is(const Value *value, const char *names) {
 }
 
 bool is_elementwise(const Node *node) {
-  bool any_row = node->op->row != NULL && node->op->row->axes == NULL;
+  const OpDef *op = node->op;
+  bool any_row = op->row != NULL && op->row->axes == NULL && op->whole_inputs == 0;
   return any_row && *node->op->domain == '\0' && strcmp(node->op->name, "BatchNormalization") != 0;
 }
 

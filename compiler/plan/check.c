@@ -211,7 +211,8 @@ static bool writes_state(Checker *c, const Step *step, const Operand *operand) {
 
 static bool check_program(Checker *c, const Step *step, const RowProgram *program) {
   VEC_EACH(const RowInst, inst, &program->insts) {
-    if (inst->op != ROW_LOAD || inst->operand == ROW_ACCUMULATORS) continue;
+    bool loads = inst->op == ROW_LOAD || inst->op == ROW_GATHER;
+    if (!loads || inst->operand == ROW_ACCUMULATORS) continue;
     if (!reads(c, step, program->operands.data[inst->operand].buffer)) return false;
   }
   VEC_EACH(const RowStore, store, &program->stores) {

@@ -263,11 +263,6 @@ int32_t onnxc_rt_axis(int64_t axis, int32_t rank) {
   return (int32_t)(axis < 0 ? axis + rank : axis);
 }
 
-int64_t onnxc_rt_index(int64_t index, int64_t dim) {
-  if (index < -dim || index >= dim) return -1;
-  return index < 0 ? index + dim : index;
-}
-
 int onnxc_rt_set_dim(const onnxc_rt_tensor *t, int32_t axis, int64_t size) {
   if (size < 0 || size > t->dims[axis]) return 0;
   t->dims[axis] = size;

@@ -81,8 +81,6 @@ void onnxc_rt_walk_next(onnxc_rt_walk *walk);
 void onnxc_rt_strides(const int64_t *dims, int32_t rank, int64_t *strides);
 /* An axis that may be negative, brought to [0, rank); -1 when it is outside. */
 int32_t onnxc_rt_axis(int64_t axis, int32_t rank);
-/* The same for an index into a dimension. */
-int64_t onnxc_rt_index(int64_t index, int64_t dim);
 /* The size of an axis that is computed from data; false when it is over the bound there. */
 int onnxc_rt_set_dim(const onnxc_rt_tensor *t, int32_t axis, int64_t size);
 /* Attribute `s` is there and equals `text`. */

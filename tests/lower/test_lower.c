@@ -104,6 +104,100 @@ static void no_step_waits_for_itself(void **state) {
   assert_string_equal(summary(steps), "row(Relu) contraction(MatMul) row(Softmax Add)");
 }
 
+/* Tables are read where indices say, within the step that needs their rows; what is the same for
+ * the whole batch is looked up again rather than stored. */
+static void embeddings_are_one_step(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, "dim batch = 1..4\n"
+                            "graph \"main\" {\n"
+                            "  input %ids: i64[batch, 6]\n"
+                            "  input %at: i64[1, 6]\n"
+                            "  input %words: f32[9, 16]\n"
+                            "  input %places: f32[6, 16]\n"
+                            "  input %g: f32[16]\n"
+                            "  output %y\n"
+                            "  %w = Gather(%words, %ids)\n"
+                            "  %p = Gather(%places, %at)\n"
+                            "  %s = Add(%w, %p)\n"
+                            "  %y = LayerNormalization(%s, %g) {axis = -1}\n"
+                            "}\n");
+  assert_string_equal(summary(steps), "row(Gather Gather Add LayerNormalization)");
+}
+
+/* A table that the step computes itself is not complete when its rows are needed. */
+static void tables_are_computed_before(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %i: i64[6]\n"
+                                 "  output %y\n"
+                                 "  %a = Relu(%x)\n"
+                                 "  %p = Gather(%a, %i) {axis = 1}\n"
+                                 "  %y = Add(%p, %a)\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "row(Relu) row(Gather Add)");
+}
+
+/* An epilogue has no way to say that an index is wrong. */
+static void epilogues_look_nothing_up(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, "graph \"main\" {\n"
+                            "  input %i: i64[6]\n"
+                            "  input %x: f32[6, 16]\n"
+                            "  input %w: f32[16, 16]\n"
+                            "  output %y\n"
+                            "  %m = MatMul(%x, %w)\n"
+                            "  %r = Gather(%w, %i)\n"
+                            "  %y = Mul(%m, %r)\n"
+                            "}\n");
+  assert_string_equal(summary(steps), "contraction(MatMul) row(Gather Mul)");
+}
+
+/* Costly values are not computed once for each element that they broadcast to, cheap ones are;
+ * neither is when somebody else reads it too. */
+static void only_cheap_values_are_repeated(void **state) {
+  TEST_BEGIN(state);
+#define BROADCAST(op, outputs)                                                                     \
+  HEAD "  input %c: f32[6, 16]\n"                                                                  \
+       "  output %y\n" outputs "  %k = " op "(%c)\n"                                               \
+       "  %y = Add(%x, %k)\n"                                                                      \
+       "}\n"
+  assert_string_equal(summary(lower(ctx, BROADCAST("Neg", ""))), "row(Neg Add)");
+  assert_string_equal(summary(lower(ctx, BROADCAST("Exp", ""))), "row(Exp) row(Add)");
+  assert_string_equal(summary(lower(ctx, BROADCAST("Neg", "  output %k\n"))), "row(Neg) row(Add)");
+}
+
+static void readers_of_one_value_share_a_step(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %g: f32[16]\n"
+                                 "  input %w: f32[16, 16]\n"
+                                 "  output %y\n"
+                                 "  output %z\n"
+                                 "  %a = LayerNormalization(%x, %g) {axis = -1}\n"
+                                 "  %b = RMSNormalization(%x, %g) {axis = -1}\n"
+                                 "  %y = MatMul(%a, %w)\n"
+                                 "  %z = MatMul(%b, %w)\n"
+                                 "}\n");
+  assert_string_equal(summary(steps), "row(LayerNormalization RMSNormalization) "
+                                      "contraction(MatMul) contraction(MatMul)");
+}
+
+/* t h + (1 - t) x: all of it is the epilogue of the later product. */
+static void gates_are_an_epilogue(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %w: f32[16, 16]\n"
+                                 "  output %y\n"
+                                 "  const %one = f32[] {1}\n"
+                                 "  %m = MatMul(%x, %w)\n"
+                                 "  %t = Sigmoid(%m)\n"
+                                 "  %h = MatMul(%x, %w)\n"
+                                 "  %k = Sub(%one, %t)\n"
+                                 "  %a = Mul(%t, %h)\n"
+                                 "  %b = Mul(%k, %x)\n"
+                                 "  %y = Add(%a, %b)\n"
+                                 "}\n");
+  assert_string_equal(summary(steps),
+                      "contraction(MatMul Sigmoid) contraction(MatMul Sub Mul Mul Add)");
+}
+
 static void parts_of_a_concat_are_computed_in_place(void **state) {
   TEST_BEGIN(state);
   Steps *steps = lower(ctx, HEAD "  output %y\n"
@@ -264,6 +358,12 @@ int main(void) {
       TEST(post_norm_is_one_step),
       TEST(pre_norm_keeps_the_sum),
       TEST(no_step_waits_for_itself),
+      TEST(embeddings_are_one_step),
+      TEST(tables_are_computed_before),
+      TEST(epilogues_look_nothing_up),
+      TEST(only_cheap_values_are_repeated),
+      TEST(readers_of_one_value_share_a_step),
+      TEST(gates_are_an_epilogue),
       TEST(parts_of_a_concat_are_computed_in_place),
       TEST(turned_halves_are_one_step),
       TEST(turned_pairs_are_one_step),
