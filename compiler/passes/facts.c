@@ -90,6 +90,43 @@ int64_t static_dim(const Value *value, int axis) {
   return dim_is_const(value->type.dims[axis], &size) ? size : -1;
 }
 
+/* ---- sizes that the inputs determine ----------------------------------------------------------
+ */
+
+static const Graph *main_graph(const Graph *graph) {
+  while (graph->holder != NULL) graph = graph->holder->graph;
+  return graph;
+}
+
+static void add_type(KnownSizes *known, const Type *type) {
+  for (int i = 0; type->kind == TYPE_TENSOR && i < type->rank; i++) {
+    const DimAtom *symbol = dim_as_symbol(type->dims[i]);
+    if (symbol != NULL && symbol->symbol < known->n) known->symbols[symbol->symbol] = true;
+  }
+}
+
+KnownSizes known_sizes(Arena *arena, const Graph *graph) {
+  KnownSizes known = {.n = dims_symbols(graph->ctx->dims)};
+  known.symbols = ARENA_ARRAY(arena, known.n, bool);
+  VEC_EACH(Value *, input, &main_graph(graph)->inputs) add_type(&known, &(*input)->type);
+  return known;
+}
+
+bool size_known(const KnownSizes *known, const Dim *dim) {
+  if (dim->opaque) return false;
+  for (uint32_t i = 0; i < dim->n_terms; i++) {
+    for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++) {
+      const DimAtom *atom = dim->terms[i].atoms[k];
+      if (atom->kind == DIM_SYMBOL) {
+        if (atom->symbol >= known->n || !known->symbols[atom->symbol]) return false;
+      } else if (!size_known(known, atom->a) || !size_known(known, atom->b)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 /* ---- operators ---------------------------------------------------------------------------------
  */
 

@@ -29,6 +29,17 @@ int param_axis(const Node *node, int rank);
 
 /* Whether the value is output 0 of such a node. */
 bool value_is(const Value *value, const char *names);
+
+/* Symbols that the sizes of the main graph's inputs determine: known from the start of a run on. */
+typedef struct KnownSizes {
+  bool *symbols; /* by index */
+  uint32_t n;
+} KnownSizes;
+
+KnownSizes known_sizes(Arena *arena, const Graph *graph);
+/* Whether an expression has no other symbols. */
+bool size_known(const KnownSizes *known, const Dim *size);
+
 /* Each element of the output depends on the elements of the inputs that broadcast to it only. */
 bool is_elementwise(const Node *node);
 /* The permutation of a Transpose; reversed axes when it is not given. */

@@ -12,48 +12,6 @@
 
 #include <string.h>
 
-/* ---- symbols that the inputs determine ----------------------------------------------------------
- */
-
-typedef struct Known {
-  bool *symbols; /* by index */
-  uint32_t n;
-} Known;
-
-static const Graph *main_graph(const Graph *graph) {
-  while (graph->holder != NULL) graph = graph->holder->graph;
-  return graph;
-}
-
-static void add_type(Known *known, const Type *type) {
-  for (int i = 0; type->kind == TYPE_TENSOR && i < type->rank; i++) {
-    const DimAtom *symbol = dim_as_symbol(type->dims[i]);
-    if (symbol != NULL && symbol->symbol < known->n) known->symbols[symbol->symbol] = true;
-  }
-}
-
-static Known known_symbols(PassRun *run, const Graph *graph) {
-  Known known = {.n = dims_symbols(graph->ctx->dims)};
-  known.symbols = ARENA_ARRAY(pass_scratch(run), known.n, bool);
-  VEC_EACH(Value *, input, &main_graph(graph)->inputs) add_type(&known, &(*input)->type);
-  return known;
-}
-
-static bool dim_known(const Known *known, const Dim *dim) {
-  if (dim->opaque) return false;
-  for (uint32_t i = 0; i < dim->n_terms; i++) {
-    for (uint32_t k = 0; k < dim->terms[i].n_atoms; k++) {
-      const DimAtom *atom = dim->terms[i].atoms[k];
-      if (atom->kind == DIM_SYMBOL) {
-        if (atom->symbol >= known->n || !known->symbols[atom->symbol]) return false;
-      } else if (!dim_known(known, atom->a) || !dim_known(known, atom->b)) {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
 /* ---- values ------------------------------------------------------------------------------------
  */
 
@@ -67,18 +25,18 @@ static bool is_end(const Value *value) {
   return false;
 }
 
-static bool has_known_contents(const Known *known, const Value *value, int64_t *dims) {
+static bool has_known_contents(const KnownSizes *known, const Value *value, int64_t *dims) {
   if (value->contents == NULL || !type_static(&value->type, dims)) return false;
   int64_t count = 1;
   for (int i = 0; i < value->type.rank; i++) count *= dims[i];
   if (count != value->n_contents) return false;
   for (uint32_t i = 0; i < value->n_contents; i++) {
-    if (!dim_known(known, value->contents[i])) return false;
+    if (!size_known(known, value->contents[i])) return false;
   }
   return true;
 }
 
-static bool replace_output(PassRun *run, const Known *known, Node *node, uint32_t i) {
+static bool replace_output(PassRun *run, const KnownSizes *known, Node *node, uint32_t i) {
   const Value *value = node_out(node, i);
   int64_t dims[MAX_RANK];
   if (value == NULL || !has_known_contents(known, value, dims) || !is_end(value)) return false;
@@ -101,7 +59,7 @@ static const Rule rules[] = {
 };
 
 static bool run_fold_shapes(PassRun *run, Graph *graph) {
-  const Known known = known_symbols(run, graph);
+  const KnownSizes known = known_sizes(pass_scratch(run), graph);
   for (Node *node = graph->first, *next; node != NULL; node = next) {
     next = node->next;
     if (strcmp(node->op->domain, "onnxc") == 0) continue;

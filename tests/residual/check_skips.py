@@ -67,14 +67,14 @@ FORMS = {
                        " s = Add(w, t) u = Add(s, p)" + norm("y", "u"),
                        {"one": np.int64(1), "zero": np.int64([0]), "one_axis": np.int64([1]),
                         "positions": np.arange(7).reshape(1, 7)}),
-                  ["row(Gather Gather Gather Add Add LayerNormalization)"]),
+                  ["row(Gather Gather Add Add LayerNormalization)"]),
     "embedding-range": (Form("int32[B,S] ids", "float[B,S,16] y, float[B,S,16] u",
                              "float[7,16] words, float[7,16] places, " + NORM,
                              "w = Gather(words, ids) shape = Shape(ids) n = Gather(shape, one)"
                              " at = Range(zero, n, one) row = Unsqueeze(at, axis)"
                              " p = Gather(places, row) u = Add(w, p)" + norm("y", "u"),
                              {"one": np.int64(1), "zero": np.int64(0), "axis": np.int64([0])}),
-                        ["row(Gather Gather Add LayerNormalization)"]),
+                        ["row(Gather Add LayerNormalization)"]),
     "parallel": (Form(X, Y, "float[16,16] w, float[16,32] v, float[32,16] u, float[16] g2, float[16] b2,"
                       + NORM,
                       norm("n", "x") + norm("n2", "x", "2") + "a = MatMul(n, w) h = MatMul(n2, v)"
