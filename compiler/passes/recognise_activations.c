@@ -398,20 +398,27 @@ static Value *unary(Match *m, const char *op) {
   return is_float(x) && same_type(x, m->root->out[0]) ? BUILD(&m->builder, op, x) : NULL;
 }
 
+/* 1 / (1 + e^-y), or 1 / (1 + e^z) */
 static Value *build_sigmoid(Match *m) {
-  return unary(m, "Sigmoid");
+  Builder *b = &m->builder;
+  Value *x = match_value(m, "y"), *z = match_value(m, "z"), *over = match_value(m, "over");
+  const Value *argument = x != NULL ? x : z;
+  if (!is_float(argument) || !same_type(argument, m->root->out[0])) return NULL;
+  if (x == NULL) x = BUILD(b, "Neg", z);
+  Value *sigmoid = BUILD(b, "Sigmoid", x);
+  return over == NULL ? sigmoid : BUILD(b, "Mul", over, sigmoid);
 }
 
 static Value *build_mish(Match *m) {
   return unary(m, "Mish");
 }
 
-#define ONE_PLUS_EXP P("Add", P("Exp", P("Neg", ANY("x"))), SCALAR(1))
+#define ONE_PLUS_EXP P("Add", P("Exp", OR(P("Neg", ANY("y")), ANY("z"))), SCALAR(1))
 
 static const Rule rules[] = {
     RULE("sigmoid-exp",
          OR(P("Reciprocal", ONE_PLUS_EXP), P("Div", SCALAR(1), ONE_PLUS_EXP),
-            P("Pow", ONE_PLUS_EXP, SCALAR(-1))),
+            P("Pow", ONE_PLUS_EXP, SCALAR(-1)), P("Div", ANY("over"), ONE_PLUS_EXP)),
          build_sigmoid),
     RULE("mish", P("Mul", ANY("x"), P("Tanh", P("Softplus", ANY("x")))), build_mish),
 };

@@ -32,6 +32,8 @@
   OR(P("Div", x_, MAYBE("Cast", ROOT(v_))), P("Mul", x_, MAYBE("Cast", INVERSE_ROOT(v_))))
 
 #define RMS_NORM OVER_ROOT(ANY("x"), PLUS_EPS(MEAN_SQUARE(MAYBE("Cast", ANY("x")))))
+#define SCALED_RMS_NORM                                                                            \
+  OVER_ROOT(P("Mul", ANY("x"), CONST("scale")), PLUS_EPS(MEAN_SQUARE(ANY("x"))))
 
 /* The norm is taken of what is left when the mean is subtracted. */
 #define LAYER_NORM                                                                                 \
@@ -40,8 +42,9 @@
 /* E[x^2] - E[x]^2, which rounding may make negative */
 #define DIFFERENCE P("Sub", MEAN_SQUARE(ANY("x")), SQUARE(ANY("mean")))
 #define LAYER_NORM_BY_SQUARES                                                                      \
-  OVER_ROOT(PM("Sub", "centred", ANY("x"), ORB("mean", MEAN("mean_reduce", ANY("x")))),            \
-            PLUS_EPS(OR(DIFFERENCE, P("Max", DIFFERENCE, SCALAR(0)))))
+  OVER_ROOT(                                                                                       \
+      PM("Sub", "centred", ANY("x"), ORB("mean", MEAN("mean_reduce", ANY("x")))),                  \
+      PLUS_EPS(OR(DIFFERENCE, P("Max|Relu|Clip", DIFFERENCE, OPT("floor"), OPT("ceiling")))))
 
 /* x * k + (bias - mean * k), k = scale / sqrt(variance + eps): TensorFlow's order. */
 #define CENTRED PM("Sub", "centred", ANY("x"), ANY("mean"))
@@ -51,6 +54,12 @@
       PB("Mul", "k", INVERSE_ROOT(PLUS_EPS(MEAN_SQUARE(CENTRED))), CONST("scale"))),               \
     P("Sub", CONST("bias"), P("Mul", ORB("mean", MEAN("mean_reduce", ANY("x"))), ANY("k"))))
 
+/* The square of a Euclidean norm, or of what it is divided or multiplied by, is a sum of squares.
+ */
+#define EUCLIDEAN PB("ReduceL2", "reduce", ANY("x"))
+#define EUCLIDEAN_SQUARE                                                                           \
+  OR(SQUARE(EUCLIDEAN), SQUARE(PB("Div|Mul", "scaled", EUCLIDEAN, CONST("k"))))
+
 /* x * (inverse root * scale): the scale goes behind. */
 #define SCALE_INSIDE                                                                               \
   P("Mul", ANY("x"), P("Mul", PB("Reciprocal", "k", ROOT(ANY("v"))), CONST("scale")))
@@ -58,8 +67,8 @@
 /* ---- axes and constants -----------------------------------------------------------------------
  */
 
-/* A bound divisor, or factor, is what makes a mean of a sum of `size` elements. */
-static bool divides_by(const Match *m, const char *name, double size) {
+/* A bound divisor, or factor, is this number. */
+static bool is_bound_to(const Match *m, const char *name, double size) {
   double number;
   const Value *bound = match_value(m, name);
   return bound == NULL || (value_splat(bound, &number) && splat_near(bound, number, size));
@@ -79,7 +88,7 @@ static int mean_axis(const Match *m, const char *reduction) {
     if (static_dim(x, i) < 1) return -1;
     size *= (double)static_dim(x, i);
   }
-  return divides_by(m, "count", size) && divides_by(m, "inverse", 1 / size) ? first : -1;
+  return is_bound_to(m, "count", size) && is_bound_to(m, "inverse", 1 / size) ? first : -1;
 }
 
 static bool epsilon_of(const Match *m, float *epsilon) {
@@ -120,6 +129,12 @@ static Value *build_rms_norm(Match *m) {
                     epsilon);
 }
 
+/* The scale goes behind, where norm-scale takes it. */
+static Value *build_scaled_rms_norm(Match *m) {
+  Value *norm = build_rms_norm(m);
+  return norm == NULL ? NULL : BUILD(&m->builder, "Mul", norm, match_value(m, "scale"));
+}
+
 static int norm_axis(const Node *norm) {
   int64_t axis = op_param_i(norm, "axis");
   return (int)(axis < 0 ? axis + norm->in[0].value->type.rank : axis);
@@ -145,7 +160,8 @@ static Value *build_by_squares(Match *m) {
   Value *x = match_value(m, "x");
   int axis;
   float epsilon;
-  if (!check_variance(m, &axis, &epsilon)) return NULL;
+  if (!check_variance(m, &axis, &epsilon) || match_value(m, "ceiling") != NULL) return NULL;
+  if (!is_bound_to(m, "floor", 0)) return NULL;
   return build_norm(m, "LayerNormalization", x, unit_scale(&m->builder, x, axis), NULL, axis,
                     epsilon);
 }
@@ -169,6 +185,17 @@ static Value *move_scale_behind(Match *m) {
   Builder *b = &m->builder;
   Value *normal = BUILD(b, "Mul", match_value(m, "x"), match_value(m, "k"));
   return BUILD(b, "Mul", normal, match_value(m, "scale"));
+}
+
+static Value *build_sum_square(Match *m) {
+  Builder *b = &m->builder;
+  const Node *reduce = match_node(m, "reduce"), *scaled = match_node(m, "scaled");
+  Value *k = match_value(m, "k");
+  Value *inputs[] = {reduce->in[0].value, node_in(reduce, 1)};
+  Node *node = build_node(b, "", "ReduceSumSquare", inputs, 2, 1);
+  for (uint32_t i = 0; i < reduce->n_attrs; i++) node_set_attr(node, reduce->attrs[i]);
+  Value *sum = build_done(b, node);
+  return scaled == NULL ? sum : BUILD(b, scaled->op->name, sum, build_folded(b, "Mul", k, k));
 }
 
 /* ---- scale and bias ----------------------------------------------------------------------------
@@ -317,8 +344,10 @@ static Value *merge_into_groups(Match *m) {
  */
 
 static const Rule rules[] = {
+    RULE("square-of-l2", EUCLIDEAN_SQUARE, build_sum_square),
     RULE("layer-norm-by-squares", LAYER_NORM_BY_SQUARES, build_by_squares),
     RULE("rms-norm", RMS_NORM, build_rms_norm),
+    RULE("rms-norm", SCALED_RMS_NORM, build_scaled_rms_norm),
     RULE("layer-norm", LAYER_NORM, build_layer_norm),
     RULE("layer-norm-as-affine", LAYER_NORM_AS_AFFINE, build_as_affine),
     RULE("scale-inside", SCALE_INSIDE, move_scale_behind),

@@ -87,19 +87,17 @@ def check_form(name, form, expected, high=7, tolerances=("--rtol", "1e-4", "--at
     """Faults of one form: its steps, and its results for the least and the largest sizes."""
     random = np.random.default_rng(sum(map(ord, name)))
     model = build(form, random)
-    onnx.checker.check_model(model)
     with tempfile.TemporaryDirectory() as folder:
         for k in range(2):
             sizes = {name: pair[k] for name, pair in form.dims.items()}
             fed = {value.name: numbers(random, value, sizes, high) for value in model.graph.input}
-            case = f"{folder}/{k}"
-            write_case(case, model, list(fed.values()), run_peer(model, fed))
-            result = onnxc("test", case, *tolerances)
-            if not passed(result):
-                return [f"{name}: {result.stdout}{result.stderr}"]
+            write_case(f"{folder}/{k}", model, list(fed.values()), run_peer(model, fed))
+        result = onnxc("test", f"{folder}/0", f"{folder}/1", *tolerances)
+        if not passed(result):
+            return [f"{name}: {result.stdout}{result.stderr}"]
         steps, fault = steps_of(f"{folder}/0", form)
     if fault:
         return [f"{name}: {fault}"]
-    if steps != expected:
+    if steps != expected if expected else len(steps) != 1:
         return [f"{name}:\n  steps    {steps}\n  expected {expected}"]
     return []
