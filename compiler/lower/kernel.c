@@ -38,6 +38,19 @@ void kernel_input(Lowering *l, Step *step, const char *member, Operand operand) 
   step_reads(step, l->ctx, operand.buffer);
 }
 
+void kernel_shared(Lowering *l, Step *step, const char *member, Operand operand) {
+  for (int i = 0; i < step->kernel.n_loops; i++) operand.strides[i] = dim_const(l->ctx->dims, 0);
+  kernel_input(l, step, member, operand);
+}
+
+bool kernel_batches(Lowering *l, Step *step, const Operand *x, const Dim *rows) {
+  if (operand_dense(l->ctx->dims, x)) return false;
+  step->kernel.n_loops = 1;
+  step->kernel.loops[0] = x->dims[0];
+  step->kernel.rows = rows;
+  return true;
+}
+
 void kernel_output(Lowering *l, Step *step, const char *member, Operand operand) {
   Field field = {.name = member, .kind = FIELD_OPERAND, .operand = operand, .written = true};
   add_field(l, step, field);

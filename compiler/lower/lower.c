@@ -186,6 +186,14 @@ Operand lower_dense(Lowering *l, Value *value) {
   return to;
 }
 
+Operand lower_batches(Lowering *l, Value *value) {
+  Operand from = lower_operand(l, value), part = from;
+  part.rank--;
+  memmove(part.dims, from.dims + 1, (size_t)part.rank * sizeof *part.dims);
+  memmove(part.strides, from.strides + 1, (size_t)part.rank * sizeof *part.strides);
+  return operand_dense(l->ctx->dims, &part) ? from : lower_dense(l, value);
+}
+
 /* ---- steps ---- */
 
 static bool holds(Buffer *const *list, size_t n, const Buffer *buffer) {

@@ -17,6 +17,8 @@ Steps *lower_graph(Graph *graph, bool fuse);
 Operand lower_operand(Lowering *l, Value *value);
 /* The same, row-major without gaps: copied by a step of its own when it is not. */
 Operand lower_dense(Lowering *l, Value *value);
+/* Where each part of a value along axis 0 is row-major without gaps; the parts may be apart. */
+Operand lower_batches(Lowering *l, Value *value);
 /* A new dense place for an output of the node being lowered. */
 Operand lower_output(Lowering *l, Value *value);
 /* `value` is the part of an existing buffer that `view` says; nothing is moved. */
@@ -34,11 +36,16 @@ void step_writes(Step *step, Context *ctx, Buffer *buffer);
 
 /* A kernel call that a contraction or call step makes; members in any order. */
 Step *lower_kernel(Lowering *l, StepKind kind, const char *function, const char *params);
+/* Calls the kernel once for each part of `x` along axis 0 when these are apart: `rows` are those
+ * of one call. False: they are not, and one call serves all. */
+bool kernel_batches(Lowering *l, Step *step, const Operand *x, const Dim *rows);
 void kernel_dim(Lowering *l, Step *step, const char *member, const Dim *value);
 void kernel_int(Lowering *l, Step *step, const char *member, int64_t value);
 void kernel_dims(Lowering *l, Step *step, const char *member, const Dim *const *values, int n);
 void kernel_float(Lowering *l, Step *step, const char *member, float value);
 void kernel_input(Lowering *l, Step *step, const char *member, Operand operand);
+/* The same for an operand that all calls share. */
+void kernel_shared(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_output(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *bytes);
 /* Fuses the nodes behind the contraction, if there are any, as its epilogue, which also stores a

@@ -89,21 +89,22 @@ static const Dim *scratch_bytes(const Node *node, const Geometry *g, const Recip
   return dim_const(infer_dims(node), 4 * (int64_t)recipe->scratch(&conv));
 }
 
-/* A step of a convolution kernel; x and w are dense. */
+/* A step of a convolution kernel; w and each image of x are dense. */
 static bool lower_to(Lowering *l, Node *node, const Geometry *g, const Recipe *recipe) {
   Value *y = node_out(node, 0);
-  Operand data = lower_dense(l, node_in(node, 0)), weights = lower_dense(l, node_in(node, 1));
+  Operand data = lower_batches(l, node_in(node, 0)), weights = lower_dense(l, node_in(node, 1));
   Operand bias = {0};
   if (node_in(node, 2) != NULL) bias = lower_dense(l, node_in(node, 2));
   Step *step = lower_kernel(l, STEP_CONTRACTION, recipe->function, "onnxc_rt_conv");
-  kernel_dim(l, step, "batch", y->type.dims[0]);
+  bool apart = kernel_batches(l, step, &data, y->type.dims[1]);
+  kernel_dim(l, step, "batch", apart ? dim_const(infer_dims(node), 1) : y->type.dims[0]);
   kernel_int(l, step, "groups", op_param_i(node, "group"));
   kernel_dim(l, step, "in_channels", input_type(node, 0)->dims[1]);
   kernel_dim(l, step, "out_channels", y->type.dims[1]);
   window_fields(l, step, g);
   kernel_input(l, step, "x", data);
-  kernel_input(l, step, "w", weights);
-  if (bias.buffer != NULL) kernel_input(l, step, "bias", bias);
+  kernel_shared(l, step, "w", weights);
+  if (bias.buffer != NULL) kernel_shared(l, step, "bias", bias);
   kernel_scratch(l, step, "scratch", scratch_bytes(node, g, recipe));
   if (!kernel_epilogue(l, step, y, 2)) kernel_output(l, step, "y", lower_output(l, y));
   return true;

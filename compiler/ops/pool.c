@@ -56,9 +56,10 @@ static bool lower_pool(Lowering *l, Node *node, bool average, bool count_include
   Value *y = node_out(node, 0);
   Geometry g;
   if (!has_kernel(node) || !window_geometry(node, &g)) return false;
-  Operand x = lower_dense(l, node_in(node, 0));
+  Operand x = lower_batches(l, node_in(node, 0));
   Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_pool_f32", "onnxc_rt_pool");
-  kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims, 2));
+  bool apart = kernel_batches(l, step, &x, y->type.dims[1]);
+  kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims + apart, 2 - apart));
   window_fields(l, step, &g);
   kernel_dims(l, step, "pad_end", g.pad_end, SPATIAL);
   kernel_int(l, step, "average", average);

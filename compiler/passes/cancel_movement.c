@@ -1,13 +1,16 @@
 /* cancel-movement: move'(f(move(a), move(b), ...)) -> f(a, b, ...) where move' undoes move and f is
- * any tree of elementwise operators. Moves are transposes; views (Reshape and its like); and views
- * that merge leading axes into one, through which products with a constant matrix go as well.
+ * any tree of elementwise operators. Moves are transposes, through which operators go that name
+ * their axes (Concat, Pad, reductions, ...); views (Reshape and its like); and views that merge
+ * leading axes into one, through which products with a constant matrix go.
  *
- * Right because elementwise operators do not care where an element is, and a product with a matrix
- * only about the last axis. Done only when every operand of the tree is such a move or a constant
- * and nothing but the tree and further such moves reads it, so that movement vanishes altogether
- * and nothing is computed twice. */
+ * Right because elementwise operators do not care where an element is, a product with a matrix
+ * only about the last axis, and an axis has a name wherever it is. Done only when every operand of
+ * the tree is such a move or a constant and nothing but the tree and further such moves reads it,
+ * so that movement vanishes altogether and nothing is computed twice. */
+#include "ops/compose.h"
 #include "passes/facts.h"
 #include "passes/pass.h"
+#include "passes/permute.h"
 
 #include <string.h>
 
@@ -38,6 +41,7 @@ static bool is_view(const Node *node) {
 static bool undoes(const Move *m, const Node *transpose) {
   int64_t perm[MAX_RANK];
   transpose_perm(transpose, perm);
+  if (transpose->out[0]->type.rank != m->root->out[0]->type.rank) return false;
   for (int i = 0; i < transpose->out[0]->type.rank; i++) {
     if (perm[m->perm[i]] != i) return false;
   }
@@ -87,12 +91,21 @@ static bool in_tree(const Move *m, const Node *node) {
 static bool constant_fits(const Move *m, const Value *value) {
   const Type *type = &value->type;
   if (value->constant->count == 1 && type->rank <= m->root->out[0]->type.rank) return true;
-  return m->kind == MOVE_TRANSPOSE ? type->rank == m->root->out[0]->type.rank
+  return m->kind == MOVE_TRANSPOSE ? type->rank <= m->root->out[0]->type.rank
                                    : m->kind == MOVE_LEADING && type->rank <= 1;
 }
 
+/* Inputs of a node of the tree that move with it. */
+static uint32_t n_moving(const Move *m, const Node *node) {
+  uint32_t n;
+  if (m->kind == MOVE_LEADING && is_product(node)) return 1;
+  return m->kind == MOVE_TRANSPOSE && permutes(node, &n) ? n : node->n_in;
+}
+
 static bool add_node(Move *m, Node *node) {
-  bool takes = is_elementwise(node) || (m->kind == MOVE_LEADING && is_product(node));
+  uint32_t n;
+  bool takes = is_elementwise(node) || (m->kind == MOVE_LEADING && is_product(node)) ||
+               (m->kind == MOVE_TRANSPOSE && permutes(node, &n));
   if (!takes || node->n_out != 1 || m->n_nodes == MAX_TREE) return false;
   if (!in_tree(m, node)) m->nodes[m->n_nodes++] = node;
   return true;
@@ -101,8 +114,7 @@ static bool add_node(Move *m, Node *node) {
 /* The operand moves, or is a constant that fits, or belongs to the tree. */
 static bool take_operand(Move *m, const Node *node, uint32_t i) {
   const Value *value = node->in[i].value;
-  if (value == NULL) return true;
-  if (i == 1 && m->kind == MOVE_LEADING && is_product(node)) return true;
+  if (value == NULL || i >= n_moving(m, node)) return true;
   if (value->constant != NULL) return constant_fits(m, value);
   if (source_of(m, value) != NULL) return m->moves = true;
   return value->producer != NULL && value->output_index == 0 && add_node(m, value->producer);
@@ -145,8 +157,20 @@ static bool is_closed(const Move *m) {
 /* ---- rewriting --------------------------------------------------------------------------------
  */
 
-static Value *unmoved_constant(const Move *m, Builder *b, Value *value) {
-  if (m->kind != MOVE_TRANSPOSE || value->constant->count == 1) return value;
+/* A constant with axes of size 1 in front, so that its rank is `rank`. */
+static Value *of_rank(Builder *b, Value *value, int rank) {
+  DimTable *t = value->graph->ctx->dims;
+  const Dim *dims[MAX_RANK];
+  int added = rank - value->type.rank;
+  for (int i = 0; i < rank; i++)
+    dims[i] = i < added ? dim_const(t, 1) : value->type.dims[i - added];
+  return compose_reshape(b, value, dims, rank);
+}
+
+static Value *unmoved_constant(const Move *m, Builder *b, Value *value, bool elementwise) {
+  if (m->kind != MOVE_TRANSPOSE) return value;
+  if (value->constant->count == 1 && elementwise) return value;
+  value = of_rank(b, value, m->root->out[0]->type.rank);
   Node *node = build_node(b, "", "Transpose", &value, 1, 1);
   node_set_ints(node, "perm", m->perm, (size_t)value->type.rank);
   return build_done(b, node);
@@ -156,11 +180,19 @@ static Value *copy_of(Move *m, const Node *node);
 
 static Value *unmoved(Move *m, Builder *b, const Node *node, uint32_t i) {
   Value *value = node->in[i].value;
-  if (value == NULL) return NULL;
-  if (m->kind == MOVE_LEADING && i == 1 && is_product(node)) return value;
-  if (value->constant != NULL) return unmoved_constant(m, b, value);
+  if (value == NULL || i >= n_moving(m, node)) return value;
+  if (value->constant != NULL) return unmoved_constant(m, b, value, is_elementwise(node));
   Value *source = source_of(m, value);
   return source != NULL ? source : copy_of(m, value->producer);
+}
+
+static Value *rebuild(const Move *m, Builder *b, const Node *node, Value **inputs) {
+  if (!is_elementwise(node) && m->kind == MOVE_TRANSPOSE) {
+    return build_permuted(b, node, inputs, m->perm);
+  }
+  Node *copy = build_node(b, "", node->op->name, inputs, node->n_in, 1);
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(copy, node->attrs[i]);
+  return build_done(b, copy);
 }
 
 /* The result of the node without the movement; recursion is no deeper than the tree is large. */
@@ -170,10 +202,9 @@ static Value *copy_of(Move *m, const Node *node) {
   Builder b = {.graph = node->graph, .before = m->root, .origin = node};
   Value **inputs = ARENA_ARRAY(m->copies.arena, node->n_in, Value *);
   for (uint32_t i = 0; i < node->n_in; i++) inputs[i] = unmoved(m, &b, node, i);
-  Node *copy = build_node(&b, "", node->op->name, inputs, node->n_in, 1);
-  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(copy, node->attrs[i]);
-  map_set(&m->copies, map_key(node), build_done(&b, copy));
-  return copy->out[0];
+  Value *result = rebuild(m, &b, node, inputs);
+  map_set(&m->copies, map_key(node), result);
+  return result;
 }
 
 static bool try_move(PassRun *run, MoveKind kind, Node *root) {
