@@ -2,7 +2,9 @@
 
 ctest passes the program in ONNXC and the source tree's root in ONNXC_SOURCE.
 """
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,6 +58,21 @@ def passed(result):
 def cases(*roots):
     """The folders under `roots` that hold a model and test data."""
     return sorted(path.parent for root in roots for path in Path(root).glob("**/model.onnx"))
+
+
+def export_once(out, decisive, commands):
+    """Runs the commands, at once, to fill the folder `out` anew, unless it holds what came of the
+    same contents of the files `decisive`."""
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in decisive)).hexdigest()
+    stamp = out / "digest"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    processes = [subprocess.Popen(command) for command in commands]
+    if any([process.wait() for process in processes]):
+        sys.exit(f"{out}: an exporter failed")
+    stamp.write_text(digest)
 
 
 def tensor_info(name, array, dims=None):
