@@ -3,6 +3,7 @@
 ctest passes the program in ONNXC and the source tree's root in ONNXC_SOURCE.
 """
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -128,6 +129,22 @@ def dim_flags(folder):
             bounds.setdefault(dim.dim_param if named else f"{value.name}.{axis}", []).append(size)
     return [word for name, sizes in sorted(bounds.items())
             for word in ("--dim", f"{name}={min(sizes)}..{max(sizes)}")]
+
+
+def flattened(steps):
+    """Steps with those inside them."""
+    for step in steps:
+        yield step
+        yield from flattened(step.get("body", ()))
+
+
+def steps_of(folder, *flags):
+    """The view of `onnxc inspect` of a folder's model, and its steps with those inside them."""
+    result = onnxc("inspect", folder / "model.onnx", "--format", "json", *dim_flags(folder), *flags)
+    if result.returncode:
+        raise RuntimeError(f"{folder.name}: inspect exits {result.returncode}: {result.stderr}")
+    view = json.loads(result.stdout)
+    return view, list(flattened(view["steps"]))
 
 
 def check_each(what, items, check):

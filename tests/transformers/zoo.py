@@ -65,15 +65,11 @@ class Named(nn.Module):
         return tuple(getattr(result, name) for name in self.outputs)
 
 
-# What onnxc must make of a model: how many attention steps, how many norms, and how many of those
-# norms take in the sum that they norm.
-Counts = namedtuple("Counts", "attention norms sums")
-NOTHING = Counts(0, 0, 0)
 # A model: how to build it, its inputs and outputs.
-Model = namedtuple("Model", "build inputs outputs counts", defaults=(("y",), NOTHING))
+Model = namedtuple("Model", "build inputs outputs", defaults=(("y",),))
 
 
-def hf(family, head, config, inputs, outputs, options=None, counts=NOTHING, **kinds):
+def hf(family, head, config, inputs, outputs, options=None, **kinds):
     """A model of the package: its class is family + head, its configuration family + Config.
     `options` are constant arguments of its call, `kinds` choose implementations of its parts."""
     def build():
@@ -81,7 +77,7 @@ def hf(family, head, config, inputs, outputs, options=None, counts=NOTHING, **ki
         cls = getattr(transformers, family + head)
         model = cls._from_config(settings, **kinds)
         return Named(model, inputs, outputs, options or {})
-    return Model(build, inputs, outputs, counts)
+    return Model(build, inputs, outputs)
 
 
 def encoder(family, config=None, inputs=TEXT, outputs=("last_hidden_state",), **rest):
