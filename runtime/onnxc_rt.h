@@ -133,6 +133,9 @@ typedef struct onnxc_rt_env {
  * row `row`. It may overwrite `accumulators`, and stores the results itself. */
 typedef void onnxc_rt_epilogue(const void *context, float *accumulators, ptrdiff_t row,
                                ptrdiff_t column, ptrdiff_t count);
+/* The same of a contraction of integers. */
+typedef void onnxc_rt_epilogue_i32(const void *context, int32_t *accumulators, ptrdiff_t row,
+                                   ptrdiff_t column, ptrdiff_t count);
 
 /* ---- arithmetic on sizes ------------------------------------------------------------------------
  */

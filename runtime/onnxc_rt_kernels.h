@@ -135,6 +135,168 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_transpose_f32_scratch(const onnxc_rt_con
          channels * conv->out[0] * conv->out[1] * conv->out[2];
 }
 
+/* ---- products of bytes ----
+ *
+ * Each byte counts less the zero point of its tensor; sums are exact modulo 2^32. `scratch` is in
+ * bytes here. */
+
+/* Words, the bytes of four products that a kernel takes at once, along k. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_words(ptrdiff_t k) {
+  return (k + 3) / 4;
+}
+
+/* Results are computed, and columns of them handed to an epilogue, up to so many at a time. */
+#define ONNXC_RT_DOT_ROWS 12
+#define ONNXC_RT_DOT_COLUMNS 64
+
+/* C[m][n] = (A[m][k] - a_zero) (B[k][n] - b_zero) */
+typedef struct onnxc_rt_gemm_bytes {
+  ptrdiff_t m, n, k;
+  const void *a; /* element (i, p) at i a_row + p a_col */
+  ptrdiff_t a_row, a_col, a_signed;
+  const void *a_zero;      /* of the type of A; NULL: 0 */
+  ptrdiff_t a_zero_stride; /* row i has the one at i a_zero_stride */
+  const void *b;           /* element (p, j) at p b_row + j b_col; ignored when packed */
+  ptrdiff_t b_row, b_col, b_signed;
+  const void *b_zero;      /* of the type of B; NULL: 0 */
+  ptrdiff_t b_zero_stride; /* column j has the one at j b_zero_stride */
+  const uint8_t *packed;   /* as onnxc_rt_pack_bytes gives it; NULL: packed into scratch */
+  const uint32_t *column_sums;
+  int32_t *c; /* element (i, j) at i c_row + j; ignored with an epilogue */
+  ptrdiff_t c_row;
+  onnxc_rt_epilogue_i32 *epilogue; /* NULL: stored to c */
+  const void *context;             /* for the epilogue */
+  ptrdiff_t first_row;             /* row i comes to the epilogue as first_row + i */
+  void *scratch;                   /* onnxc_rt_gemm_i8_scratch */
+} onnxc_rt_gemm_bytes;
+
+/* Whether rows of A are read where they are: those that consist of whole words. */
+ONNXC_RT_INLINE int onnxc_rt_gemm_i8_in_place(ptrdiff_t k, ptrdiff_t a_col) {
+  return k % 4 == 0 && a_col == 1;
+}
+
+/* Room for a few rows of A, unless they stay in place, and a few columns of B, unless packed. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gemm_i8_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                                                   int in_place, int packed) {
+  const ptrdiff_t rows = onnxc_rt_min_size(m, ONNXC_RT_DOT_ROWS);
+  const ptrdiff_t panels = onnxc_rt_min_size((n + ONNXC_RT_PANEL - 1) / ONNXC_RT_PANEL,
+                                             ONNXC_RT_DOT_COLUMNS / ONNXC_RT_PANEL);
+  return 4 * onnxc_rt_words(k) * ((in_place ? 0 : rows) + (packed ? 0 : panels * ONNXC_RT_PANEL));
+}
+
+int onnxc_rt_gemm_i8(const onnxc_rt_gemm_bytes *call);
+
+/* The bytes that the panels of a B[k][n] take. */
+ONNXC_RT_INLINE size_t onnxc_rt_packed_bytes(size_t n, size_t k) {
+  return (n + ONNXC_RT_PANEL - 1) / ONNXC_RT_PANEL * ONNXC_RT_PANEL * ((k + 3) / 4 * 4);
+}
+
+/* Writes the panels [ceil(n / 16)][ceil(k / 4)][16][4] of B[k][n], whose element (p, j) is at
+ * p row + j col, zero beyond k and n, and the sums of its columns. `flip` is 0x80 to have the bytes
+ * with the other sign: B + 128 of signed, B - 128 of unsigned ones. The panels of an A that is
+ * signed must be unsigned, and the other way round. */
+ONNXC_RT_INLINE void onnxc_rt_pack_bytes(const uint8_t *b, ptrdiff_t k, ptrdiff_t n, ptrdiff_t row,
+                                         ptrdiff_t col, unsigned flip, int is_signed,
+                                         uint8_t *panels, uint32_t *column_sums) {
+  for (ptrdiff_t first = 0; first < n; first += ONNXC_RT_PANEL) {
+    for (ptrdiff_t j = first; j < first + ONNXC_RT_PANEL; j++) {
+      uint8_t *to = panels + (j - first) * 4;
+      uint32_t sum = 0;
+      for (ptrdiff_t p = 0; p < 4 * onnxc_rt_words(k); p++) {
+        const unsigned byte = j < n && p < k ? b[p * row + j * col] ^ flip : 0;
+        to[p / 4 * 4 * ONNXC_RT_PANEL + p % 4] = (uint8_t)byte;
+        sum += is_signed && byte >= 128 ? byte - 256 : byte;
+      }
+      if (j < n) column_sums[j] = sum;
+    }
+    panels += onnxc_rt_words(k) * 4 * ONNXC_RT_PANEL;
+  }
+}
+
+/* Y[batch][out_channels][out] = W * (X[batch][in_channels][in] - x_zero), where W is the filters
+ * less their zero points; sizes as in onnxc_rt_conv. */
+typedef struct onnxc_rt_conv_bytes {
+  ptrdiff_t batch, groups, in_channels, out_channels;
+  ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+  const void *x;
+  ptrdiff_t x_signed;
+  const void *x_zero; /* one, of the type of X; NULL: 0 */
+  const void *w;      /* [out_channels][in_channels / groups][kernel]; ignored when packed */
+  ptrdiff_t w_signed;
+  const void *w_zero;      /* of the type of W; NULL: 0 */
+  ptrdiff_t w_zero_stride; /* filter m has the one at m w_zero_stride */
+  /* As onnxc_rt_conv_pack gives it. Needed unless there is one input channel in each group. */
+  const uint8_t *packed;
+  const uint32_t *w_sums; /* [out_channels] */
+  int32_t *y;             /* ignored with an epilogue */
+  /* NULL: stored to y. Rows and columns as in onnxc_rt_conv. */
+  onnxc_rt_epilogue_i32 *epilogue;
+  const void *context;
+  ptrdiff_t first_row;
+  /* Output positions whose input is gathered at a time: a multiple of ONNXC_RT_PANEL, at most
+   * ONNXC_RT_DOT_COLUMNS, or less than ONNXC_RT_PANEL where memory counts more than time. */
+  ptrdiff_t strip;
+  void *scratch; /* onnxc_rt_conv_i8_scratch */
+} onnxc_rt_conv_bytes;
+
+/* A depthwise convolution computes some output rows at a time. The input under them is kept in
+ * parts: one for each remainder of rows and columns by the strides, so that in a part the inputs of
+ * neighbouring outputs are neighbours for every tap. */
+typedef struct onnxc_rt_band {
+  ptrdiff_t outputs;       /* rows */
+  ptrdiff_t rows, columns; /* of a part */
+  ptrdiff_t parts;         /* of all planes under the kernel */
+} onnxc_rt_band;
+
+/* Reads the sizes only. */
+ONNXC_RT_INLINE onnxc_rt_band onnxc_rt_conv_band(const onnxc_rt_conv_bytes *conv) {
+  const ptrdiff_t *kernel = conv->kernel, *stride = conv->stride, *dilation = conv->dilation;
+  onnxc_rt_band band;
+  band.columns = conv->out[2] + (kernel[2] - 1) * dilation[2] / stride[2];
+  band.outputs = onnxc_rt_max_size(1, 128 / onnxc_rt_max_size(1, band.columns));
+  band.outputs = onnxc_rt_min_size(band.outputs, onnxc_rt_max_size(1, conv->out[1]));
+  band.rows = band.outputs + (kernel[1] - 1) * dilation[1] / stride[1];
+  band.parts = kernel[0] * stride[1] * stride[2];
+  return band;
+}
+
+/* A depthwise convolution keeps a band and its sums, with room for a vector behind them, and where
+ * the taps are; others the input under a strip. Reads the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_i8_scratch(const onnxc_rt_conv_bytes *conv) {
+  const ptrdiff_t taps = conv->kernel[0] * conv->kernel[1] * conv->kernel[2];
+  if (conv->in_channels == conv->groups) {
+    const onnxc_rt_band band = onnxc_rt_conv_band(conv);
+    const ptrdiff_t numbers = band.parts * band.rows * band.columns + ONNXC_RT_PANEL;
+    return 4 * (band.outputs * band.columns + ONNXC_RT_PANEL + taps) + 2 * (numbers + taps);
+  }
+  return 4 * onnxc_rt_words(conv->in_channels / conv->groups * taps) * conv->strip + 64;
+}
+
+int onnxc_rt_conv_i8(const onnxc_rt_conv_bytes *call);
+
+/* The bytes that packed filters take, each of k elements. */
+ONNXC_RT_INLINE size_t onnxc_rt_conv_packed_bytes(size_t filters, size_t k) {
+  return (filters + 1) * ((k + 3) / 4 * 4);
+}
+
+/* Writes filters [filters][channels][taps] as [filters][taps][channels] in whole words, signed
+ * (`flip` is 0x80 where they are not), then ones in the place of a filter; and their sums. */
+ONNXC_RT_INLINE void onnxc_rt_conv_pack(const uint8_t *w, ptrdiff_t filters, ptrdiff_t channels,
+                                        ptrdiff_t taps, unsigned flip, uint8_t *packed,
+                                        uint32_t *sums) {
+  const ptrdiff_t k = channels * taps;
+  for (ptrdiff_t m = 0; m <= filters; m++) {
+    uint32_t sum = 0;
+    for (ptrdiff_t p = 0; p < 4 * onnxc_rt_words(k); p++) {
+      const ptrdiff_t at = m * k + p % channels * taps + p / channels;
+      const unsigned byte = p >= k ? 0 : m == filters ? 1 : w[at] ^ flip;
+      *packed++ = (uint8_t)byte;
+      sum += byte >= 128 ? byte - 256 : byte;
+    }
+    if (m < filters) sums[m] = sum;
+  }
+}
+
 /* ---- pooling ---- */
 
 /* Y[rows][out] of X[rows][in], where rows are images times channels; spatial sizes as in
@@ -146,12 +308,17 @@ typedef struct onnxc_rt_pool {
   ptrdiff_t average;           /* else maximum */
   ptrdiff_t count_include_pad; /* of averages */
   const float *x;
+  /* x is NULL: bytes, each less `zero` (of their type; NULL: 0) and times `scale`. */
+  const void *bytes;
+  ptrdiff_t bytes_signed;
+  const float *scale;
+  const void *zero;
   float *y; /* ignored with an epilogue */
   /* NULL: stored to y. Row i comes as first_row + i, its column is the linear index into `out`. */
   onnxc_rt_epilogue *epilogue;
   const void *context;
   ptrdiff_t first_row;
-  float *scratch; /* onnxc_rt_pool_f32_scratch */
+  float *scratch; /* onnxc_rt_pool_f32_scratch, and a row of the input where that is bytes */
 } onnxc_rt_pool;
 
 /* Reads the sizes only. */
@@ -220,6 +387,16 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_scratch(const onnxc_rt_attentio
 }
 
 int onnxc_rt_attention_f32(const onnxc_rt_attention *call);
+/* The maximum of bytes; the least of the type where the kernel meets no input. */
+typedef struct onnxc_rt_max_pool {
+  ptrdiff_t rows;
+  ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+  ptrdiff_t is_signed;
+  const void *x;
+  void *y;
+} onnxc_rt_max_pool;
+
+int onnxc_rt_max_pool_i8(const onnxc_rt_max_pool *call);
 
 /* ---- recurrence ---- */
 

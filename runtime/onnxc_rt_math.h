@@ -493,6 +493,26 @@ ONNXC_RT_DEFINE_SATURATE(onnxc_rt_i64_from_f64, int64_t, double, -0x1p63, 0x1.ff
 ONNXC_RT_DEFINE_SATURATE(onnxc_rt_u64_from_f64, uint64_t, double, 0.0, 0x1.fffffffffffffp63,
                          UINT64_MAX)
 
+/* ---- quantisation: x to the nearest integer, halves to even, plus a zero point, a whole number;
+ * saturating, NaN gives 0 ---- */
+
+/* Within 2^22 adding 1.5 2^23 leaves the integer in the low bits, rounded. Bounds are integers, so
+ * saturating first is the same. */
+#define ONNXC_RT_DEFINE_QUANTIZE(name, type, low, high)                                            \
+  ONNXC_RT_INLINE type name(float x, float zero) {                                                 \
+    const float least = low - zero, most = high - zero;                                            \
+    const float below = onnxc_rt_select_f32(x < most, x, most);                                    \
+    const float inside = onnxc_rt_select_f32(below > least, below, least);                         \
+    const float rounded = inside + 0x1.8p23f;                                                      \
+    const uint32_t is_number = 0u - (uint32_t)(x == x);                                            \
+    const uint32_t whole =                                                                         \
+        onnxc_rt_bits_from_f32(rounded) - 0x4b400000u + (uint32_t)(int32_t)zero;                   \
+    return (type)(int32_t)(whole & is_number);                                                     \
+  }
+
+ONNXC_RT_DEFINE_QUANTIZE(onnxc_rt_quantize_i8, int8_t, -128.0f, 127.0f)
+ONNXC_RT_DEFINE_QUANTIZE(onnxc_rt_quantize_u8, uint8_t, 0.0f, 255.0f)
+
 /* ---- integers, with every result defined ---- */
 
 /* Sums, differences, products and negation wrap. `wide` is the unsigned type they are computed in:

@@ -213,7 +213,8 @@ int onnxc_rt_ref_conv_integer(const onnxc_rt_call *call);
 int onnxc_rt_ref_conv_transpose(const onnxc_rt_call *call);
 /* X -> [Y], [Indices]. Further attributes: storage_order. */
 int onnxc_rt_ref_max_pool(const onnxc_rt_call *call);
-/* X -> Y. Further attributes: count_include_pad. */
+/* X, [scale], [zero point] -> Y; with a scale X is quantised. Further attributes:
+ * count_include_pad. */
 int onnxc_rt_ref_average_pool(const onnxc_rt_call *call);
 /* X -> Y. Further attributes: p. */
 int onnxc_rt_ref_lp_pool(const onnxc_rt_call *call);

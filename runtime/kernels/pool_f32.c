@@ -71,8 +71,25 @@ static void pool_divide(const onnxc_rt_pool *p, ptrdiff_t z, ptrdiff_t y, float 
   }
 }
 
-/* Output row (z, y) of the volume `from`. */
-static void pool_row(const onnxc_rt_pool *p, const float *from, ptrdiff_t z, ptrdiff_t y,
+/* Input row `line`, in its place, or in scratch as f32. */
+static const float *pool_line(const onnxc_rt_pool *p, ptrdiff_t line) {
+  if (p->x != NULL) return p->x + line * p->in[2];
+  const float scale = *p->scale;
+  float *const room = p->scratch + p->out[2];
+  if (p->bytes_signed != 0) {
+    const int8_t *from = (const int8_t *)p->bytes + line * p->in[2];
+    const int32_t zero = p->zero == NULL ? 0 : *(const int8_t *)p->zero;
+    for (ptrdiff_t i = 0; i < p->in[2]; i++) room[i] = (float)(from[i] - zero) * scale;
+  } else {
+    const uint8_t *from = (const uint8_t *)p->bytes + line * p->in[2];
+    const int32_t zero = p->zero == NULL ? 0 : *(const uint8_t *)p->zero;
+    for (ptrdiff_t i = 0; i < p->in[2]; i++) room[i] = (float)(from[i] - zero) * scale;
+  }
+  return room;
+}
+
+/* Output row (z, y) of volume `row`. */
+static void pool_row(const onnxc_rt_pool *p, ptrdiff_t row, ptrdiff_t z, ptrdiff_t y,
                      float *results) {
   for (ptrdiff_t x = 0; x < p->out[2]; x++) results[x] = p->average != 0 ? 0.0f : -INFINITY;
   for (ptrdiff_t i = 0; i < p->kernel[0]; i++) {
@@ -81,21 +98,20 @@ static void pool_row(const onnxc_rt_pool *p, const float *from, ptrdiff_t z, ptr
     for (ptrdiff_t j = 0; j < p->kernel[1]; j++) {
       const ptrdiff_t in_y = y * p->stride[1] + j * p->dilation[1] - p->pad[1];
       if (in_y < 0 || in_y >= p->in[1]) continue;
-      pool_take_row(p, results, from + (in_z * p->in[1] + in_y) * p->in[2]);
+      pool_take_row(p, results, pool_line(p, (row * p->in[0] + in_z) * p->in[1] + in_y));
     }
   }
   if (p->average != 0) pool_divide(p, z, y, results);
 }
 
 int onnxc_rt_pool_f32(const onnxc_rt_pool *call) {
-  const ptrdiff_t in = call->in[0] * call->in[1] * call->in[2];
   const ptrdiff_t out = call->out[0] * call->out[1] * call->out[2];
   if (out == 0) return ONNXC_RT_OK;
   for (ptrdiff_t row = 0; row < call->rows; row++) {
     for (ptrdiff_t column = 0; column < out; column += call->out[2]) {
       const ptrdiff_t line = column / call->out[2];
       float *results = call->epilogue != NULL ? call->scratch : call->y + row * out + column;
-      pool_row(call, call->x + row * in, line / call->out[1], line % call->out[1], results);
+      pool_row(call, row, line / call->out[1], line % call->out[1], results);
       if (call->epilogue != NULL) {
         call->epilogue(call->context, results, call->first_row + row, column, call->out[2]);
       }

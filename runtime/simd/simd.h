@@ -22,7 +22,7 @@
 #define ONNXC_RT_V_WIDTH 1
 #endif
 
-#if ONNXC_RT_V_WIDTH > 1 && defined(__FMA__)
+#if ONNXC_RT_V_WIDTH == 16 || (ONNXC_RT_V_WIDTH > 1 && defined(__FMA__))
 #include <immintrin.h>
 #elif ONNXC_RT_V_WIDTH > 1 && defined(__ARM_FEATURE_FMA)
 #include <arm_neon.h>

@@ -21,6 +21,17 @@
 /* VARIANTS(kernel, params): a table `kernel_variants` of the plain name, the portable form, and on
  * dispatching targets each ISA. */
 #if defined(ONNXC_RT_DISPATCH)
+/* Kernels of bytes have one ISA more. */
+#define VARIANTS_I8(kernel, params)                                                                \
+  typedef int kernel##_type(const params *call);                                                   \
+  kernel##_type kernel##__scalar, kernel##__base, kernel##__avx2, kernel##__avx512,                \
+      kernel##__vnni;                                                                              \
+  static const struct {                                                                            \
+    const char *name;                                                                              \
+    kernel##_type *run;                                                                            \
+  } kernel##_variants[] = {                                                                        \
+      {"plain", kernel},        {"scalar", kernel##__scalar}, {"base", kernel##__base},            \
+      {"avx2", kernel##__avx2}, {"avx512", kernel##__avx512}, {"vnni", kernel##__vnni}};
 #define VARIANTS(kernel, params)                                                                   \
   typedef int kernel##_type(const params *call);                                                   \
   kernel##_type kernel##__scalar, kernel##__base, kernel##__avx2, kernel##__avx512;                \
@@ -40,11 +51,13 @@
     const char *name;                                                                              \
     kernel##_type *run;                                                                            \
   } kernel##_variants[] = {{"plain", kernel}, {"scalar", kernel##__scalar}};
+#define VARIANTS_I8 VARIANTS
 #endif
 
 static inline bool variant_runs(const char *name) {
   (void)name;
 #if defined(ONNXC_RT_DISPATCH)
+  if (strcmp(name, "vnni") == 0) return ONNXC_RT_HAS_VNNI;
   if (strcmp(name, "avx512") == 0) return ONNXC_RT_HAS_AVX512;
   if (strcmp(name, "avx2") == 0) return ONNXC_RT_HAS_AVX2;
 #endif
