@@ -590,13 +590,20 @@ static void split_row(RowEmitter *r, const char **outer) {
   }
 }
 
+static const char *accumulators_type(const RowProgram *p) {
+  VEC_EACH(const RowInst, inst, &p->insts) {
+    if (inst->op == ROW_LOAD && inst->operand == ROW_ACCUMULATORS) return c_type(inst->dtype);
+  }
+  return c_type(ONNXC_RT_F32); /* which nothing reads */
+}
+
 void emit_epilogue(Emitter *e, const Step *step) {
   const RowProgram *p = step->kernel.epilogue;
   RowEmitter r = row_emitter(e, p, true);
   const char **bases = ARENA_ARRAY(e->arena, p->operands.len + 1, const char *);
   const char *outer[2 * MAX_RANK] = {0};
   const char *name = arena_printf(e->arena, "static void step_%u_epilogue(", step->id);
-  out(e->out, "%sconst void *context, float *accumulators,\n", name);
+  out(e->out, "%sconst void *context, %s *accumulators,\n", name, accumulators_type(p));
   out(e->out, "%*sptrdiff_t row_index, ptrdiff_t column, ptrdiff_t count) {\n", (int)strlen(name),
       "");
   out_indent(e->out, 1);

@@ -75,6 +75,8 @@ static DType result_type(const RowBuilder *b, RowOp op, RowRef a, RowRef x) {
   case ROW_EQ:
   case ROW_LT:
   case ROW_LE: return ONNXC_RT_BOOL;
+  case ROW_QUANTIZE_I8: return ONNXC_RT_I8;
+  case ROW_QUANTIZE_U8: return ONNXC_RT_U8;
   case ROW_SELECT: return row_dtype(b, x);
   default: return row_dtype(b, a);
   }
@@ -263,7 +265,7 @@ void row_output(RowBuilder *b, const Node *node, uint32_t i, RowRef value) {
 }
 
 void row_accumulators(RowBuilder *b, const Value *value) {
-  RowInst inst = inst_of(ROW_LOAD, ONNXC_RT_F32);
+  RowInst inst = inst_of(ROW_LOAD, value->type.dtype);
   inst.operand = ROW_ACCUMULATORS;
   set_ref(b, value, add(b, inst));
 }
@@ -601,7 +603,7 @@ void row_in_place(const RowProgram *p, Context *ctx, Step *step) {
       const Operand *from = &p->operands.data[i];
       if (!may_share(p, step, from, last[i], store)) continue;
       Buffer *to = p->operands.data[store->operand].buffer;
-      vec_push(ctx->arena, &step->in_place, (InPlace){to, from->buffer});
+      vec_push(ctx->arena, &step->in_place, (InPlace){.out = to, .in = from->buffer});
     }
   }
 }

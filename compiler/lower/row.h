@@ -21,7 +21,8 @@ typedef struct Buffer Buffer;
  * the operands, $t for their C type and $n for its short name; NULL where the class has none.
  * `cost`: what one element takes, in additions; costly values that several phases need are kept
  * rather than computed again. ROUND is half to even; MOD has the sign of the divisor, FMOD that of
- * the dividend; a NaN wins in MIN and MAX; $a of SELECT is a bool. */
+ * the dividend; a NaN wins in MIN and MAX; $a of SELECT is a bool; QUANTIZE rounds $a to a byte
+ * with zero point $b. */
 #define ROW_INSTRUCTIONS(RI)                                                                       \
   RI(NEG, 1, 1, "-$a", "-$a", "onnxc_rt_neg_$n($a)")                                               \
   RI(ABS, 1, 1, "fabsf($a)", "fabs($a)", "onnxc_rt_abs_$n($a)")                                    \
@@ -60,6 +61,8 @@ typedef struct Buffer Buffer;
   RI(SUB, 2, 1, "$a - $b", "$a - $b", "onnxc_rt_sub_$n($a, $b)")                                   \
   RI(MUL, 2, 1, "$a * $b", "$a * $b", "onnxc_rt_mul_$n($a, $b)")                                   \
   RI(DIV, 2, 4, "$a / $b", "$a / $b", "onnxc_rt_div_$n($a, $b)")                                   \
+  RI(QUANTIZE_I8, 2, 8, "onnxc_rt_quantize_i8($a, $b)", NULL, NULL)                                \
+  RI(QUANTIZE_U8, 2, 8, "onnxc_rt_quantize_u8($a, $b)", NULL, NULL)                                \
   RI(MOD, 2, 8, NULL, NULL, "onnxc_rt_mod_$n($a, $b)")                                             \
   RI(FMOD, 2, 20, "fmodf($a, $b)", "fmod($a, $b)", "onnxc_rt_rem_$n($a, $b)")                      \
   RI(POW, 2, 40, "powf($a, $b)", "pow($a, $b)", NULL)                                              \

@@ -117,6 +117,15 @@ static bool divides_f32(const Node *node) {
   return dtype != ONNXC_RT_F16 && dtype != ONNXC_RT_BF16;
 }
 
+/* x / scale, in f32. */
+static RowRef emit_quotient(RowBuilder *b, const Node *node) {
+  const Tensor *scale = node_in(node, SCALE)->constant;
+  RowRef x = row_input(b, node, X);
+  if (row_dtype(b, x) != ONNXC_RT_F32) x = row_convert(b, ONNXC_RT_F32, x);
+  if (scale != NULL && scale->count == 1 && tensor_f64(scale, 0) == 1) return x;
+  return row_op2(b, ROW_DIV, x, row_param(b, node, SCALE, ONNXC_RT_F32));
+}
+
 /* min(max(round(x / scale) + zero, least), most), in f32 */
 static bool emit_quantize(RowBuilder *b, const Node *node) {
   DType dtype = node_out(node, 0)->type.dtype;
@@ -124,12 +133,13 @@ static bool emit_quantize(RowBuilder *b, const Node *node) {
   if (!divides_f32(node)) return false;
   bool is_signed = dtype_info(dtype)->cls == DTYPE_CLASS_INT;
   double most = ldexp(1, dtype_info(dtype)->bits - is_signed) - 1;
-  RowRef x = row_input(b, node, X), scale = row_param(b, node, SCALE, ONNXC_RT_F32);
-  if (row_dtype(b, x) != ONNXC_RT_F32) x = row_convert(b, ONNXC_RT_F32, x);
-  RowRef y = row_op1(b, ROW_ROUND, row_op2(b, ROW_DIV, x, scale));
-  if (node_in(node, ZERO) != NULL) {
-    y = row_op2(b, ROW_ADD, y, row_param(b, node, ZERO, ONNXC_RT_F32));
+  RowRef y = emit_quotient(b, node), zero = row_number(b, ONNXC_RT_F32, 0);
+  if (node_in(node, ZERO) != NULL) zero = row_param(b, node, ZERO, ONNXC_RT_F32);
+  if (dtype_info(dtype)->bits == 8) {
+    row_output(b, node, 0, row_op2(b, is_signed ? ROW_QUANTIZE_I8 : ROW_QUANTIZE_U8, y, zero));
+    return true;
   }
+  y = row_op2(b, ROW_ADD, row_op1(b, ROW_ROUND, y), zero);
   y = row_op2(b, ROW_MAX, y, row_number(b, ONNXC_RT_F32, is_signed ? -most - 1 : 0));
   y = row_op2(b, ROW_MIN, y, row_number(b, ONNXC_RT_F32, most));
   row_output(b, node, 0, y);
@@ -208,20 +218,29 @@ static bool infer_dynamic(Node *node) {
   return true;
 }
 
+/* All of `x` reduced to one element, whose axes stay: so it and what is computed from it are rows
+ * of one program with what reads both. */
+static Value *reduced(Builder *b, const char *op, Value *x) {
+  int64_t axes[MAX_RANK];
+  for (int i = 0; i < x->type.rank; i++) axes[i] = i;
+  return compose_reduce(b, op, x, axes, (size_t)x->type.rank);
+}
+
 /* The range of x, widened to hold 0, is mapped to [0, 255]; a range of nothing has scale 1. */
 static bool decompose_dynamic(Builder *b, Node *node) {
   Value *x = node_in(node, X), *zero = build_f32(b, 0), *most = build_f32(b, 255);
-  Value *low = BUILD(b, "Min", compose_reduce_all(b, "ReduceMin", x), zero);
-  Value *high = BUILD(b, "Max", compose_reduce_all(b, "ReduceMax", x), zero);
+  Value *low = BUILD(b, "Min", reduced(b, "ReduceMin", x), zero);
+  Value *high = BUILD(b, "Max", reduced(b, "ReduceMax", x), zero);
   Value *range = BUILD(b, "Sub", high, low);
   Value *scale = BUILD(b, "Where", BUILD(b, "Equal", range, zero), build_f32(b, 1),
                        BUILD(b, "Div", range, most));
   Value *point = BUILD(b, "Div", BUILD(b, "Neg", low), scale);
   point = BUILD(b, "Round", BUILD(b, "Min", BUILD(b, "Max", point, zero), most));
+  Value *y = BUILD(b, "Add", BUILD(b, "Round", BUILD(b, "Div", x, scale)), point);
+  compose_give(b, node, 0, BUILD(b, "QuantizeLinear", y, build_f32(b, 1)));
+  compose_give(b, node, 1, compose_reshape(b, scale, NULL, 0));
   point = compose_cast(b, point, ONNXC_RT_U8);
-  compose_give(b, node, 0, BUILD(b, "QuantizeLinear", x, scale, point));
-  compose_give(b, node, 1, scale);
-  compose_give(b, node, 2, point);
+  compose_give(b, node, 2, compose_reshape(b, point, NULL, 0));
   return true;
 }
 
