@@ -136,9 +136,11 @@ typedef struct Turns {
   Steps *body;
 } Turns;
 
-/* Output buffer `out` may share the memory of input buffer `in` when that is not read later. */
+/* Output buffer `out` may share the memory of input buffer `in` when that is not read later. Where
+ * it is the only such pair of its step it may be larger. */
 typedef struct InPlace {
   Buffer *out, *in;
+  bool grows;
 } InPlace;
 
 /* A size that must not be over the room that there is for it. */

@@ -320,6 +320,9 @@ static bool check_step(Checker *c, const Step *step) {
   }
   VEC_EACH(const InPlace, pair, &step->in_place) {
     if (!reads(c, step, pair->in) || !writes(c, step, pair->out)) return false;
+    if (pair->grows && step->in_place.len != 1) {
+      return fault(c, step, "lets several outputs share memory and grow, among them", pair->out);
+    }
     Allowed allowed = {.pair = pair, .time = c->time};
     vec_push(c->scratch, &c->allowed, allowed);
   }
@@ -371,7 +374,8 @@ static void allow_in_place(const Checker *c, Hold *holds) {
     if (c->tracks[in->id].died != allowed->time || c->tracks[out->id].born != allowed->time)
       continue;
     if (in->place != BUFFER_ARENA || out->place != BUFFER_ARENA || in == out) continue;
-    if (in->offset != out->offset || out->bytes > in->bytes) continue;
+    bool fits = out->bytes <= in->bytes || allowed->pair->grows;
+    if (in->offset != out->offset || !fits) continue;
     holds[in->id].until = 2 * (uint64_t)allowed->time;
     holds[out->id].from = 2 * (uint64_t)allowed->time + 1;
   }

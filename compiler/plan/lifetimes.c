@@ -13,6 +13,7 @@ typedef struct Life {
 /* A pair that a step at this time allows to share memory. */
 typedef struct Offer {
   const Buffer *out, *in;
+  bool grows;
   uint32_t time;
 } Offer;
 
@@ -49,7 +50,7 @@ static void visit_step(Planner *p, const Step *step) {
   VEC_EACH(Buffer *const, buffer, &step->reads) touch(p, *buffer, time);
   VEC_EACH(Buffer *const, buffer, &step->writes) touch(p, *buffer, time);
   VEC_EACH(const InPlace, pair, &step->in_place) {
-    Offer offer = {.out = pair->out, .in = pair->in, .time = time};
+    Offer offer = {.out = pair->out, .in = pair->in, .grows = pair->grows, .time = time};
     vec_push(p->arena, &p->offers, offer);
   }
   Steps *bodies[2];
@@ -65,11 +66,11 @@ static void visit_steps(Planner *p, const Steps *steps) {
 /* ---- in place ----------------------------------------------------------------------------------
  */
 
-/* The input dies where the output is born, and nothing is larger than what it takes over. */
+/* The input dies where the output is born, which is not larger unless it may grow. */
 static bool offer_holds(const Planner *p, const Offer *offer) {
   const Life *in = &p->lives[offer->in->id], *out = &p->lives[offer->out->id];
   return in->buffer != NULL && out->buffer != NULL && in != out && in->last == offer->time &&
-         out->first == offer->time && offer->out->bytes <= offer->in->bytes;
+         out->first == offer->time && (offer->grows || offer->out->bytes <= offer->in->bytes);
 }
 
 static void accept(Planner *p, const Offer *offer, uint32_t *accepted) {
@@ -81,8 +82,9 @@ static void accept(Planner *p, const Offer *offer, uint32_t *accepted) {
 }
 
 /* Which offers to accept. Equal sizes come first: they cost nothing. A smaller output keeps the
- * larger input's memory, which can be worse than none at all. */
-typedef enum Sharing { SHARE_ANY, SHARE_EQUAL, SHARE_NONE, SHARINGS } Sharing;
+ * larger input's memory, and a larger one has its own while there is only the input, both of which
+ * can be worse than none at all. */
+typedef enum Sharing { SHARE_GROWING, SHARE_ANY, SHARE_EQUAL, SHARE_NONE, SHARINGS } Sharing;
 
 static uint32_t share(Planner *p, Sharing sharing) {
   uint32_t accepted = 0;
@@ -95,7 +97,8 @@ static uint32_t share(Planner *p, Sharing sharing) {
     if (equal && sharing != SHARE_NONE) accept(p, offer, &accepted);
   }
   VEC_EACH(const Offer, offer, &p->offers) {
-    if (sharing == SHARE_ANY) accept(p, offer, &accepted);
+    bool grows = offer->out->bytes > offer->in->bytes;
+    if (sharing == SHARE_GROWING || (sharing == SHARE_ANY && !grows)) accept(p, offer, &accepted);
   }
   return accepted;
 }
@@ -162,6 +165,9 @@ static bool make_slots(Planner *p, PlanSlot *slots, uint32_t *index, uint32_t *n
   for (uint32_t i = 0; i < p->n; i++) {
     if (p->lives[i].buffer == NULL) continue;
     PlanSlot *slot = &slots[index[slot_of(p, i)]];
+    size_t bytes;
+    if (!round_up(p->lives[i].buffer->bytes, &bytes)) return false;
+    if (bytes > slot->size) slot->size = bytes;
     if (p->lives[i].last > slot->last) slot->last = p->lives[i].last;
   }
   return true;
@@ -191,7 +197,7 @@ static bool pack(Planner *p, Plan *plan) {
     if (__builtin_add_overflow(plan->tensor_bytes, buffer->bytes, &plan->tensor_bytes))
       return false;
   }
-  for (Sharing sharing = SHARE_ANY; sharing < SHARINGS; sharing++) {
+  for (Sharing sharing = SHARE_GROWING; sharing < SHARINGS; sharing++) {
     if (!pack_shared(p, sharing, plan, offsets)) return false;
   }
   plan->bound_bytes = find_bound(p);

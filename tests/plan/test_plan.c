@@ -116,6 +116,18 @@ static void outputs_take_over_dying_inputs(void **state) {
   assert_int_equal(c.plan.arena_bytes, 448 + 832);
 }
 
+static void growing_outputs_take_over_smaller_inputs(void **state) {
+  TEST_BEGIN(state);
+  Chain c = new_chain(ctx);
+  allow(c.steps, c.second, c.b, c.a);
+  c.second->in_place.data[0].grows = true;
+  c.b->bytes = 800;
+  plan(c.steps, &c.plan);
+  assert_int_equal(c.plan.arena_bytes, 832);
+  allow(c.steps, c.second, c.b, c.a);
+  finds(c.steps, c.plan.arena_bytes, "grow");
+}
+
 static void an_input_is_taken_over_once(void **state) {
   TEST_BEGIN(state);
   Chain c = new_chain(ctx);
@@ -337,6 +349,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(buffers_that_meet_lie_apart),
       TEST(outputs_take_over_dying_inputs),
+      TEST(growing_outputs_take_over_smaller_inputs),
       TEST(an_input_is_taken_over_once),
       TEST(sharing_that_costs_is_declined),
       TEST(branches_may_share_memory),
