@@ -72,6 +72,21 @@ bool lower_scan(Lowering *l, Node *node);
 void lower_product(Lowering *l, Operand a, Operand b, const Value *b_value, const Type *batch,
                    Value *out, int row_axes);
 
+/* The operands of a MatMul as matrices: a vector is one of a single row on the left, of a single
+ * column on the right. `batch` has the axes of the result `out` but for the last two; the first
+ * `row_axes` axes of that count rows. */
+typedef struct ProductViews {
+  Operand a, b;
+  Type batch;
+  int row_axes;
+} ProductViews;
+ProductViews lower_product_views(Lowering *l, const Node *node, uint32_t a, uint32_t b);
+
+/* The same of bytes, less zero points, into sums of type i32. A zero point is one number, or one
+ * for each row of `a` where that has no batch, for each column of `b`; no buffer: 0. */
+void lower_byte_product(Lowering *l, const ProductViews *views, const Operand zeros[2],
+                        const Value *b_value, Value *out);
+
 /* Whether an operand is row-major without gaps. */
 bool operand_dense(DimTable *t, const Operand *operand);
 /* Whether elements of equal index are in the same place. */

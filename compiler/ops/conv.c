@@ -136,7 +136,8 @@ static const Dim *macs(const Node *node) {
 static bool lower_conv(Lowering *l, Node *node) {
   static const Recipe recipe = {"onnxc_rt_conv_f32", onnxc_rt_conv_f32_scratch};
   Geometry g;
-  return has_kernel(node) && window_geometry(node, &g) && lower_to(l, node, &g, &recipe);
+  return has_kernel(node) && window_geometry(node, input_type(node, 1), &g) &&
+         lower_to(l, node, &g, &recipe);
 }
 
 const OpDef op_Conv = {
@@ -217,7 +218,8 @@ static const Dim *transpose_macs(const Node *node) {
 static bool lower_conv_transpose(Lowering *l, Node *node) {
   static const Recipe recipe = {"onnxc_rt_conv_transpose_f32", onnxc_rt_conv_transpose_f32_scratch};
   Geometry g;
-  return has_kernel(node) && window_geometry_transposed(node, &g) && lower_to(l, node, &g, &recipe);
+  return has_kernel(node) && window_geometry_transposed(node, input_type(node, 1), &g) &&
+         lower_to(l, node, &g, &recipe);
 }
 
 const OpDef op_ConvTranspose = {

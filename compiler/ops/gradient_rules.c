@@ -649,7 +649,8 @@ typedef struct Sliding {
 static bool read_sliding(const Node *node, Sliding *s) {
   s->rank = node_in(node, 0)->type.rank - 2;
   s->first = SPATIAL - s->rank;
-  return s->rank <= SPATIAL && window_geometry(node, &s->g);
+  const Type *w = node_in(node, 1) == NULL ? NULL : &node_in(node, 1)->type;
+  return s->rank <= SPATIAL && window_geometry(node, w, &s->g);
 }
 
 /* What the windows reach of the padded data, behind its end: negative, where that is not all. */

@@ -1,11 +1,14 @@
 /* Products of quantised operands. The integer forms are contractions of their own; the others
  * are those with a scale behind. */
+#include "lower/lower.h"
+#include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
 #include "ops/conv.h"
 #include "ops/layout.h"
 #include "ops/matmul.h"
+#include "ops/window.h"
 
 #include <string.h>
 
@@ -49,11 +52,38 @@ static const Dim *matmul_integer_macs(const Node *node) {
   return matmul_macs(node, 0);
 }
 
+/* Where zero points are, when they are there. */
+static void lower_zeros(Lowering *l, const Node *node, Operand zeros[2]) {
+  for (uint32_t i = 0; i < 2; i++) {
+    Value *zero = node_in(node, 2 + i);
+    if (zero != NULL) zeros[i] = lower_dense(l, zero);
+  }
+}
+
+/* The kernel knows zero points of rows and columns, but none that change with the batch. */
+static bool has_matmul_kernel(const Node *node) {
+  const Type *a = input_type(node, 0), *a_zero = input_type(node, 2);
+  const Type *b = input_type(node, 1), *b_zero = input_type(node, 3);
+  bool rows = a_zero == NULL || is_number(a_zero) || a->rank == 2;
+  return rows && (b_zero == NULL || b_zero->rank < 2 || b->rank == 2);
+}
+
+static bool lower_matmul_integer(Lowering *l, Node *node) {
+  Operand zeros[2] = {{0}, {0}};
+  if (!has_matmul_kernel(node)) return false;
+  ProductViews views = lower_product_views(l, node, 0, 1);
+  lower_zeros(l, node, zeros);
+  lower_byte_product(l, &views, zeros, node_in(node, 1), node_out(node, 0));
+  return true;
+}
+
 const OpDef op_MatMulInteger = {
     .name = "MatMulInteger",
     .domain = "",
     .infer = infer_matmul_integer,
     OP_KERNEL(onnxc_rt_ref_matmul_integer),
+    .lower = lower_matmul_integer,
+    .takes_epilogue = has_matmul_kernel,
     .macs = matmul_integer_macs,
 };
 
@@ -75,6 +105,151 @@ static const Dim *conv_integer_macs(const Node *node) {
   return conv_macs(node, 1);
 }
 
+/* The kernel knows up to three spatial axes, and constant filters unless each has one channel. */
+static bool is_depthwise(const Node *node) {
+  return dim_is(input_type(node, 0)->dims[1], op_param_i(node, "group"));
+}
+
+static bool has_conv_kernel(const Node *node) {
+  bool filters = node_in(node, 1)->constant != NULL || is_depthwise(node);
+  return filters && input_type(node, 0)->rank <= 2 + SPATIAL;
+}
+
+/* The sizes at their largest, for the scratch. */
+static onnxc_rt_conv_bytes largest_conv(const Node *node, const Geometry *g) {
+  const Type *x = input_type(node, 0), *y = &node_out(node, 0)->type;
+  onnxc_rt_conv_bytes conv = {.batch = (ptrdiff_t)x->dims[0]->hi,
+                              .groups = (ptrdiff_t)op_param_i(node, "group"),
+                              .in_channels = (ptrdiff_t)x->dims[1]->hi,
+                              .out_channels = (ptrdiff_t)y->dims[1]->hi};
+  for (int k = 0; k < SPATIAL; k++) {
+    conv.in[k] = (ptrdiff_t)g->in[k]->hi;
+    conv.out[k] = (ptrdiff_t)g->out[k]->hi;
+    conv.kernel[k] = (ptrdiff_t)g->kernel[k]->hi;
+    conv.stride[k] = (ptrdiff_t)g->stride[k]->hi;
+    conv.dilation[k] = (ptrdiff_t)g->dilation[k]->hi;
+  }
+  return conv;
+}
+
+/* A wide strip takes less time, but what it gathers shall take little memory beside the input and
+ * the output, and stay in the cache. */
+static ptrdiff_t choose_strip(const onnxc_rt_conv_bytes *conv) {
+  enum { CACHED = 1 << 16, SHARE = 4 }; /* bytes; a part of the others */
+  double outputs = 1, inputs = 1;
+  for (int k = 0; k < SPATIAL; k++) {
+    outputs *= (double)conv->out[k];
+    inputs *= (double)conv->in[k];
+  }
+  double memory = (inputs * (double)conv->in_channels + outputs * (double)conv->out_channels);
+  ptrdiff_t strip = ONNXC_RT_PANEL;
+  onnxc_rt_conv_bytes wider = *conv;
+  while (strip < ONNXC_RT_DOT_COLUMNS && (double)strip < outputs) {
+    wider.strip = strip + ONNXC_RT_PANEL;
+    ptrdiff_t bytes = onnxc_rt_conv_i8_scratch(&wider);
+    if (bytes > CACHED || (double)bytes > memory / SHARE) break;
+    strip = wider.strip;
+  }
+  return strip;
+}
+
+/* The filters as the kernel reads them. */
+static void pack_filters(Lowering *l, Step *step, const Value *w) {
+  Arena *arena = lower_context(l)->arena;
+  size_t filters = (size_t)w->constant->dims[0], channels = (size_t)w->constant->dims[1];
+  size_t k = filters == 0 ? 0 : w->constant->count / filters;
+  size_t bytes = onnxc_rt_conv_packed_bytes(filters, k);
+  uint8_t *packed = ARENA_ARRAY(arena, bytes, uint8_t);
+  uint32_t *sums = ARENA_ARRAY(arena, filters, uint32_t);
+  onnxc_rt_conv_pack(w->constant->data, (ptrdiff_t)filters, (ptrdiff_t)channels,
+                     (ptrdiff_t)(channels == 0 ? 0 : k / channels),
+                     w->type.dtype == ONNXC_RT_I8 ? 0 : 0x80, packed, sums);
+  kernel_input(l, step, "packed", lower_weight(l, w->name, ONNXC_RT_U8, bytes, packed));
+  kernel_input(l, step, "w_sums", lower_weight(l, w->name, ONNXC_RT_U32, filters, sums));
+}
+
+static void add_filters(Lowering *l, Step *step, Node *node, Operand w, Operand zero) {
+  if (is_depthwise(node))
+    kernel_input(l, step, "w", w);
+  else
+    pack_filters(l, step, node_in(node, 1));
+  kernel_int(l, step, "w_signed", node_in(node, 1)->type.dtype == ONNXC_RT_I8);
+  if (zero.buffer == NULL) return;
+  kernel_input(l, step, "w_zero", zero);
+  kernel_int(l, step, "w_zero_stride", !is_number(input_type(node, 3)));
+}
+
+/* Whether results may be stored over the input, where they need no more room: the kernel computes a
+ * strip of positions from all channels there before it stores any, or a depthwise one some rows of
+ * a channel, whose input it has read before, as far as the results reach into it. */
+static bool may_overwrite(const Node *node, const Geometry *g) {
+  bool depthwise = is_depthwise(node);
+  if (!depthwise && op_param_i(node, "group") != 1) return false;
+  for (int k = 0; k < SPATIAL; k++) {
+    if (depthwise && k == 0 && !dim_is(g->in[k], 1)) return false;
+    bool point = dim_is(g->kernel[k], 1) && dim_is(g->stride[k], 1) && dim_is(g->pad[k], 0);
+    if (!depthwise && (!point || g->in[k] != g->out[k])) return false;
+    if (depthwise && g->pad[k]->hi > (g->kernel[k]->lo - 1) * g->dilation[k]->lo) return false;
+    if (depthwise && !dim_le(infer_dims(node), g->out[k], g->in[k])) return false;
+  }
+  return true;
+}
+
+/* Offers the input's memory to what the epilogue stores, each of bytes. More channels than the
+ * input has would lie over the next image. */
+static void offer_input(Lowering *l, Step *step, const Node *node, Buffer *input) {
+  Context *ctx = lower_context(l);
+  const Type *x = input_type(node, 0), *y = &node_out(node, 0)->type;
+  bool grows = !dim_le(ctx->dims, y->dims[1], x->dims[1]), alone = step->in_place.len == 0;
+  if (grows && (is_depthwise(node) || !dim_is(x->dims[0], 1) || !alone)) return;
+  if (grows && step->kernel.epilogue->stores.len != 1) return;
+  VEC_EACH(const RowStore, store, &step->kernel.epilogue->stores) {
+    const Operand *to = &step->kernel.epilogue->operands.data[store->operand];
+    bool bytes = dtype_info(to->dtype)->bits == 8 && to->buffer->count == type_count(ctx, y);
+    bool planned = to->buffer->place == BUFFER_ARENA && input->place == BUFFER_ARENA;
+    if (!bytes || !planned) continue;
+    vec_push(ctx->arena, &step->in_place, (InPlace){to->buffer, input, grows});
+  }
+}
+
+static bool reads_again(const Step *step, const Buffer *input) {
+  VEC_EACH(const Operand, operand, &step->kernel.epilogue->operands) {
+    if (operand->buffer == input) return true;
+  }
+  return false;
+}
+
+static bool lower_conv_integer(Lowering *l, Node *node) {
+  Value *y = node_out(node, 0);
+  Operand zeros[2] = {{0}, {0}}, w = {0};
+  Geometry g;
+  if (!has_conv_kernel(node) || !window_geometry(node, input_type(node, 1), &g)) return false;
+  Operand x = lower_dense(l, node_in(node, 0));
+  if (is_depthwise(node)) w = lower_dense(l, node_in(node, 1));
+  lower_zeros(l, node, zeros);
+  onnxc_rt_conv_bytes largest = largest_conv(node, &g);
+  largest.strip = choose_strip(&largest);
+  Step *step = lower_kernel(l, STEP_CONTRACTION, "onnxc_rt_conv_i8", "onnxc_rt_conv_bytes");
+  kernel_dim(l, step, "batch", y->type.dims[0]);
+  kernel_int(l, step, "groups", op_param_i(node, "group"));
+  kernel_dim(l, step, "in_channels", input_type(node, 0)->dims[1]);
+  kernel_dim(l, step, "out_channels", y->type.dims[1]);
+  window_fields(l, step, &g);
+  kernel_input(l, step, "x", x);
+  kernel_int(l, step, "x_signed", node_in(node, 0)->type.dtype == ONNXC_RT_I8);
+  if (zeros[0].buffer != NULL) kernel_input(l, step, "x_zero", zeros[0]);
+  add_filters(l, step, node, w, zeros[1]);
+  kernel_int(l, step, "strip", largest.strip);
+  kernel_scratch(l, step, "scratch",
+                 dim_const(infer_dims(node), (int64_t)onnxc_rt_conv_i8_scratch(&largest)));
+  if (!kernel_epilogue(l, step, y, 2)) {
+    kernel_output(l, step, "y", lower_output(l, y));
+  } else if (may_overwrite(node, &g) && x.offset == NULL && !reads_again(step, x.buffer)) {
+    offer_input(l, step, node, x.buffer);
+  }
+  return true;
+}
+
 static const OpParam conv_params[] = {WINDOW_PARAMS, PARAM_INT("group", 1), {0}};
 
 const OpDef op_ConvInteger = {
@@ -83,6 +258,8 @@ const OpDef op_ConvInteger = {
     .params = conv_params,
     .infer = infer_conv_integer,
     OP_KERNEL(onnxc_rt_ref_conv_integer),
+    .lower = lower_conv_integer,
+    .takes_epilogue = has_conv_kernel,
     .macs = conv_integer_macs,
 };
 

@@ -78,28 +78,10 @@ static bool is_f32(const Node *node) {
   return node_out(node, 0)->type.dtype == ONNXC_RT_F32;
 }
 
-/* A vector is a matrix of one row on the left, of one column on the right; the product lacks it. */
 static bool lower_matmul(Lowering *l, Node *node) {
-  Value *out = node_out(node, 0);
   if (!is_f32(node)) return false;
-  DimTable *t = infer_dims(node);
-  Operand a = lower_operand(l, node_in(node, 0)), b = lower_operand(l, node_in(node, 1));
-  bool row = a.rank > 1, column = b.rank > 1;
-  if (!row) {
-    a.dims[1] = a.dims[0];
-    a.strides[1] = a.strides[0];
-    a.dims[0] = dim_const(t, 1);
-    a.strides[0] = dim_const(t, 0);
-    a.rank = 2;
-  }
-  if (!column) {
-    b.dims[1] = dim_const(t, 1);
-    b.strides[1] = dim_const(t, 0);
-    b.rank = 2;
-  }
-  Type batch = out->type;
-  batch.rank -= row + column;
-  lower_product(l, a, b, node_in(node, 1), &batch, out, out->type.rank - column);
+  ProductViews v = lower_product_views(l, node, 0, 1);
+  lower_product(l, v.a, v.b, node_in(node, 1), &v.batch, node_out(node, 0), v.row_axes);
   return true;
 }
 

@@ -45,32 +45,68 @@ static bool has_kernel(const Node *node) {
          y->type.rank <= 2 + SPATIAL;
 }
 
+static bool is_bytes(const Type *type) {
+  return type->dtype == ONNXC_RT_I8 || type->dtype == ONNXC_RT_U8;
+}
+
 static const Dim *scratch_bytes(const Node *node, const Geometry *g) {
   onnxc_rt_pool pool = {.rows = 1};
   for (int k = 0; k < SPATIAL; k++) pool.out[k] = (ptrdiff_t)g->out[k]->hi;
-  return dim_const(infer_dims(node), 4 * (int64_t)onnxc_rt_pool_f32_scratch(&pool));
+  int64_t line = is_bytes(input_type(node, 0)) ? g->in[SPATIAL - 1]->hi : 0;
+  return dim_const(infer_dims(node), 4 * ((int64_t)onnxc_rt_pool_f32_scratch(&pool) + line));
+}
+
+/* Quantised data, with its scale and zero point. */
+static void add_bytes(Lowering *l, Step *step, const Node *node, const Operand operands[3]) {
+  kernel_input(l, step, "bytes", operands[0]);
+  kernel_int(l, step, "bytes_signed", input_type(node, 0)->dtype == ONNXC_RT_I8);
+  kernel_shared(l, step, "scale", operands[1]);
+  if (operands[2].buffer != NULL) kernel_shared(l, step, "zero", operands[2]);
 }
 
 /* A row is the plane of one channel. */
 static bool lower_pool(Lowering *l, Node *node, bool average, bool count_include_pad) {
   Value *y = node_out(node, 0);
   Geometry g;
-  if (!has_kernel(node) || !window_geometry(node, &g)) return false;
-  Operand x = lower_batches(l, node_in(node, 0));
+  if (!has_kernel(node) || !window_geometry(node, NULL, &g)) return false;
+  Operand x[3] = {lower_batches(l, node_in(node, 0))};
+  for (uint32_t i = 1; i < node->n_formal; i++) {
+    if (node_in(node, i) != NULL) x[i] = lower_dense(l, node_in(node, i));
+  }
   Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_pool_f32", "onnxc_rt_pool");
-  bool apart = kernel_batches(l, step, &x, y->type.dims[1]);
+  bool apart = kernel_batches(l, step, &x[0], y->type.dims[1]);
   kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims + apart, 2 - apart));
   window_fields(l, step, &g);
   kernel_dims(l, step, "pad_end", g.pad_end, SPATIAL);
   kernel_int(l, step, "average", average);
   kernel_int(l, step, "count_include_pad", count_include_pad);
-  kernel_input(l, step, "x", x);
+  if (is_bytes(input_type(node, 0)))
+    add_bytes(l, step, node, x);
+  else
+    kernel_input(l, step, "x", x[0]);
   kernel_scratch(l, step, "scratch", scratch_bytes(node, &g));
   if (!kernel_epilogue(l, step, y, 2)) kernel_output(l, step, "y", lower_output(l, y));
   return true;
 }
 
+/* Maxima of bytes are bytes, and stored at once. */
+static bool lower_max_pool_bytes(Lowering *l, Node *node) {
+  Value *y = node_out(node, 0);
+  Geometry g;
+  if (y == NULL || node_out(node, 1) != NULL || y->type.rank > 2 + SPATIAL) return false;
+  if (!window_geometry(node, NULL, &g)) return false;
+  Operand x = lower_dense(l, node_in(node, 0)), to = lower_output(l, y);
+  Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_max_pool_i8", "onnxc_rt_max_pool");
+  kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims, 2));
+  window_fields(l, step, &g);
+  kernel_int(l, step, "is_signed", y->type.dtype == ONNXC_RT_I8);
+  kernel_input(l, step, "x", x);
+  kernel_output(l, step, "y", to);
+  return true;
+}
+
 static bool lower_max_pool(Lowering *l, Node *node) {
+  if (is_bytes(input_type(node, 0))) return lower_max_pool_bytes(l, node);
   return lower_pool(l, node, false, false);
 }
 
@@ -134,6 +170,35 @@ const OpDef op_AveragePool = {
             {0},
         },
     .infer = infer_float_pool,
+    OP_KERNEL(onnxc_rt_ref_average_pool),
+    .lower = lower_average_pool,
+    .takes_epilogue = has_kernel,
+};
+
+/* The same of bytes with a scale and a zero point, into f32. */
+static bool infer_byte_pool(Node *node) {
+  static const InputRule rules[] = {
+      INPUT_OF(DTS_BYTE, 0, "X", 3, MAX_RANK),
+      INPUT_OF(DT(F32), 0, "scale", 0, 0),
+      INPUT_OPTIONAL_OF(DTS_BYTE, 1, "zero_point", 0, 0),
+  };
+  const Dim *dims[MAX_RANK];
+  if (!CHECK_INPUTS(node, rules) || !pool_sizes(node, input_type(node, 0), dims)) return false;
+  infer_output(node, 0, ONNXC_RT_F32, input_type(node, 0)->rank, dims);
+  return true;
+}
+
+const OpDef op_onnxc_AveragePool = {
+    .name = "AveragePool",
+    .domain = "onnxc",
+    .params =
+        (const OpParam[]){
+            WINDOW_PARAMS,
+            PARAM_INT("count_include_pad", 0),
+            PARAM_INT("ceil_mode", 0),
+            {0},
+        },
+    .infer = infer_byte_pool,
     OP_KERNEL(onnxc_rt_ref_average_pool),
     .lower = lower_average_pool,
     .takes_epilogue = has_kernel,

@@ -54,11 +54,9 @@ static Value *zero_point(Builder *b, const Node *node, uint32_t i) {
 /* The same of `y` in steps of the result: rounded with its zero point, which decides about halves,
  * and saturated. */
 static bool finished(Builder *b, Node *node, Value *y) {
-  DType dtype = node_out(node, 0)->type.dtype;
-  bool is_signed = dtype == ONNXC_RT_I8;
-  y = BUILD(b, "Max", BUILD(b, "Round", y), build_f32(b, is_signed ? -128 : 0));
-  y = BUILD(b, "Min", y, build_f32(b, is_signed ? 127 : 255));
-  build_replace(b, node, compose_cast(b, y, dtype));
+  Node *quantize = build_node(b, "", "QuantizeLinear", (Value *[]){y, build_f32(b, 1)}, 2, 1);
+  node_set_int(quantize, "output_dtype", node_out(node, 0)->type.dtype);
+  build_replace(b, node, build_done(b, quantize));
   return true;
 }
 
@@ -451,9 +449,10 @@ static Value *cut(Builder *b, Value *y, const Type *type) {
 
 static bool decompose_average(Builder *b, Node *node) {
   bool last = channels_last(node);
-  Value *x = dequantized(b, node, 0);
-  if (last) x = layout_to_second(b, x);
-  Node *pool = build_node(b, "", "AveragePool", &x, 1, 1);
+  Value *inputs[3] = {node_in(node, 0), compose_scalar(b, node_in(node, 1)), node_in(node, 2)};
+  if (last) inputs[0] = layout_to_second(b, inputs[0]);
+  if (inputs[2] != NULL) inputs[2] = compose_scalar(b, inputs[2]);
+  Node *pool = build_node(b, "onnxc", "AveragePool", inputs, inputs[2] == NULL ? 2 : 3, 1);
   for (uint32_t i = 0; i < node->n_attrs; i++) {
     if (strcmp(node->attrs[i].name, "channels_last") != 0) node_set_attr(pool, node->attrs[i]);
   }

@@ -140,13 +140,13 @@ static void pad_axis_transposed(const Node *node, const Window *w, Geometry *g, 
   }
 }
 
-static bool fill_geometry(const Node *node, Geometry *g,
+static bool fill_geometry(const Node *node, const Type *weights, Geometry *g,
                           void (*pad)(const Node *, const Window *, Geometry *, int, int)) {
   DimTable *t = infer_dims(node);
   const Type *x = input_type(node, 0), *y = &node_out(node, 0)->type;
   const Dim *one = dim_const(t, 1), *none = dim_const(t, 0);
   Window w;
-  if (!window_read(node, x->rank - 2, input_type(node, 1), &w)) return false;
+  if (!window_read(node, x->rank - 2, weights, &w)) return false;
   for (int i = 0; i < SPATIAL; i++) {
     int k = i - (SPATIAL - w.rank);
     g->in[i] = g->out[i] = g->kernel[i] = g->stride[i] = g->dilation[i] = one;
@@ -162,12 +162,12 @@ static bool fill_geometry(const Node *node, Geometry *g,
   return true;
 }
 
-bool window_geometry(const Node *node, Geometry *g) {
-  return fill_geometry(node, g, pad_axis);
+bool window_geometry(const Node *node, const Type *w, Geometry *g) {
+  return fill_geometry(node, w, g, pad_axis);
 }
 
-bool window_geometry_transposed(const Node *node, Geometry *g) {
-  return fill_geometry(node, g, pad_axis_transposed);
+bool window_geometry_transposed(const Node *node, const Type *w, Geometry *g) {
+  return fill_geometry(node, w, g, pad_axis_transposed);
 }
 
 void window_fields(Lowering *l, Step *step, const Geometry *g) {

@@ -41,10 +41,10 @@ typedef struct Geometry {
   const Dim *pad[SPATIAL], *pad_end[SPATIAL]; /* before the first element, behind the last */
 } Geometry;
 
-/* Of a node with data X as input 0, weights as input 1 or none, and an inferred output 0. */
-bool window_geometry(const Node *node, Geometry *g);
+/* Of a node with data X as input 0, weights of type `w` or none (NULL), and an inferred output 0. */
+bool window_geometry(const Node *node, const Type *w, Geometry *g);
 /* The same of a transposed convolution. */
-bool window_geometry_transposed(const Node *node, Geometry *g);
+bool window_geometry_transposed(const Node *node, const Type *w, Geometry *g);
 /* The members of a kernel's parameters that are named like those of Geometry, but for pad_end. */
 void window_fields(Lowering *l, Step *step, const Geometry *g);
 
