@@ -4,7 +4,10 @@
  * walks over the same space and nothing outside of it lies on a path between them. So chains of
  * elementwise operators, reductions and norms grow into one row program, and what follows a
  * contraction grows into its epilogue. One exception: an Add of two computed values that feeds a
- * norm stays out of the contraction, so that it and the norm are one step. */
+ * norm stays out of the contraction, so that it and the norm are one step.
+ *
+ * Then nodes at the end of a group that only make a value wider go to the group that reads it, so
+ * that the narrow one is what lies in memory; so do single sums and products of few numbers. */
 #include "lower/group.h"
 
 #include <stdlib.h>
@@ -362,6 +365,9 @@ static void place_row_node(Lowering *l, Node *node) {
   enum { MAX_CANDIDATES = 16 };
   Group *found[MAX_CANDIDATES], *home = NULL;
   uint32_t n = l->fuse ? candidates(l, node, found, MAX_CANDIDATES) : 0;
+  for (uint32_t i = 0; i < n && home == NULL; i++) { /* row programs can join it, but not it them */
+    if (found[i]->root != NULL && may_join(l, found[i], node)) home = found[i];
+  }
   for (uint32_t i = 0; i < n && home == NULL; i++) {
     if (may_join(l, found[i], node)) home = found[i];
   }
@@ -476,6 +482,116 @@ static void place_node(Lowering *l, Node *node) {
   }
 }
 
+/* ---- handing over ------------------------------------------------------------------------------
+ */
+
+/* The only input of an elementwise node that is no constant, of the output's sizes. */
+static Value *only_operand(const Node *node) {
+  Value *operand = NULL;
+  if (node->op->row == NULL || node->op->row->axes != NULL || node->n_out != 1) return NULL;
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    Value *in = node_in(node, i);
+    if (in == NULL || in->constant != NULL || in == operand) continue;
+    if (operand != NULL) return NULL;
+    operand = in;
+  }
+  const Type *out = &node->out[0]->type;
+  bool same = operand != NULL && operand->type.rank == out->rank;
+  for (int i = 0; same && i < out->rank; i++) same = operand->type.dims[i] == out->dims[i];
+  return same ? operand : NULL;
+}
+
+/* The only group that reads the value, other than `g`, all in row programs; NULL if there is none.
+ */
+static Group *only_reader(const Lowering *l, const Value *value, const Group *g) {
+  Group *reader = NULL;
+  if (value_is_output(value)) return NULL;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    Group *user = l->groups[use->user->id];
+    if (user == NULL) continue;
+    if (user == g || user->root == use->user || (reader != NULL && user != reader)) return NULL;
+    reader = user;
+  }
+  return reader;
+}
+
+static bool is_row_member(const Lowering *l, const Node *node, const Group *g) {
+  return node != NULL && l->groups[node->id] == g && g->root != node;
+}
+
+static int bits_of(const Value *value) {
+  return dtype_info(value->type.dtype)->bits;
+}
+
+enum { MAX_CHAIN = 8 };
+
+/* Nodes from `last` upwards behind the narrowest value on the way; none when that is the last. */
+static uint32_t find_widening(const Lowering *l, Node *last, const Group *g, Node **chain) {
+  uint32_t n = 0, widening = 0;
+  int least = bits_of(last->out[0]);
+  for (Node *node = last; n < MAX_CHAIN && is_row_member(l, node, g);) {
+    Value *operand = only_operand(node);
+    if (operand == NULL) break;
+    chain[n++] = node;
+    if (bits_of(operand) < least) {
+      least = bits_of(operand);
+      widening = n;
+    }
+    if (operand->producer == NULL || !value_single_use(operand)) break;
+    node = operand->producer;
+  }
+  return widening;
+}
+
+static void move_node(Lowering *l, Node *node, Group *from, Group *to) {
+  size_t at = 0, kept = 0;
+  for (size_t i = 0; i < from->rows.len; i++) {
+    if (from->rows.data[i] != node) from->rows.data[kept++] = from->rows.data[i];
+  }
+  from->rows.len = kept;
+  vec_push(l->scratch, &to->rows, node);
+  while (l->positions[to->rows.data[at]->id] < l->positions[node->id]) at++;
+  for (size_t i = to->rows.len - 1; i > at; i--) to->rows.data[i] = to->rows.data[i - 1];
+  to->rows.data[at] = node;
+  l->groups[node->id] = to;
+}
+
+/* Whether the value broadcasts to the space, and those of the group that read it let it. */
+static bool broadcasts_to(const Lowering *l, const Value *value, const Group *g) {
+  const Type *type = &value->type;
+  for (int i = 1; i <= type->rank; i++) {
+    const Dim *size = type->dims[type->rank - i];
+    if (i > g->rank || (size != g->shape[g->rank - i] && !dim_is(size, 1))) return false;
+  }
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    bool live = l->groups[use->user->id] != NULL;
+    if (live && (use->user->op->flags & OP_COMMUTATIVE) == 0) return false;
+  }
+  return true;
+}
+
+/* A sum or product of few numbers that is a step of its own is none where many are computed. */
+static bool is_small(const Lowering *l, const Node *node, const Group *g, const Group *to) {
+  bool alone = g->root == NULL && g->rows.len == 1;
+  return alone && (node->op->flags & OP_COMMUTATIVE) != 0 && node->op->row->axes == NULL &&
+         g->rank < to->rank && broadcasts_to(l, node->out[0], to);
+}
+
+static void hand_over(Lowering *l, Node *node) {
+  Node *chain[MAX_CHAIN];
+  Group *g = l->groups[node->id];
+  if (!is_row_member(l, node, g) || node->n_out != 1 || node->out[0] == NULL) return;
+  Group *to = only_reader(l, node->out[0], g);
+  if (to == NULL || to->rank < 0 || n_members(to) == MAX_MEMBERS) return;
+  if (is_small(l, node, g, to)) {
+    move_node(l, node, g, to);
+    return;
+  }
+  uint32_t n = find_widening(l, node, g, chain);
+  if (n == 0 || n_members(to) + n > MAX_MEMBERS || !fits(to, node)) return;
+  for (uint32_t i = 0; i < n; i++) move_node(l, chain[i], g, to);
+}
+
 /* ---- order ---- */
 
 /* Depth first over dependencies, without recursion: a group goes to the order once all groups that
@@ -509,6 +625,9 @@ void fuse_nodes(Lowering *l, Groups *order) {
   }
   for (Node *node = l->graph->first; node != NULL && l->fuse; node = node->next) {
     merge_readers(l, node);
+  }
+  for (Node *node = l->graph->last; l->fuse && node != NULL; node = node->prev) {
+    if (l->groups[node->id] != NULL) hand_over(l, node);
   }
   for (Node *node = l->graph->first; node != NULL; node = node->next) {
     Group *g = l->groups[node->id];
