@@ -27,8 +27,8 @@ enum {
   ONNXC_RT_ERROR_SHAPE = 5, /* sizes computed at run time contradict one another or their bound */
   ONNXC_RT_ERROR_VALUE = 6, /* a value outside the operator's domain (k of TopK, delta of Range) */
   ONNXC_RT_ERROR_TEXT = 7,  /* the new strings do not fit N_outputs.text */
-  ONNXC_RT_ERROR_STATE = 8, /* N_reset has not made the state, or not all sizes are those of its
-                               earlier runs */
+  ONNXC_RT_ERROR_STATE = 8, /* N_reset has not made the state, or not since a run failed that had
+                               begun to change it, or not all sizes are those of earlier runs */
   ONNXC_RT_ERROR_FULL = 9   /* the state has no room for what would be appended */
 };
 

@@ -1,10 +1,12 @@
 /* Branches and loops as C control flow over the functions of their steps. */
 #include "emit/emitter.h"
 
+void emit_call_of(Emitter *e, const Step *step) {
+  out(e->out, "if (status == ONNXC_RT_OK) status = step_%u(f);\n", step->id);
+}
+
 void emit_calls(Emitter *e, const Steps *steps) {
-  VEC_EACH(Step *, step, &steps->steps) {
-    out(e->out, "if (status == ONNXC_RT_OK) status = step_%u(f);\n", (*step)->id);
-  }
+  VEC_EACH(Step *const, step, &steps->steps) emit_call_of(e, *step);
 }
 
 /* What a nested list relies on and is known before its first step. */

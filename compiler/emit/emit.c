@@ -454,7 +454,7 @@ static void emit_run(Emitter *e) {
   }
   if (i->keeps_state) out(e->out, "f->state = inputs->state;\n");
   out(e->out, "int status = enter(f);\n");
-  emit_calls(e, e->steps);
+  emit_state_calls(e);
   if (i->keeps_state) out(e->out, "if (status == ONNXC_RT_OK) leave(f);\n");
   VEC_EACH(EmitMember, m, &i->outputs) {
     if (m->value != NULL) continue;

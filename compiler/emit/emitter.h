@@ -57,7 +57,8 @@ void emit_kernel_step(Emitter *e, const Step *step);
 void emit_call_step(Emitter *e, const Step *step);
 void emit_if_step(Emitter *e, const Step *step);
 void emit_loop_step(Emitter *e, const Step *step);
-/* Calls of all steps of a list while `status` is good. */
+/* The call of a step while `status` is good; those of all steps of a list. */
+void emit_call_of(Emitter *e, const Step *step);
 void emit_calls(Emitter *e, const Steps *steps);
 
 /* The state: in the header; its beginning, as a struct; what checks the caller's pointer; what a
@@ -67,6 +68,8 @@ void emit_state_struct(Emitter *e);
 void emit_state_checks(Emitter *e, const char *pointer);
 void emit_state_sizes(Emitter *e);
 void emit_state_functions(Emitter *e);
+/* Calls of all steps, which may change the state in place. */
+void emit_state_calls(Emitter *e);
 
 void emit_check(Emitter *e, const char *condition, const char *code);
 void emit_weights(Emitter *e, const EmitFiles *files);

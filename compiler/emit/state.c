@@ -23,7 +23,8 @@ void emit_state_macros(Emitter *e, Out *w) {
   VEC_EACH(const State, s, &block->states) {
     out(w, " *   %s: %s", text_comment(e->arena, s->past->name),
         text_comment(e->arena, type_text(e->arena, &s->past->type)));
-    if (s->appended) {
+    if (s->kind == STATE_UPDATED) out(w, ", in place");
+    if (s->kind == STATE_APPENDED) {
       const char *length = text_comment(e->arena, dim_as_symbol(s->length)->name);
       out(w, ", %s from 0 to %" PRId64, length, s->capacity);
     }
@@ -92,6 +93,45 @@ void emit_state_sizes(Emitter *e) {
   }
 }
 
+static bool is_updated(const Buffer *buffer, const StateBlock *block) {
+  return buffer->place == BUFFER_STATE && block->states.data[buffer->index].kind == STATE_UPDATED;
+}
+
+static bool has_updates(const StateBlock *block) {
+  VEC_EACH(const State, s, &block->states) {
+    if (s->kind == STATE_UPDATED) return true;
+  }
+  return false;
+}
+
+static bool is_update(const Step *step, const StateBlock *block) {
+  VEC_EACH(Buffer *const, buffer, &step->writes) {
+    if (is_updated(*buffer, block)) return true;
+  }
+  return false;
+}
+
+void emit_state_calls(Emitter *e) {
+  bool updates = false;
+  VEC_EACH(Step *const, step, &e->steps->steps) {
+    emit_call_of(e, *step);
+    if (updates || !is_update(*step, block_of(e))) continue;
+    updates = true;
+    out(e->out, "if (status == ONNXC_RT_OK) begin_updates(f);\n");
+  }
+}
+
+static void emit_begin_updates(Emitter *e) {
+  if (!has_updates(block_of(e))) return;
+  out(e->out, "/* From the first update in place to the end of the run this is no state. */\n");
+  out(e->out, "static void begin_updates(struct %s_frame *f) {\n", e->interface->name);
+  out_indent(e->out, 1);
+  emit_view(e, true);
+  out(e->out, "state->layout = UINT64_C(%" PRIu64 ");\n", ~block_of(e)->layout);
+  out_indent(e->out, -1);
+  out(e->out, "}\n\n");
+}
+
 static void emit_leave(Emitter *e) {
   const StateBlock *block = block_of(e);
   const char *turn = size_name(e, block->turn);
@@ -100,6 +140,7 @@ static void emit_leave(Emitter *e) {
       e->interface->name);
   out_indent(e->out, 1);
   emit_view(e, true);
+  if (has_updates(block)) out(e->out, "state->layout = UINT64_C(%" PRIu64 ");\n", block->layout);
   out(e->out, "state->%s = 1 - state->%s;\n", turn, turn);
   VEC_EACH(const StateSize, entry, &block->sizes) {
     const Dim *next = entry->next == NULL ? entry->size : entry->next;
@@ -128,6 +169,7 @@ static void emit_reset(Emitter *e) {
 }
 
 void emit_state_functions(Emitter *e) {
+  emit_begin_updates(e);
   emit_leave(e);
   emit_reset(e);
 }

@@ -74,11 +74,21 @@ bool is_movement(const Node *node);
 /* The value whose memory `value` shows a part of: what is in front of the movement that makes it.
  */
 Value *shown_value(Value *value);
+/* What the value is with views of all of it taken off. */
+Value *whole_value(Value *value);
+/* Where the input of such a view has to be for its output to be at `place`; false: no strides say
+ * it. */
+bool place_input(DimTable *t, const Node *node, Operand *place);
 /* The part of a concatenation that its input `i` is; `rest`, what follows the inputs before it,
  * loses it. */
 Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest);
 /* A tensor of that type without gaps. */
 Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type);
+void take_shape(Operand *operand, const Type *type);
+/* `from` as the Transpose shows it. */
+void transposed_view(const Node *node, const Operand *from, Operand *view);
+/* What such a view of `from` shows: false when only a copy can be shown. */
+bool show_all(DimTable *t, const Node *node, const Operand *from, Operand *view);
 /* `from` as a view of another shape; false when only a copy has it. */
 bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *view);
 /* Which values and nodes are needed at run time. */

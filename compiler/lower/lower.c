@@ -71,9 +71,14 @@ static void dense_strides(DimTable *t, Operand *operand) {
   }
 }
 
+void take_shape(Operand *operand, const Type *type) {
+  operand->rank = type->rank;
+  for (int i = 0; i < type->rank; i++) operand->dims[i] = type->dims[i];
+}
+
 Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type) {
-  Operand operand = {.buffer = buffer, .dtype = type->dtype, .rank = type->rank};
-  for (int i = 0; i < type->rank; i++) operand.dims[i] = type->dims[i];
+  Operand operand = {.buffer = buffer, .dtype = type->dtype};
+  take_shape(&operand, type);
   dense_strides(l->ctx->dims, &operand);
   return operand;
 }
@@ -337,17 +342,27 @@ bool reshape_view(DimTable *t, const Operand *from, const Type *to, Operand *vie
   return i == from->rank && j == to->rank;
 }
 
-static void lower_view(Lowering *l, Node *node) {
-  Value *in = node->in[0].value, *out = node->out[0];
-  Operand from = lower_operand(l, in), view;
-  if (!operand_dense(l->ctx->dims, &from) && reshape_view(l->ctx->dims, &from, &out->type, &view)) {
-    lower_alias(l, out, view);
-    return;
+bool show_all(DimTable *t, const Node *node, const Operand *from, Operand *view) {
+  const Type *type = &node->out[0]->type;
+  if (node->op->lower == lower_transpose) {
+    transposed_view(node, from, view);
+    return true;
   }
-  if (!operand_dense(l->ctx->dims, &from)) from = lower_dense(l, in);
-  view = dense_operand(l, from.buffer, &out->type);
-  view.offset = from.offset;
-  lower_alias(l, out, view);
+  if (!operand_dense(t, from)) return reshape_view(t, from, type, view);
+  *view = (Operand){.buffer = from->buffer, .offset = from->offset, .dtype = type->dtype};
+  take_shape(view, type);
+  dense_strides(t, view);
+  return true;
+}
+
+static void lower_view(Lowering *l, Node *node) {
+  DimTable *t = l->ctx->dims;
+  Operand from = lower_operand(l, node_in(node, 0)), view;
+  if (!show_all(t, node, &from, &view)) {
+    from = lower_dense(l, node_in(node, 0));
+    show_all(t, node, &from, &view);
+  }
+  lower_alias(l, node_out(node, 0), view);
 }
 
 /* ---- nodes ---- */

@@ -9,23 +9,23 @@ static void advance(DimTable *t, Operand *operand, const Dim *distance) {
   if (dim_is(operand->offset, 0)) operand->offset = NULL;
 }
 
-static void take_shape(Operand *operand, const Type *type) {
-  operand->rank = type->rank;
-  for (int i = 0; i < type->rank; i++) operand->dims[i] = type->dims[i];
-}
-
 static int axis_of(int64_t axis, int rank) {
   return (int)(axis < 0 ? axis + rank : axis);
 }
 
-bool lower_transpose(Lowering *l, Node *node) {
-  Operand from = lower_operand(l, node_in(node, 0)), view = from;
+void transposed_view(const Node *node, const Operand *from, Operand *view) {
   const Attr *perm = op_param_list(node, "perm");
-  for (int i = 0; i < from.rank; i++) {
-    int source = perm == NULL ? from.rank - 1 - i : (int)perm->ints[i];
-    view.dims[i] = from.dims[source];
-    view.strides[i] = from.strides[source];
+  *view = *from;
+  for (int i = 0; i < from->rank; i++) {
+    int source = perm == NULL ? from->rank - 1 - i : (int)perm->ints[i];
+    view->dims[i] = from->dims[source];
+    view->strides[i] = from->strides[source];
   }
+}
+
+bool lower_transpose(Lowering *l, Node *node) {
+  Operand from = lower_operand(l, node_in(node, 0)), view;
+  transposed_view(node, &from, &view);
   lower_alias(l, node_out(node, 0), view);
   return true;
 }

@@ -26,6 +26,18 @@ Value *shown_value(Value *value) {
   return value;
 }
 
+static bool shows_all(const Node *node) {
+  return is_movement(node) &&
+         ((node->op->flags & OP_VIEW) != 0 || node->op->lower == lower_transpose);
+}
+
+Value *whole_value(Value *value) {
+  while (value->constant == NULL && shows_all(value->producer)) {
+    value = node_in(value->producer, 0);
+  }
+  return value;
+}
+
 /* ---- parts ---- */
 
 static bool stores_rows(const Operand *place) {
@@ -45,8 +57,7 @@ static bool stores_at(const Lowering *l, const Value *value, const Operand *plac
   return maker->op->takes_epilogue != NULL && maker->op->takes_epilogue(maker);
 }
 
-/* Where the input of a view has to be for its output to be at `place`; false: no strides say it. */
-static bool place_input(DimTable *t, const Node *node, Operand *place) {
+bool place_input(DimTable *t, const Node *node, Operand *place) {
   const Operand out = *place;
   const Type *in = &node->in[0].value->type;
   if ((node->op->flags & OP_VIEW) != 0) return reshape_view(t, &out, in, place);

@@ -224,11 +224,81 @@ static bool find_append(Lowering *l, State *s) {
         l, s, DIAG_UNSUPPORTED,
         arena_printf(l->scratch, "that is no Concat of '%s' and what follows it", s->past->name));
   }
-  s->appended = true;
+  s->kind = STATE_APPENDED;
   s->length = past->dims[s->axis];
   s->grown = present->dims[s->axis];
   s->capacity = capacity_of(l, s);
   return check_length(l, s);
+}
+
+/* ---- updates ----------------------------------------------------------------------------------
+ */
+
+/* Whether nothing else needs the contents of what `reader` reads. */
+static bool reads_alone(const Use *reader) {
+  if (value_is_output(reader->value)) return false;
+  for (const Use *use = reader->value->uses; use != NULL; use = use->next) {
+    if (use != reader && needed_at_run_time(use->user, (uint32_t)(use - use->user->in))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The same of all the views that it reads `first` through. */
+static bool reads_alone_from(const Value *first, const Use *reader) {
+  while (reader->value != first) {
+    if (!reads_alone(reader)) return false;
+    reader = &reader->value->producer->in[0];
+  }
+  return reads_alone(reader);
+}
+
+/* Whether sizes are computed from what is in the input. */
+static bool has_numbers(const Context *ctx, const Value *input) {
+  VEC_EACH(const InputNumber, entry, &ctx->numbers) {
+    if (entry->input == input) return true;
+  }
+  return false;
+}
+
+/* From where a view is to where what it shows of `whole` is. */
+static bool view_to_whole(DimTable *t, Value *view, const Value *whole, Operand *place) {
+  for (; view != whole; view = node_in(view->producer, 0)) {
+    if (!place_input(t, view->producer, place)) return false;
+  }
+  return true;
+}
+
+static bool whole_to_view(DimTable *t, Value *view, const Value *whole, Operand *place) {
+  if (view == whole) return true;
+  if (!whole_to_view(t, node_in(view->producer, 0), whole, place)) return false;
+  const Operand from = *place;
+  return show_all(t, view->producer, &from, place);
+}
+
+/* The step finds the elements row-major and leaves them so. The views around it say where the input
+ * and the output are then, which has to be the same place. */
+static bool views_meet(Lowering *l, State *s) {
+  DimTable *t = l->ctx->dims;
+  Value *read = node_in(s->updated->producer, 0);
+  const Operand dense = dense_operand(l, NULL, &read->type);
+  Operand past = dense, again, present = dense;
+  if (!view_to_whole(t, read, s->past, &past)) return false;
+  again = s->from = s->to = past;
+  return whole_to_view(t, read, s->past, &again) && operand_same(&again, &dense) &&
+         whole_to_view(t, s->present, s->updated, &present) && operand_same(&present, &past);
+}
+
+/* Whether the next value is this one with some elements changed, and nothing else reads this one.
+ */
+static bool find_update(Lowering *l, State *s) {
+  s->updated = whole_value(s->present);
+  const Node *node = s->updated->producer;
+  if (node == NULL || s->updated->constant != NULL) return false;
+  if ((node->op->flags & OP_UPDATE) == 0 || whole_value(node_in(node, 0)) != s->past) return false;
+  return reads_alone_from(s->past, &node->in[0]) && !has_numbers(l->ctx, s->past) &&
+         views_meet(l, s);
 }
 
 static bool find_kind(Lowering *l, State *s) {
@@ -240,7 +310,9 @@ static bool find_kind(Lowering *l, State *s) {
   if (past->dtype == ONNXC_RT_STRING || dtype_is_packed(past->dtype)) {
     return refuse(l, s, DIAG_UNSUPPORTED, "elements of this type");
   }
-  return type_equal(past, present) || find_append(l, s);
+  if (!type_equal(past, present)) return find_append(l, s);
+  if (find_update(l, s)) s->kind = STATE_UPDATED;
+  return true;
 }
 
 static bool find_states(Lowering *l) {
@@ -308,7 +380,7 @@ static bool add_constant_sizes(Lowering *l) {
     VEC_EACH(const State, s, &block->states) {
       if (!type_mentions(&s->past->type, symbol)) continue;
       mentioned = true;
-      if (length && !s->appended) {
+      if (length && s->kind != STATE_APPENDED) {
         ok = refuse(
             l, s, DIAG_UNSUPPORTED,
             arena_printf(l->scratch, "its length '%s' grows, and this does not", symbol->name));
@@ -323,9 +395,11 @@ static bool add_constant_sizes(Lowering *l) {
 static bool find_sizes(Lowering *l) {
   StateBlock *block = &l->steps->state;
   bool ok = true;
-  VEC_EACH(const State, s, &block->states) ok = (!s->appended || add_length(l, s)) && ok;
+  VEC_EACH(const State, s, &block->states) {
+    ok = (s->kind != STATE_APPENDED || add_length(l, s)) && ok;
+  }
   VEC_EACH(State, s, &block->states) {
-    if (ok && s->appended) s->capacity = find_size(block, s->length)->most;
+    if (ok && s->kind == STATE_APPENDED) s->capacity = find_size(block, s->length)->most;
   }
   return ok && add_constant_sizes(l);
 }
@@ -342,7 +416,7 @@ static const Dim *room_of(Lowering *l, const State *s) {
   DimTable *t = l->ctx->dims;
   const Dim *room = dim_const(t, 1);
   for (int axis = 0; axis < s->past->type.rank; axis++) {
-    bool grows = s->appended && axis == s->axis;
+    bool grows = s->kind == STATE_APPENDED && axis == s->axis;
     room = dim_mul_i(t, room, grows ? s->capacity : s->past->type.dims[axis]->hi);
   }
   return room;
@@ -354,7 +428,7 @@ static Operand view_of(Lowering *l, const State *s, const Type *type) {
   Operand view = {.buffer = s->from.buffer, .dtype = type->dtype, .rank = type->rank};
   const Dim *stride = dim_const(t, 1);
   for (int axis = type->rank - 1; axis >= 0; axis--) {
-    bool grows = s->appended && axis == s->axis;
+    bool grows = s->kind == STATE_APPENDED && axis == s->axis;
     view.dims[axis] = type->dims[axis];
     view.strides[axis] = stride;
     stride = dim_mul(t, stride, grows ? dim_const(t, s->capacity) : type->dims[axis]);
@@ -370,11 +444,13 @@ static bool place_state(Lowering *l, State *s) {
   if (buffer->bytes > PTRDIFF_MAX / 4) return false;
   buffer->offset = block->bytes;
   buffer->index = (uint32_t)(s - block->states.data);
-  buffer->bytes = s->appended ? buffer->bytes : half + buffer->bytes;
-  s->from.buffer = buffer;
-  s->from = view_of(l, s, &s->past->type);
-  s->to = view_of(l, s, &s->present->type);
-  if (!s->appended) {
+  if (s->kind == STATE_REPLACED) buffer->bytes += half;
+  s->from.buffer = s->to.buffer = buffer;
+  if (s->kind != STATE_UPDATED) {
+    s->from = view_of(l, s, &s->past->type);
+    s->to = view_of(l, s, &s->present->type);
+  }
+  if (s->kind == STATE_REPLACED) {
     size_t bytes = (size_t)dtype_info(buffer->dtype)->bits / 8;
     s->from.offset = dim_mul_i(l->ctx->dims, block->turn, (int64_t)(half / bytes));
     s->to.offset =
@@ -384,15 +460,19 @@ static bool place_state(Lowering *l, State *s) {
          block->bytes <= PTRDIFF_MAX;
 }
 
-/* Those that are replaced come first: without history they are zeros. */
+/* Those that do not grow come first: without history they are zeros. */
 static bool place_states(Lowering *l) {
   StateBlock *block = &l->steps->state;
   bool ok = true;
   block->turn = dim_fresh(l->ctx->dims, "state_turn", 0, 1);
   block->bytes = round_up((2 + block->sizes.len) * sizeof(int64_t));
-  VEC_EACH(State, s, &block->states) ok = ok && (s->appended || place_state(l, s));
+  VEC_EACH(State, s, &block->states) {
+    ok = ok && (s->kind == STATE_APPENDED || place_state(l, s));
+  }
   block->clear_bytes = block->bytes;
-  VEC_EACH(State, s, &block->states) ok = ok && (!s->appended || place_state(l, s));
+  VEC_EACH(State, s, &block->states) {
+    ok = ok && (s->kind != STATE_APPENDED || place_state(l, s));
+  }
   if (ok) return true;
   return REFUSE(l, DIAG_LIMIT,
                 "the state takes more memory than can be addressed; lower the "
@@ -405,8 +485,12 @@ static uint64_t hash_layout(Lowering *l) {
   VEC_EACH(const State, s, &l->steps->state.states) {
     const char *text =
         arena_printf(l->scratch, "%s %s %s %d %lld;", s->past->name, s->present->name,
-                     type_text(l->scratch, &s->past->type), s->appended, (long long)s->capacity);
+                     type_text(l->scratch, &s->past->type), s->kind, (long long)s->capacity);
     hash = hash_bytes(hash, text, strlen(text));
+    for (int i = 0; i < s->from.rank; i++) {
+      text = dim_text(l->scratch, s->from.strides[i]);
+      hash = hash_bytes(hash, text, strlen(text));
+    }
   }
   return hash;
 }
@@ -424,13 +508,25 @@ static Value *computed(Value *value) {
 static Operand seen_as(Lowering *l, const Operand *dense, const Type *type) {
   Operand operand = *dense;
   const Dim *stride = dim_const(l->ctx->dims, 1);
-  operand.rank = type->rank;
+  take_shape(&operand, type);
   for (int axis = type->rank - 1; axis >= 0; axis--) {
-    operand.dims[axis] = type->dims[axis];
     operand.strides[axis] = stride;
     stride = dim_mul(l->ctx->dims, stride, type->dims[axis]);
   }
   return operand;
+}
+
+/* What is updated, and the views of it up to the output: a copy of one does not take its place. */
+static void assign_updated(Lowering *l, const State *s) {
+  Value *view = s->present;
+  const Operand dense = dense_operand(l, s->to.buffer, &s->updated->type);
+  while (view != s->updated) {
+    Operand *place = &l->targets[view->id];
+    *place = dense;
+    whole_to_view(l->ctx->dims, view, s->updated, place);
+    view = node_in(view->producer, 0);
+  }
+  l->targets[view->id] = dense;
 }
 
 /* Inputs are in the block; outputs are computed there. What is appended to is a Concat, whose first
@@ -438,9 +534,13 @@ static Operand seen_as(Lowering *l, const Operand *dense, const Type *type) {
 static void assign_state(Lowering *l, const State *s) {
   Value *past = s->past, *made = computed(s->present);
   l->places[past->id] = l->targets[past->id] = s->from;
-  if (s->appended) made = (Value *)(uintptr_t)original(s->present);
+  if (s->kind == STATE_UPDATED) {
+    assign_updated(l, s);
+    return;
+  }
+  if (s->kind == STATE_APPENDED) made = (Value *)(uintptr_t)original(s->present);
   if (made == NULL || l->targets[made->id].buffer != NULL) return;
-  l->targets[made->id] = s->appended ? s->to : seen_as(l, &s->to, &made->type);
+  l->targets[made->id] = s->kind == STATE_APPENDED ? s->to : seen_as(l, &s->to, &made->type);
 }
 
 bool lower_states(Lowering *l) {

@@ -173,17 +173,24 @@ typedef struct Step {
   };
 } Step;
 
-/* An input and the output that takes its place in the next run; neither is the caller's.
+/* How an input becomes its next value.
  *
  * One that is appended to lies in a buffer with room for the longest, and the output is the input
- * with more behind it along `axis`. One that is replaced has a buffer of two halves that change
- * places with each run. So a run that fails has changed nothing. */
+ * with more behind it along an axis. One that is replaced has a buffer of two halves that change
+ * places with each run. So a run that fails has changed nothing of these.
+ *
+ * One that is updated has elements of it changed where they are, by the only step that reads what
+ * there was before. A run that fails behind such a step leaves a state that needs a reset. */
+typedef enum StateKind { STATE_REPLACED, STATE_APPENDED, STATE_UPDATED } StateKind;
+
+/* An input and the output that takes its place in the next run; neither is the caller's. */
 typedef struct State {
   uint32_t input, output; /* positions in the graph's lists */
   Value *past, *present;
-  bool appended;
-  int axis;
-  const Dim *length; /* APPENDED: the symbol along the axis, */
+  StateKind kind;
+  Value *updated;    /* UPDATED: what the step makes, which `present` is a view of, */
+  int axis;          /* APPENDED: the one that grows, */
+  const Dim *length; /* the symbol along it, */
   const Dim *grown;  /* what it is after the run, */
   int64_t capacity;  /* and the most that there is room for */
   Operand from, to;  /* where they live */

@@ -35,21 +35,10 @@ static bool add_value(Value **list, uint32_t *n, Value *value) {
   return true;
 }
 
-/* What the value is with views of all of it taken off. */
-static Value *whole_of(Value *value) {
-  const Node *maker = value->producer;
-  while (value->constant == NULL && is_movement(maker) &&
-         ((maker->op->flags & OP_VIEW) != 0 || maker->op->lower == lower_transpose)) {
-    value = node_in(maker, 0);
-    maker = value->producer;
-  }
-  return value;
-}
-
 static bool add_join(const Lowering *l, Update *u, const Node *concat);
 
 static bool add_part(const Lowering *l, Update *u, Value *part) {
-  Value *value = whole_of(part);
+  Value *value = whole_value(part);
   const Node *maker = value->producer;
   if (maker == NULL || value->constant != NULL || l->groups[maker->id] == NULL) return false;
   if (l->outputs[value->id] != 0 || l->targets[value->id].buffer != NULL) return false;

@@ -210,6 +210,7 @@ const OpDef op_ScatterElements = {
     .name = "ScatterElements",
     .domain = "",
     .params = (const OpParam[]){PARAM_INT("axis", 0), PARAM_STRING("reduction", "none"), {0}},
+    .flags = OP_UPDATE,
     .infer = scatter_elements_infer,
     OP_KERNEL(onnxc_rt_ref_scatter_elements),
 };
@@ -236,6 +237,7 @@ const OpDef op_ScatterND = {
     .name = "ScatterND",
     .domain = "",
     .params = (const OpParam[]){PARAM_STRING("reduction", "none"), {0}},
+    .flags = OP_UPDATE,
     .infer = scatter_nd_infer,
     OP_KERNEL(onnxc_rt_ref_scatter_nd),
 };
@@ -420,6 +422,7 @@ const OpDef op_TensorScatter = {
     .name = "TensorScatter",
     .domain = "",
     .params = (const OpParam[]){PARAM_INT("axis", -2), PARAM_STRING("mode", "linear"), {0}},
+    .flags = OP_UPDATE,
     .infer = tensor_scatter_infer,
     OP_KERNEL(onnxc_rt_ref_tensor_scatter),
 };

@@ -20,6 +20,8 @@ enum {
   OP_COMPOSITE = 16,   /* of sequences, optionals or maps: passes/flatten_sequences.c takes it */
   OP_STRIDED = 32,     /* `lower` reads operands of 32-bit floats through any strides */
   OP_STORES_ROWS = 64, /* and writes output 0 through any whose last one is 1 */
+  OP_UPDATE = 128,     /* output 0 is input 0 with elements changed; the kernel can be given both in
+                          one place, where it changes nothing before an error */
 };
 
 /* One attribute as the reference kernel sees it: its position in the kernel's list is its position

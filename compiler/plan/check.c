@@ -195,6 +195,19 @@ static bool writes(Checker *c, const Step *step, const Buffer *buffer) {
   return fault(c, step, "does not declare that it writes", buffer);
 }
 
+/* Whether the step changes in place what nobody has read or written before, and nobody but it finds
+ * there as it was. */
+static bool updates_state(const Checker *c, const Step *step, const Operand *operand) {
+  const Call *call = &step->call;
+  if (step->kind != STEP_CALL || !step->reference || operand != &call->out[0]) return false;
+  if ((call->node->op->flags & OP_UPDATE) == 0 || call->in[0].offset != operand->offset)
+    return false;
+  for (uint32_t i = 0; i < call->n_in; i++) {
+    if ((call->in[i].buffer == operand->buffer) != (i == 0)) return false;
+  }
+  return c->tracks[operand->buffer->id].born == c->time;
+}
+
 /* What the next run finds is written, and nothing of what this one has found: behind the length of
  * what is appended to, and in the other half of what is replaced. */
 static bool writes_state(Checker *c, const Step *step, const Operand *operand) {
@@ -204,8 +217,11 @@ static bool writes_state(Checker *c, const Step *step, const Operand *operand) {
   const State *state = &c->root->state.states.data[buffer->index];
   const Dim *zero = dim_const(t, 0), *begin = state->to.offset;
   const Dim *at = operand->offset == NULL ? zero : operand->offset;
-  if (state->appended) begin = dim_mul(t, state->length, state->from.strides[state->axis]);
-  if (dim_sub(t, at, begin)->lo >= 0) return true;
+  if (state->kind == STATE_UPDATED && updates_state(c, step, operand)) return true;
+  if (state->kind == STATE_APPENDED) {
+    begin = dim_mul(t, state->length, state->from.strides[state->axis]);
+  }
+  if (state->kind != STATE_UPDATED && dim_sub(t, at, begin)->lo >= 0) return true;
   return fault(c, step, "writes over what is there of the state", buffer);
 }
 

@@ -19,6 +19,10 @@ static uint64_t combine_bits(char how, uint64_t a, uint64_t b, int is_signed) {
   }
 }
 
+void onnxc_rt_scatter_begin(const onnxc_rt_tensor *y, const onnxc_rt_tensor *x) {
+  if (y->data != x->data) onnxc_rt_copy(y, 0, x, 0, onnxc_rt_count(x));
+}
+
 void onnxc_rt_scatter_element(const onnxc_rt_attr *reduction, const onnxc_rt_tensor *to,
                               int64_t to_at, const onnxc_rt_tensor *from, int64_t from_at) {
   if (!reduction->present || onnxc_rt_attr_is(reduction, "none")) {

@@ -61,7 +61,7 @@ static void nothing_is_copied(void **state) {
   VEC_EACH(Step *, step, &steps->steps) assert_int_equal((*step)->kind, STEP_ROW);
   assert_ptr_equal(steps->steps.data[0]->writes.data[0], k->from.buffer);
   assert_ptr_equal(steps->steps.data[1]->reads.data[0], k->from.buffer);
-  assert_true(k->appended);
+  assert_int_equal(k->kind, STATE_APPENDED);
   assert_int_equal(k->axis, 2);
   assert_int_equal(k->capacity, 7 + 4);
   assert_int_equal(k->from.buffer->bytes, 2 * 3 * 11 * 8 * sizeof(float));
@@ -104,7 +104,7 @@ static void what_is_replaced_has_two_halves(void **state) {
   const State *h = &steps->state.states.data[0];
   const DimAtom *turn = dim_as_symbol(steps->state.turn);
   assert_int_equal(steps->steps.len, 1);
-  assert_false(h->appended);
+  assert_int_equal(h->kind, STATE_REPLACED);
   assert_true(dim_mentions(h->from.offset, turn) && dim_mentions(h->to.offset, turn));
   assert_true(dim_is(dim_add(ctx->dims, h->from.offset, h->to.offset), 16)); /* of 64 bytes */
   assert_int_equal(steps->state.sizes.len, 1);
@@ -129,7 +129,100 @@ static void windows_are_replaced(void **state) {
                        "  %y = Exp(%all)\n"
                        "  %w_next = Slice(%all, %begin, %end, %axis)\n"
                        "}\n");
-  assert_false(steps->state.states.data[0].appended);
+  assert_int_equal(steps->state.states.data[0].kind, STATE_REPLACED);
+}
+
+#define CACHE                                                                                      \
+  "graph \"main\" {\n"                                                                             \
+  "  input %x: f32[3, 2, 4]\n"                                                                     \
+  "  input %at: i64[2, 1]\n"                                                                       \
+  "  input %k: f32[3, 8, 4]\n"                                                                     \
+  "  output %k_next\n"                                                                             \
+  "  output %y\n"
+
+#define UPDATED                                                                                    \
+  CACHE "  const %axis = i64[] {1}\n"                                                              \
+        "  %rows = Transpose(%x) {perm = [1, 0, 2]}\n"                                             \
+        "  %old = Transpose(%k) {perm = [1, 0, 2]}\n"                                              \
+        "  %put = ScatterND(%old, %at, %rows)\n"                                                   \
+        "  %k_next = Transpose(%put) {perm = [1, 0, 2]}\n"                                         \
+        "  %y = CumSum(%k_next, %axis)\n"                                                          \
+        "}\n"
+
+static bool writes_to(const Step *step, BufferPlace place) {
+  VEC_EACH(Buffer *const, buffer, &step->writes) {
+    if ((*buffer)->place == place) return true;
+  }
+  return false;
+}
+
+/* The state lies as the step wants it, whatever views are around that. */
+static void rows_are_updated_in_place(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(state, cache, 1, true, UPDATED);
+  const State *k = &steps->state.states.data[0];
+  size_t writers = 0;
+  assert_int_equal(k->kind, STATE_UPDATED);
+  assert_int_equal(k->from.buffer->bytes, 3 * 8 * 4 * sizeof(float));
+  assert_true(dim_is(k->from.strides[0], 4) && dim_is(k->from.strides[1], 3 * 4));
+  VEC_EACH(Step *, step, &steps->steps) {
+    if (!writes_to(*step, BUFFER_STATE)) continue;
+    writers++;
+    assert_int_equal((*step)->kind, STEP_CALL);
+    assert_ptr_equal((*step)->call.in[0].buffer, k->from.buffer);
+    assert_ptr_equal((*step)->call.out[0].buffer, k->from.buffer);
+  }
+  assert_int_equal(writers, 1);
+  lower(state, cache, 1, false, UPDATED);
+}
+
+/* What is read besides, or would come to lie in another order, is replaced. */
+static void others_are_no_updates(void **state) {
+  TEST_BEGIN(state);
+  static const char *const rows[] = {
+      "  %k_next = ScatterElements(%k, %i, %x) {axis = 1}\n  %y = Exp(%k)\n",
+      "  %k_next = ScatterElements(%k, %i, %x) {axis = 1}\n  %y = Identity(%k)\n",
+      "  %v = Identity(%k)\n  %k_next = ScatterElements(%v, %i, %x) {axis = 1}\n"
+      "  %y = Exp(%v)\n",
+      "  %e = Exp(%k)\n  %k_next = ScatterElements(%e, %i, %x) {axis = 1}\n  %y = Exp(%x)\n",
+      "  %kept = GatherElements(%k, %i) {axis = 1}\n  %y = Exp(%x)\n"
+      "  %k_next = ScatterElements(%k, %i, %kept) {axis = 1}\n"};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const char *text =
+        arena_printf(ctx->arena, "%s  %%i = Cast(%%x) {to = 7}\n%s}\n", CACHE, rows[i]);
+    Steps *steps = lower(state, cache, 1, true, text);
+    if (steps->state.states.data[0].kind != STATE_REPLACED) fail_msg("updated: %s", text);
+  }
+  Steps *steps = lower(state, cache, 1, true,
+                       "graph \"main\" {\n"
+                       "  input %k: f32[4, 4]\n"
+                       "  input %i: i64[1, 4]\n"
+                       "  input %x: f32[1, 4]\n"
+                       "  output %k_next\n"
+                       "  %put = ScatterElements(%k, %i, %x)\n"
+                       "  %k_next = Transpose(%put)\n"
+                       "}\n");
+  assert_int_equal(steps->state.states.data[0].kind, STATE_REPLACED);
+}
+
+/* Nobody may read what was there before, but for the step that changes it. */
+static void the_checker_guards_updates(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(state, cache, 1, true, UPDATED);
+  Step *update = NULL;
+  VEC_EACH(Step *, step, &steps->steps) {
+    if (writes_to(*step, BUFFER_STATE)) update = *step;
+  }
+  assert_non_null(update);
+  Operand whole = update->call.in[0];
+  update->call.in[0].offset = dim_const(ctx->dims, 4);
+  assert_non_null(strstr(fault_of(steps), "writes over what is there of the state"));
+  update->call.in[0] = whole;
+  assert_null(fault_of(steps));
+  update->call.in[2] = whole;
+  assert_non_null(strstr(fault_of(steps), "writes over what is there of the state"));
+  vec_push(ctx->arena, &steps->steps.data[0]->reads, whole.buffer);
+  assert_non_null(fault_of(steps));
 }
 
 #define TWO                                                                                        \
@@ -219,10 +312,11 @@ static void one_length_grows_in_one_way(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(nothing_is_copied),          TEST(only_what_is_new_is_moved),
-      TEST(one_pattern_finds_all),      TEST(what_is_replaced_has_two_halves),
-      TEST(windows_are_replaced),       TEST(room_can_be_bounded),
-      TEST(others_are_refused),         TEST(one_length_grows_in_one_way),
-      TEST(the_checker_guards_the_past)};
+      TEST(nothing_is_copied),           TEST(only_what_is_new_is_moved),
+      TEST(one_pattern_finds_all),       TEST(what_is_replaced_has_two_halves),
+      TEST(windows_are_replaced),        TEST(room_can_be_bounded),
+      TEST(others_are_refused),          TEST(one_length_grows_in_one_way),
+      TEST(the_checker_guards_the_past), TEST(rows_are_updated_in_place),
+      TEST(others_are_no_updates),       TEST(the_checker_guards_updates)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

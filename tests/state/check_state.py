@@ -30,9 +30,9 @@ drawn = threading.local()  # the generator of the case at hand
 class Graph:
     """Nodes, weights, and which inputs and outputs are the state."""
 
-    def __init__(self, inputs, outputs, states, dims, **weights):
+    def __init__(self, inputs, outputs, states, dims, opset=17, **weights):
         self.inputs, self.outputs, self.states, self.dims = inputs, outputs, states, dims
-        self.nodes, self.count = [], 0
+        self.nodes, self.count, self.opset = [], 0, opset
         self.weights = {name: np.asarray(array) for name, array in weights.items()}
 
     def __call__(self, op, *inputs, out=None, outputs=1, **attributes):
@@ -54,7 +54,8 @@ class Graph:
             [helper.make_tensor_value_info(name, dtype, None)
              for name, dtype in self.outputs.items()],
             [numpy_helper.from_array(array, name) for name, array in self.weights.items()])
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)],
+                                 ir_version=8 if self.opset == 17 else 11)
 
 
 def normal(*shape):
@@ -154,6 +155,38 @@ def stream():
     g("Mul", g("Add", "mean", mean), "half", out="mean_next")
     next_turn = g("Add", "turn", g.ints(1), out="turn_next")
     g("Slice", "table", "turn", next_turn, out="z")
+    return g
+
+
+def static_cache():
+    """Caches of fixed size: rows of one, elements of the other, sums of the last."""
+    g = Graph({"x": (F32, [2, "seq", 3, 4]), "at": (I64, ["seq", 1]),
+               "places": (I64, [2, 3, "seq", 4]), "k": (F32, [2, 3, 8, 4]),
+               "v": (F32, [2, 3, 8, 4]), "sums": (F32, [12])},
+              {"y": F32, "k_next": F32, "v_next": F32, "sums_next": F32},
+              {"k": "k_next", "v": "v_next", "sums": "sums_next"}, {"seq": "1..3"},
+              indices=np.array([[3], [0], [3]]))
+    rows = g("Transpose", "x", perm=[1, 0, 2, 3])
+    turned = g("Transpose", "k", perm=[2, 0, 1, 3])
+    put = g("Reshape", g("ScatterND", turned, "at", rows), g.ints(8, 2, 3, 4))
+    g("Transpose", put, perm=[1, 2, 0, 3], out="k_next")
+    heads = g("Transpose", "x", perm=[0, 2, 1, 3])
+    g("ScatterElements", "v", "places", heads, axis=-2, out="v_next")
+    scores = g("MatMul", heads, g("Transpose", "k_next", perm=[0, 1, 3, 2]))
+    y = g("MatMul", g("Softmax", scores, axis=-1), "v_next", out="y")
+    sums = g("Reshape", g("ReduceMean", y, axes=[0, 2], keepdims=0), g.ints(12))
+    first = g("Slice", sums, g.ints(0), g.ints(3), g.ints(0))
+    folded = g("Reshape", "sums", g.ints(12))
+    g("ScatterND", folded, "indices", first, reduction="add", out="sums_next")
+    return g
+
+
+def ring():
+    """The latest keys, in a ring for each sample."""
+    g = Graph({"x": (F32, [2, 3, "seq", 4]), "at": (I64, [2]), "k": (F32, [2, 3, 5, 4])},
+              {"y": F32, "k_next": F32}, {"k": "k_next"}, {"seq": "1..3"}, opset=24)
+    k = g("TensorScatter", "k", "x", "at", axis=2, mode="circular", out="k_next")
+    g("MatMul", "x", g("Transpose", k, perm=[0, 1, 3, 2]), out="y")
     return g
 
 
@@ -274,9 +307,39 @@ def stream_steps(s):
             s.run(x=normal(1, 3, n))
 
 
+def static_steps(s):
+    """A place outside of the cache: before anything has changed, and behind the first change."""
+    def run(*at, places=None, code=OK):
+        n = len(at)
+        places = at if places is None else places
+        s.run(code=code, x=normal(2, n, 3, 4), at=np.array(at)[:, None],
+              places=np.broadcast_to(np.array(places)[:, None], (2, 3, n, 4)))
+    for _ in range(2):
+        s.reset()
+        run(0, 1, 2)
+        run(3)
+        run(8, code=INDEX)
+        run(5, -4)
+        run(-1, 7)
+        run(6, -9, code=INDEX)
+        run(2)
+        run(1, 2, places=(1, 8), code=INDEX)
+        run(3, code=STATE)
+
+
+def ring_steps(s):
+    for _ in range(2):
+        s.reset()
+        for n, *at in ((3, 0, 2), (1, 3, 5), (2, 4, 6), (3, 6, 8)):
+            s.run(x=normal(2, 3, n, 4), at=np.array(at))
+        s.run(code=INDEX, x=normal(2, 3, 1, 4), at=np.array((0, -1)))
+        s.run(x=normal(2, 3, 1, 4), at=np.array((9, 11)))
+
+
 CASES = {"decoder": (decoder, many_steps), "f16 cache": (lambda: decoder(F16), many_steps),
          "mask": (lambda: decoder(masked=True), masked_steps),
-         "recurrent": (recurrent, recurrent_steps), "stream": (stream, stream_steps)}
+         "recurrent": (recurrent, recurrent_steps), "stream": (stream, stream_steps),
+         "static cache": (static_cache, static_steps), "ring": (ring, ring_steps)}
 
 
 def check(root, library, case, build):
