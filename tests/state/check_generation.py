@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, StaticCache
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from support import check_each  # noqa: E402
-from stateful import FULL, OK, Program  # noqa: E402
+from stateful import FULL, INDEX, OK, Program  # noqa: E402
 
 WORDS, PROMPT, LONGEST = 97, 7, 48
 COMMON = {"vocab_size": WORDS, "initializer_range": 0.4, "attn_implementation": "sdpa",
@@ -28,29 +28,56 @@ MODELS = {
         num_key_value_heads=2, max_position_embeddings=64, **COMMON))}
 
 
-class Cached(torch.nn.Module):
-    """The cache as inputs and outputs, K and V of each layer."""
+class Growing(torch.nn.Module):
+    """The cache as inputs and outputs, K and V of each layer, which are appended to."""
+    sizes = {2: torch.export.Dim("past", max=LONGEST)}
+    options = ["--state=past_key_values.*=present.*", f"--dim=past=0..{LONGEST - 1}"]
+    first, beyond, updated = 5, FULL, 0
 
     def __init__(self, model):
         super().__init__()
         self.model = model
 
     def forward(self, words, *past):
-        cache = DynamicCache(list(zip(past[::2], past[1::2])))
+        return self.run(words, past, DynamicCache(list(zip(past[::2], past[1::2]))))
+
+    def run(self, words, past, cache):
         given = self.model(words, past_key_values=cache, use_cache=True)
         return given.logits, *(x for layer in cache.layers for x in (layer.keys, layer.values))
 
 
-def export(model, heads, size, path):
-    layers = model.config.num_hidden_layers
+class Fixed(Growing):
+    """Of the full size from the beginning; how much of it is in use is the last input."""
+    sizes = {}
+    options = ["--state=past_key_values.*=present.*", "--state=length=length_next"]
+    first, beyond, updated = LONGEST, INDEX, 4
+
+    def forward(self, words, *past):
+        *past, length = past
+        cache = StaticCache(config=self.model.config, max_cache_len=LONGEST)
+        for layer, keys, values in zip(cache.layers, past[::2], past[1::2]):
+            layer.lazy_initialization(keys, values)
+            layer.keys, layer.values = keys.clone(), values.clone()
+            layer.cumulative_length = length.clone()
+        return *self.run(words, past, cache), cache.layers[0].cumulative_length
+
+
+def export(module, heads, size, path):
+    layers = module.model.config.num_hidden_layers
     names = [f"{i}.{kind}" for i in range(layers) for kind in ("key", "value")]
-    past = [torch.randn(1, heads, 5, size) for _ in names]
-    seq, length = torch.export.Dim("seq", max=LONGEST), torch.export.Dim("past", max=LONGEST)
+    past = [torch.randn(1, heads, module.first, size) for _ in names]
+    sizes = [module.sizes for _ in past]
+    inputs = [f"past_key_values.{name}" for name in names]
+    outputs = [f"present.{name}" for name in names]
+    if isinstance(module, Fixed):
+        past.append(torch.tensor(5))
+        sizes.append({})
+        inputs.append("length")
+        outputs.append("length_next")
     torch.onnx.export(
-        Cached(model), (torch.ones(1, 3, dtype=torch.int64), *past), dynamo=True, verbose=False,
-        dynamic_shapes=({1: seq}, tuple({2: length} for _ in past)),
-        input_names=["words", *(f"past_key_values.{name}" for name in names)],
-        output_names=["logits", *(f"present.{name}" for name in names)]).save(path)
+        module, (torch.ones(1, 3, dtype=torch.int64), *past), dynamo=True, verbose=False,
+        dynamic_shapes=({1: torch.export.Dim("seq", max=LONGEST)}, tuple(sizes)),
+        input_names=["words", *inputs], output_names=["logits", *outputs]).save(path)
 
 
 def decode(model, prompt):
@@ -64,21 +91,20 @@ def decode(model, prompt):
     return steps
 
 
-def prepare(folder, name):
+def prepare(folder, name, cached):
     """The exported model, and what PyTorch computes with it: None stands for a reset."""
     make, heads, config = MODELS[name]
     torch.manual_seed(3)
     model = make(config).eval()
     folder.mkdir()
-    export(model, heads, 8, folder / "model.onnx")
+    export(cached(model), heads, 8, folder / "model.onnx")
     prompts = np.random.default_rng(3).integers(0, WORDS, (2, PROMPT)).tolist()
     return [step for prompt in prompts for step in (None, *decode(model, prompt))]
 
 
-def check(folder, library, name, expected):
+def check(folder, library, name, cached, expected):
     program = Program(folder / "out", folder / "model.onnx",
-                      ["--state=past_key_values.*=present.*", f"--dim=past=0..{LONGEST - 1}",
-                       f"--dim=seq=1..{PROMPT}"], ("gcc", "-O2"), library)
+                      [*cached.options, f"--dim=seq=1..{PROMPT}"], ("gcc", "-O2"), library)
     for step in expected:
         if step is None:
             program.reset()
@@ -87,7 +113,9 @@ def check(folder, library, name, expected):
             program.run({"words": words, "seq": words.shape[1]}, {"logits": logits[None].shape})
     program.run({"words": expected[-1][0], "seq": 1}, {"logits": (1, 1, WORDS)})
     *given, (last, _) = program.finish()
-    faults = [] if last == FULL else [f"{name}: behind the last word: {last}"]
+    if (folder / "out" / "model.h").read_text().count(", in place,") != cached.updated:
+        return [f"{name}: caches are copied"]
+    faults = [] if last == cached.beyond else [f"{name}: behind the last word: {last}"]
     for i, (step, (code, outputs)) in enumerate(zip(expected, given)):
         if code != OK:
             faults.append(f"{name}, step {i}: code {code}")
@@ -103,8 +131,12 @@ def main():
     library, = sys.argv[1:]
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as root:
-        jobs = [(Path(root) / name, library, name, prepare(Path(root) / name, name))
-                for name in MODELS]
+        jobs = []
+        for name in MODELS:
+            for cached in (Growing, Fixed):
+                folder = Path(root) / f"{name}_{cached.__name__}"
+                jobs.append((folder, library, f"{name}, {cached.__name__.lower()}", cached,
+                             prepare(folder, name, cached)))
         check_each("generation", jobs, lambda job: check(*job))
 
 

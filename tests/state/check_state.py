@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from support import check_each, onnxc  # noqa: E402
-from stateful import FULL, OK, STATE, Program  # noqa: E402
+from stateful import FULL, INDEX, OK, STATE, Program  # noqa: E402
 
 F32, F16, I64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
 BUILDS = {"gcc": (("-O2",), ("gcc", "-O2")),
@@ -23,7 +23,6 @@ BUILDS = {"gcc": (("-O2",), ("gcc", "-O2")),
           "sanitizers": (("-O3", "--single-file"),
                          ("gcc", "-O1", "-g", "-fsanitize=address,undefined",
                           "-fno-sanitize-recover=all"))}
-INDEX = 4
 drawn = threading.local()  # the generator of the case at hand
 
 
@@ -385,6 +384,7 @@ def check_refusals(root):
 
 def main():
     library, = sys.argv[1:]
+    onnxruntime.set_default_logger_severity(3)
     with tempfile.TemporaryDirectory() as root:
         jobs = [lambda case=case, build=build: check(root, library, case, build)
                 for case in CASES for build in BUILDS]

@@ -14,7 +14,7 @@ from support import C_FLAGS, SOURCE, onnxc, run
 
 TYPES = {"float": np.float32, "double": np.float64, "int64_t": np.int64, "int32_t": np.int32,
          "uint16_t": np.float16, "uint8_t": np.bool_}
-OK, DIM, ALIGN, STATE, FULL = 0, 2, 3, 8, 9
+OK, DIM, ALIGN, INDEX, STATE, FULL = 0, 2, 3, 4, 8, 9
 END, RUN, RESET, SPOIL = range(4)
 
 MAIN = """#include "{name}.h"
