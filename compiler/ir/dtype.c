@@ -59,6 +59,21 @@ bool dtype_integer_range(DType dtype, int64_t *lo, int64_t *hi) {
   return true;
 }
 
+double dtype_epsilon(DType dtype) {
+  switch (dtype) {
+  case ONNXC_RT_F64: return 0x1p-52;
+  case ONNXC_RT_F32: return 0x1p-23;
+  case ONNXC_RT_F16: return 0x1p-10;
+  case ONNXC_RT_BF16: return 0x1p-7;
+  case ONNXC_RT_F8E4M3FN:
+  case ONNXC_RT_F8E4M3FNUZ: return 0x1p-3;
+  case ONNXC_RT_F8E5M2:
+  case ONNXC_RT_F8E5M2FNUZ: return 0x1p-2;
+  case ONNXC_RT_F4E2M1: return 0x1p-1;
+  default: return 1; /* powers of two, and what is no float */
+  }
+}
+
 DType dtype_component(DType dtype) {
   return dtype == ONNXC_RT_C64 ? ONNXC_RT_F32 : dtype == ONNXC_RT_C128 ? ONNXC_RT_F64 : dtype;
 }

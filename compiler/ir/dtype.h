@@ -44,6 +44,8 @@ static inline bool dtype_is_integer(DType dtype) {
 
 /* The integers that the type holds, as far as they fit int64_t; false when it holds others. */
 bool dtype_integer_range(DType dtype, int64_t *lo, int64_t *hi);
+/* The distance from 1 to the next larger number of a float type. */
+double dtype_epsilon(DType dtype);
 /* What a complex number is two of; any other type itself. */
 DType dtype_component(DType dtype);
 /* Whether several elements share a byte. */

@@ -198,6 +198,28 @@ static bool run_kernel(Run *run, const Node *node, const Tensor *const *inputs,
   return true;
 }
 
+/* ---- noise -------------------------------------------------------------------------------------
+ */
+
+/* Uniform in [-1, 1), from a sequence. */
+static double draw(uint64_t *state) {
+  *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (double)(*state >> 33) / (double)(UINT64_C(1) << 30) - 1;
+}
+
+/* The tensor, or a copy whose elements have moved. */
+static const Tensor *with_noise(Run *run, const Tensor *tensor) {
+  if (tensor == NULL || run->noise == NULL || !dtype_is_float(tensor->dtype)) return tensor;
+  double unit = dtype_epsilon(tensor->dtype);
+  Tensor *moved = ARENA_NEW(run->arena, Tensor);
+  *moved = *tensor;
+  moved->data = arena_copy(run->arena, tensor->data, tensor->bytes);
+  for (size_t i = 0; i < tensor->count; i++) {
+    tensor_set_f64(moved, i, tensor_f64(tensor, i) * (1 + unit * draw(run->noise)));
+  }
+  return moved;
+}
+
 /* ---- graphs ------------------------------------------------------------------------------------
  */
 
@@ -222,7 +244,11 @@ static bool all_tensors(const Node *node, const Tensor *const *inputs) {
 static bool evaluate(Run *run, const Node *node, const Tensor *const *inputs,
                      const Tensor **outputs) {
   if (!all_tensors(node, inputs)) return false;
-  if (node->op->eval != NULL) return run_kernel(run, node, inputs, outputs);
+  if (node->op->eval != NULL) {
+    bool done = run_kernel(run, node, inputs, outputs);
+    for (uint32_t i = 0; done && i < node->n_out; i++) outputs[i] = with_noise(run, outputs[i]);
+    return done;
+  }
   RunControl *control = run_control(node->op);
   return control != NULL && control(run, node, inputs, outputs);
 }
@@ -285,19 +311,31 @@ static Run run_begin(const Graph *graph, Arena *arena) {
 
 static void take_inputs(Run *run, const Graph *graph, const Tensor *const *inputs) {
   for (size_t i = 0; i < graph->inputs.len; i++) {
-    run_set_value(run, graph->inputs.data[i], inputs[i]);
+    run_set_value(run, graph->inputs.data[i], with_noise(run, inputs[i]));
     learn_numbers(run, graph->inputs.data[i], inputs[i]);
   }
+}
+
+static bool interpret(Run *run, const Graph *graph, const int64_t *symbols,
+                      const Tensor *const *inputs, const Tensor **outputs, const Node **failed) {
+  take_symbols(run, graph, symbols);
+  take_inputs(run, graph, inputs);
+  bool finished = run_graph(run, graph, outputs);
+  *failed = run->failed;
+  return finished;
 }
 
 bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
                      const Tensor **outputs, Arena *arena, const Node **failed) {
   Run run = run_begin(graph, arena);
-  take_symbols(&run, graph, symbols);
-  take_inputs(&run, graph, inputs);
-  bool finished = run_graph(&run, graph, outputs);
-  *failed = run.failed;
-  return finished;
+  return interpret(&run, graph, symbols, inputs, outputs, failed);
+}
+
+bool interpret_rounded(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
+                       const Tensor **outputs, Arena *arena, const Node **failed, uint64_t seed) {
+  Run run = run_begin(graph, arena);
+  run.noise = &seed;
+  return interpret(&run, graph, symbols, inputs, outputs, failed);
 }
 
 bool interpret_sizes(const Graph *graph, const Tensor *const *inputs, int64_t *largest,

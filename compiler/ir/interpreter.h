@@ -16,6 +16,7 @@ typedef struct Run {
   uint32_t n_sizes;
   uint64_t turn;    /* of the loops around, for random numbers */
   int64_t *largest; /* by symbol: the largest size it had so far; NULL: not asked for */
+  uint64_t *noise;  /* state of the generator that moves results; NULL: they stay as computed */
   const Node *failed;
 } Run;
 

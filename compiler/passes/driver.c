@@ -114,13 +114,13 @@ static bool run_on(PassRun *run, Graph *graph) {
   return done;
 }
 
-static bool check_after(PassRun *run, const Graph *graph, const Sample *sample) {
+static bool check_after(PassRun *run, const Graph *graph, const Samples *samples) {
   const char *fault = graph_verify(graph);
   if (fault != NULL) {
     return diag_error(run->ctx->diag, DIAG_INTERNAL, (DiagSite){.graph = graph->name},
                       "pass '%s' broke the graph: %s", run->pass->name, fault);
   }
-  return sample == NULL || sample_agrees(sample, graph, run->pass);
+  return samples == NULL || samples_agree(samples, graph, run->pass);
 }
 
 static void observe(const PassRun *run, bool after) {
@@ -128,14 +128,14 @@ static void observe(const PassRun *run, bool after) {
   if (report->observe != NULL) report->observe(report->observer, run->pass, after);
 }
 
-static bool run_pass(PassRun *run, Graph *graph, const PassDef *pass, const Sample *sample) {
+static bool run_pass(PassRun *run, Graph *graph, const PassDef *pass, const Samples *samples) {
   run->pass = pass;
   run->scratch = arena_scratch(run->ctx->arena);
   size_t before = run->report->rewrites;
   count_hits(run, NULL, 0);
   observe(run, false);
   bool done = run_on(run, graph);
-  if (done && run->report->rewrites != before) done = check_after(run, graph, sample);
+  if (done && run->report->rewrites != before) done = check_after(run, graph, samples);
   arena_drop(run->scratch);
   observe(run, true);
   return done;
@@ -155,16 +155,16 @@ bool passes_run(Graph *graph, PassReport *report) {
   const Options *options = ctx->options;
   PassRun run = {.ctx = ctx, .report = report};
   run.limit = options->max_rewrites == 0 ? SIZE_MAX : options->max_rewrites - 1;
-  const Sample *sample = NULL;
+  const Samples *samples = NULL;
   size_t rewrites[N_ROWS]; /* so far, after each row */
   for (size_t i = 0; i < N_ROWS; i++) {
     rewrites[i] = last_run(rewrites, i);
     if (!is_enabled(options, &rows[i]) || rewrites[i] == report->rewrites) continue;
-    if (!run_pass(&run, graph, rows[i].pass, sample)) return false;
+    if (!run_pass(&run, graph, rows[i].pass, samples)) return false;
     rewrites[i] = report->rewrites;
     /* before that, operators may be there that have no kernel, and values that are no tensors */
     bool runs = options->verify_passes && rows[i].pass == &pass_flatten_sequences;
-    if (runs) sample = sample_take(graph, ctx->arena);
+    if (runs) samples = samples_take(graph, ctx->arena);
   }
   return true;
 }

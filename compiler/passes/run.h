@@ -16,10 +16,10 @@ struct PassRun {
 bool rules_apply(PassRun *run, Graph *graph);
 
 /* --verify-passes: concrete inputs for a graph, and what it computes from them. */
-typedef struct Sample Sample;
+typedef struct Samples Samples;
 /* NULL when the interpreter cannot run the graph. */
-Sample *sample_take(const Graph *graph, Arena *arena);
+Samples *samples_take(const Graph *graph, Arena *arena);
 /* Whether the graph still computes the same, up to rounding. False: reported. */
-bool sample_agrees(const Sample *sample, const Graph *graph, const PassDef *pass);
+bool samples_agree(const Samples *samples, const Graph *graph, const PassDef *pass);
 
 #endif

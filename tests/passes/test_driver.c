@@ -123,13 +123,13 @@ static void rewrites_are_counted_and_limited(void **state) {
 static void a_changed_result_is_reported(void **state) {
   TEST_BEGIN(state);
   Graph *graph = parse(ctx, model);
-  const Sample *sample = sample_take(graph, ctx->arena);
+  const Samples *samples = samples_take(graph, ctx->arena);
   const PassDef pass = {.name = "wrong"};
-  assert_non_null(sample);
-  assert_true(sample_agrees(sample, graph, &pass));
+  assert_non_null(samples);
+  assert_true(samples_agree(samples, graph, &pass));
   Node *node = graph->first->next;
   node_set_input(node, 1, graph_add_constant(graph, "k", tensor_scalar_f32(ctx, 1.25f)));
-  assert_false(sample_agrees(sample, graph, &pass));
+  assert_false(samples_agree(samples, graph, &pass));
   assert_non_null(
       strstr(diag_text(ctx->diag, 0), "pass 'wrong' changed output 'y': element 0 was"));
   assert_int_equal(diag_exit_code(ctx->diag), 70);
