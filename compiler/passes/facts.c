@@ -84,6 +84,10 @@ bool is_float(const Value *value) {
   return value->type.kind == TYPE_TENSOR && dtype_is_float(value->type.dtype);
 }
 
+bool attribute_holds(const Value *value, double number) {
+  return value->type.dtype != ONNXC_RT_F64 || (double)(float)number == number;
+}
+
 int64_t static_dim(const Value *value, int axis) {
   int64_t size;
   if (axis < 0 || axis >= value->type.rank) return -1;

@@ -17,6 +17,8 @@ bool same_type(const Value *a, const Value *b);
 bool same_dims(const Type *a, const Type *b);
 /* A tensor of a real floating-point type. */
 bool is_float(const Value *value);
+/* Whether a float attribute holds the number as exactly as an element of the value does. */
+bool attribute_holds(const Value *value, double number);
 /* Size of an axis if it is constant, else -1. */
 int64_t static_dim(const Value *value, int axis);
 

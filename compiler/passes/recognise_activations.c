@@ -289,7 +289,8 @@ static bool argument_fits(const Form *form, const Value *x, const Value *argumen
   Poly p, scaled;
   if (!expand(&terms, argument, &p)) return false;
   *multiple = form->free ? p.c[1][0] : 1;
-  return *multiple != 0 && scale(*multiple, &form->argument, &scaled) && near(x, &p, &scaled);
+  if (*multiple == 0 || !attribute_holds(x, form->number * *multiple)) return false;
+  return scale(*multiple, &form->argument, &scaled) && near(x, &p, &scaled);
 }
 
 /* The only node that uses `value`; NULL when there are more, or the graph itself uses it. */

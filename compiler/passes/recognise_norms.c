@@ -95,7 +95,7 @@ static bool epsilon_of(const Match *m, float *epsilon) {
   double value = 0;
   bool known = match_value(m, "eps") == NULL || match_scalar(m, "eps", &value);
   *epsilon = (float)value;
-  return known && value >= 0;
+  return known && value >= 0 && attribute_holds(m->root->out[0], value);
 }
 
 /* Ones: of the last axis where that is all, so that other tools read the norm too. */
