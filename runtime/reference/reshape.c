@@ -8,17 +8,20 @@ static int finish(const onnxc_rt_call *call) {
   return onnxc_rt_ref_copy(call);
 }
 
-/* The size that -1 stands for: what the other sizes leave of the input. -1: they are too large. */
+/* The size that -1 stands for: what the other sizes leave of the input. A size that is copied counts
+ * on neither side, so that one of 0 leaves the same as any other. -1: they are too large. */
 static int64_t rest(const onnxc_rt_call *call, int allow_zero) {
   const onnxc_rt_tensor *x = &call->in[0], *shape = &call->in[1];
-  int64_t known = 1;
-  for (int32_t i = 0; i < call->out[0].rank; i++) {
-    int64_t size = onnxc_rt_load_i64(shape, i);
-    if (size == 0 && !allow_zero) size = i < x->rank ? x->dims[i] : -1;
+  const int32_t rank = call->out[0].rank;
+  int64_t known = 1, total = 1;
+  for (int32_t i = 0; i < rank || i < x->rank; i++) {
+    const int64_t size = i < rank ? onnxc_rt_load_i64(shape, i) : -1;
+    if (size == 0 && !allow_zero) continue;
     if (size > INT32_MAX || known > INT64_MAX / INT32_MAX) return -1;
     if (size >= 0) known *= size;
+    if (i < x->rank) total *= x->dims[i];
   }
-  return known == 0 ? 0 : onnxc_rt_count(x) / known;
+  return known == 0 ? 0 : total / known;
 }
 
 int onnxc_rt_ref_reshape(const onnxc_rt_call *call) {
