@@ -207,10 +207,12 @@ static double draw(uint64_t *state) {
   return (double)(*state >> 33) / (double)(UINT64_C(1) << 30) - 1;
 }
 
+enum { NOISE_UNITS = 4 };
+
 /* The tensor, or a copy whose elements have moved. */
 static const Tensor *with_noise(Run *run, const Tensor *tensor) {
   if (tensor == NULL || run->noise == NULL || !dtype_is_float(tensor->dtype)) return tensor;
-  double unit = dtype_epsilon(tensor->dtype);
+  double unit = NOISE_UNITS * dtype_epsilon(tensor->dtype);
   Tensor *moved = ARENA_NEW(run->arena, Tensor);
   *moved = *tensor;
   moved->data = arena_copy(run->arena, tensor->data, tensor->bytes);

@@ -82,9 +82,9 @@ static bool draw_inputs(Sample *s, const Graph *graph, const SampleForm *form, A
 /* ---- what rounding explains --------------------------------------------------------------------
  */
 
-/* RUNS with every result moved by a unit in the last place show how much that matters. FACTOR
+/* RUNS with every result moved by a few units in the last place show how much that matters. FACTOR
  * covers what they happen not to show, and that other sums in another order round differently. */
-enum { RUNS = 8, FACTOR = 8, UNITS = 16 };
+enum { RUNS = 8, FACTOR = 4, UNITS = 16 };
 
 /* The distance of two values that one value may have; infinite when one of them is no number. */
 static double distance(double a, double b) {
