@@ -33,12 +33,16 @@ static size_t peak_bytes(void) {
 }
 
 static StageCost cost_begin(const Compilation *c, const char *name) {
-  return (StageCost){name, seconds_now(), arena_bytes(c->arena), 0};
+  return (StageCost){.stage = name,
+                     .rewrites = c->passes.rewrites,
+                     .seconds = seconds_now(),
+                     .arena_bytes = arena_bytes(c->arena)};
 }
 
 static void cost_end(Compilation *c, StageCost cost) {
   cost.seconds = seconds_now() - cost.seconds;
   cost.arena_bytes = arena_bytes(c->arena) - cost.arena_bytes;
+  cost.rewrites = c->passes.rewrites - cost.rewrites;
   cost.peak_bytes = peak_bytes();
   vec_push(c->arena, &c->costs, cost);
 }
@@ -96,7 +100,9 @@ static void observe_pass(void *observer, const PassDef *pass, bool after) {
   Compilation *c = observer;
   if (after) cost_end(c, c->pass);
   dump(c, after ? "after:" : "before:", pass->name, print_graph);
-  if (!after) c->pass = cost_begin(c, arena_printf(c->arena, "  %s", pass->name));
+  if (after) return;
+  c->pass = cost_begin(c, pass->name);
+  c->pass.part = true;
 }
 
 static bool run_passes(Compilation *c) {
@@ -317,15 +323,25 @@ bool compilation_run(Compilation *c, const char *until) {
   return compilation_guard(c, run_stages, (void *)(uintptr_t)until);
 }
 
+static void print_rules(const Compilation *c, FILE *file) {
+  fprintf(file, "\n%-24s %-24s %10s\n", "pass", "rule", "rewrites");
+  VEC_EACH(const PassCount, count, &c->passes.counts) {
+    if (count->rule == NULL || count->hits == 0) continue;
+    fprintf(file, "%-24s %-24s %10zu\n", count->pass, count->rule, count->hits);
+  }
+}
+
 void compilation_print_costs(const Compilation *c, FILE *file) {
-  fprintf(file, "%-24s %10s %12s %12s\n", "stage", "ms", "arena KB", "peak KB");
+  fprintf(file, "%-24s %10s %12s %12s %10s\n", "stage", "ms", "arena KB", "peak KB", "rewrites");
   double seconds = 0;
   VEC_EACH(StageCost, cost, &c->costs) {
-    fprintf(file, "%-24s %10.2f %12zu %12zu\n", cost->stage, cost->seconds * 1e3,
-            cost->arena_bytes / 1024, cost->peak_bytes / 1024);
-    seconds += cost->seconds;
+    fprintf(file, "%s%-*s %10.2f %12zu %12zu", cost->part ? "  " : "", cost->part ? 22 : 24,
+            cost->stage, cost->seconds * 1e3, cost->arena_bytes / 1024, cost->peak_bytes / 1024);
+    fprintf(file, cost->part ? " %10zu\n" : "\n", cost->rewrites);
+    if (!cost->part) seconds += cost->seconds;
   }
   fprintf(file, "%-24s %10.2f\n", "total", seconds * 1e3);
+  print_rules(c, file);
 }
 
 /* ---- writing -----------------------------------------------------------------------------------
@@ -383,8 +399,9 @@ static bool write_all(Compilation *c, void *directory) {
 onnxc_result *onnxc_compile(const char *model, const onnxc_options *options) {
   Compilation *c = compilation_new(model, options);
   if (c == NULL) return NULL;
-  compilation_run(c, c->options.stop_after);
-  if (c->options.time_report) compilation_print_costs(c, stderr);
+  bool done = compilation_run(c, c->options.stop_after);
+  bool ends = !done || c->options.stop_after != NULL;
+  if (ends && c->options.time_report) compilation_print_costs(c, stderr);
   return c;
 }
 
@@ -402,7 +419,9 @@ const char *onnxc_diagnostic(const onnxc_result *result, size_t i) {
 
 int onnxc_write(onnxc_result *result, const char *directory) {
   if (result->interface == NULL) compilation_run(result, NULL);
-  compilation_guard(result, write_all, (void *)(uintptr_t)directory);
+  StageCost cost = cost_begin(result, "write");
+  if (compilation_guard(result, write_all, (void *)(uintptr_t)directory)) cost_end(result, cost);
+  if (result->options.time_report) compilation_print_costs(result, stderr);
   return onnxc_exit_code(result);
 }
 

@@ -43,7 +43,7 @@ typedef struct onnxc_options {
   size_t n_dims;
   const onnxc_state *states;
   size_t n_states;
-  const char *const *pass_flags; /* "fuse-rows" or "no-fuse-rows": -f flags in their order */
+  const char *const *pass_flags; /* -f flags in order: "NAME" or "no-NAME" of a pass or rule */
   size_t n_pass_flags;
   int level;          /* 0: the default, 2; else 1 + the -O level */
   const char *target; /* NULL: portable */
@@ -51,7 +51,7 @@ typedef struct onnxc_options {
   int single_file;
   int strict_fp;
   int verify_passes;
-  int time_report;
+  int time_report;        /* on stderr, by onnxc_write, or by onnxc_compile when it ends early */
   size_t max_rewrites;    /* 0: no limit; N: only the first N - 1 */
   const char *dump;       /* "before:NAME", "after:NAME", NAME a stage or pass; text to stdout */
   const char *stop_after; /* stage */

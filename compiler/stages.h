@@ -23,7 +23,9 @@ extern const Stage stages[];
 extern const size_t n_stages;
 
 typedef struct StageCost {
-  const char *stage;
+  const char *stage; /* or a pass, which is a part of one */
+  bool part;
+  size_t rewrites; /* of a pass */
   double seconds;
   size_t arena_bytes; /* that the compilation's arena grew by */
   size_t peak_bytes;  /* of the process so far */
@@ -68,7 +70,7 @@ bool compilation_examine(Compilation *c, bool (*body)(Compilation *c, void *argu
 void compilation_open_files(Compilation *c);
 /* Whether the weights go into a file of their own. */
 bool compilation_weights_apart(const Compilation *c);
-/* Table of times and memory. */
+/* Tables of times and memory, and of the rewrites of each rule. */
 void compilation_print_costs(const Compilation *c, FILE *file);
 
 #endif

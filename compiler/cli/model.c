@@ -42,7 +42,7 @@ const CliOption cli_model_options[] = {
      .kind = CLI_LIST,
      MEMBER(passes),
      .value = "[no-]PASS",
-     .help = "switch one pass on or off; see 'onnxc passes'"},
+     .help = "switch a pass or rule on or off; see 'onnxc passes'"},
     {.name = "target",
      .kind = CLI_TEXT,
      MEMBER(target),
@@ -152,10 +152,16 @@ static bool known_pass(Cli *cli, const char *flag) {
   for (size_t i = 0; i < pass_count(); i++) {
     if (strcmp(pass_at(i)->name, name) == 0) return true;
     suggest_offer(&s, pass_at(i)->name);
+    if (pass_at(i)->required) continue;
+    const char *rule;
+    for (size_t k = 0; (rule = pass_rule(pass_at(i), k)) != NULL; k++) {
+      if (strcmp(rule, name) == 0) return true;
+      suggest_offer(&s, rule);
+    }
   }
-  cli_error(cli, DIAG_USAGE, "unknown pass in '-f%s'%s", flag,
+  cli_error(cli, DIAG_USAGE, "unknown pass or rule in '-f%s'%s", flag,
             s.best == NULL ? "" : arena_printf(cli->arena, "; did you mean '%s'?", s.best));
-  cli_note(cli, "'onnxc passes' lists the passes");
+  cli_note(cli, "'onnxc passes' lists them");
   return false;
 }
 

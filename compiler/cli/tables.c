@@ -167,7 +167,9 @@ static int run_ops(Cli *cli, const void *options) {
 
 static void passes_text(Out *w) {
   for (size_t i = 0; i < pass_count(); i++) {
-    out(w, "%-24s %s\n", pass_at(i)->name, pass_at(i)->what);
+    const PassDef *pass = pass_at(i);
+    out(w, "%-24s %s\n", pass->name, pass->what);
+    for (size_t k = 0; pass_rule(pass, k) != NULL; k++) out(w, "    %s\n", pass_rule(pass, k));
   }
 }
 
@@ -177,8 +179,8 @@ static void passes_json(Out *w, Arena *arena) {
     const PassDef *pass = pass_at(i);
     out(w, "%s\n  {\"name\": \"%s\", \"what\": \"%s\", \"rules\": [", i == 0 ? "" : ",", pass->name,
         text_json(arena, pass->what));
-    for (size_t r = 0; r < pass->n_rules; r++) {
-      out(w, "%s\"%s\"", r == 0 ? "" : ", ", text_json(arena, pass->rules[r].name));
+    for (size_t k = 0; pass_rule(pass, k) != NULL; k++) {
+      out(w, "%s\"%s\"", k == 0 ? "" : ", ", text_json(arena, pass_rule(pass, k)));
     }
     out(w, "]}");
   }
@@ -207,12 +209,13 @@ const Command command_ops = {
     .size = sizeof(TableOptions),
     .run = run_ops};
 
-const Command command_passes = {.name = "passes",
-                                .operands = "",
-                                .summary = "List the optimisation passes in their order",
-                                .about = "Each can be switched with -fPASS and -fno-PASS.",
-                                .examples =
-                                    "onnxc passes\nonnxc compile model.onnx -fno-fold-constants",
-                                .groups = {passes_options},
-                                .size = sizeof(TableOptions),
-                                .run = run_passes};
+const Command command_passes = {
+    .name = "passes",
+    .operands = "",
+    .summary = "List the optimisation passes in their order",
+    .about = "Below each stand its rules. -fno-NAME switches a pass off, or the rules of\n"
+             "that name; -fNAME switches it on again.",
+    .examples = "onnxc passes\nonnxc compile model.onnx -fno-fold-constants",
+    .groups = {passes_options},
+    .size = sizeof(TableOptions),
+    .run = run_passes};

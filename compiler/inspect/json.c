@@ -78,11 +78,25 @@ static size_t pass_hits(const PassReport *report, const char *pass) {
   return 0;
 }
 
+/* The rules of a pass that did something. */
+static void json_rules(Arena *a, Out *w, const PassReport *report, const char *pass) {
+  bool first = true;
+  VEC_EACH(PassCount, count, &report->counts) {
+    if (count->rule == NULL || count->hits == 0 || strcmp(count->pass, pass) != 0) continue;
+    out(w, "%s{\"name\": \"%s\", \"rewrites\": %zu}", first ? "" : ", ", text_json(a, count->rule),
+        count->hits);
+    first = false;
+  }
+}
+
 static void json_passes(Arena *a, Out *w, const PassReport *report) {
   out(w, "[");
   for (size_t i = 0; i < pass_count(); i++) {
-    out(w, "%s\n  {\"name\": \"%s\", \"rewrites\": %zu}", i == 0 ? "" : ",",
-        text_json(a, pass_at(i)->name), pass_hits(report, pass_at(i)->name));
+    const char *name = pass_at(i)->name;
+    out(w, "%s\n  {\"name\": \"%s\", \"rewrites\": %zu, \"rules\": [", i == 0 ? "" : ",",
+        text_json(a, name), pass_hits(report, name));
+    json_rules(a, w, report, name);
+    out(w, "]}");
   }
   out(w, "]");
 }

@@ -18,7 +18,7 @@ enum { MAX_TREE = 48, MAX_SWEEPS = 8 };
 
 typedef enum MoveKind { MOVE_TRANSPOSE, MOVE_VIEW, MOVE_LEADING } MoveKind;
 
-static const char *const rule_names[] = {"transposes", "views", "leading-axes"};
+static const char *const rule_names[] = {"transposes", "views", "leading-axes", NULL};
 
 /* An attempt to undo the movement of one node. */
 typedef struct Move {
@@ -241,5 +241,6 @@ static bool run_cancel_movement(PassRun *run, Graph *graph) {
 const PassDef pass_cancel_movement = {
     .name = "cancel-movement",
     .what = "Transposes and views around elementwise operators and products that cancel",
+    .changes = rule_names,
     .run = run_cancel_movement,
 };

@@ -55,19 +55,45 @@ int pass_level(size_t i) {
   return row_at(i)->level;
 }
 
+static bool is_listed(const PassDef *pass, size_t n_rules, const char *name) {
+  for (size_t i = 0; i < n_rules; i++) {
+    if (strcmp(pass->rules[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+const char *pass_rule(const PassDef *pass, size_t i) {
+  for (size_t k = 0; k < pass->n_rules; k++) {
+    const char *name = pass->rules[k].name;
+    if (!is_listed(pass, k, name) && i-- == 0) return name;
+  }
+  for (const char *const *change = pass->changes; change != NULL && *change != NULL; change++) {
+    if (!is_listed(pass, pass->n_rules, *change) && i-- == 0) return *change;
+  }
+  return NULL;
+}
+
 /* ---- options -----------------------------------------------------------------------------------
  */
 
-/* The last -f flag that names the pass decides; then the level. */
-static bool is_enabled(const Options *options, const Row *row) {
-  int level = options->level == 0 ? DEFAULT_LEVEL : options->level - 1;
-  bool enabled = level >= row->level && !(row->pass->rounds && options->strict_fp);
+/* The last -f flag that names the pass or rule decides; else `enabled` stands. */
+static bool is_switched(const Options *options, const char *name, bool enabled) {
   for (size_t i = 0; i < options->n_pass_flags; i++) {
     const char *flag = options->pass_flags[i];
     bool negated = strncmp(flag, "no-", 3) == 0;
-    if (strcmp(flag + (negated ? 3 : 0), row->pass->name) == 0) enabled = !negated;
+    if (strcmp(flag + (negated ? 3 : 0), name) == 0) enabled = !negated;
   }
-  return enabled || row->pass->required;
+  return enabled;
+}
+
+static bool is_enabled(const Options *options, const Row *row) {
+  int level = options->level == 0 ? DEFAULT_LEVEL : options->level - 1;
+  bool enabled = level >= row->level && !(row->pass->rounds && options->strict_fp);
+  return is_switched(options, row->pass->name, enabled) || row->pass->required;
+}
+
+bool rule_enabled(const PassRun *run, const char *rule) {
+  return run->pass->required || is_switched(run->ctx->options, rule, true);
 }
 
 /* ---- one run -----------------------------------------------------------------------------------
@@ -95,7 +121,7 @@ bool pass_may(const PassRun *run) {
 }
 
 bool pass_hit(PassRun *run, const char *rule) {
-  if (!pass_may(run)) return false;
+  if (!pass_may(run) || !rule_enabled(run, rule)) return false;
   run->report->rewrites++;
   count_hits(run, rule, 1);
   count_hits(run, NULL, 1);

@@ -218,5 +218,6 @@ static bool run_fold_constants(PassRun *run, Graph *graph) {
 const PassDef pass_fold_constants = {
     .name = "fold-constants",
     .what = "Computes at compile time what depends on constants only",
+    .changes = (const char *const[]){"contents", "node", "capture", NULL},
     .run = run_fold_constants,
 };

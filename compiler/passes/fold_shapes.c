@@ -75,5 +75,6 @@ const PassDef pass_fold_shapes = {
     .what = "Replaces arithmetic on sizes by the sizes",
     .rules = rules,
     .n_rules = sizeof rules / sizeof *rules,
+    .changes = (const char *const[]){"contents", NULL},
     .run = run_fold_shapes,
 };

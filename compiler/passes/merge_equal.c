@@ -198,5 +198,6 @@ static bool run_merge_equal(PassRun *run, Graph *graph) {
 const PassDef pass_merge_equal = {
     .name = "merge-equal",
     .what = "Computes and stores equal things once",
+    .changes = (const char *const[]){"constant", "node", NULL},
     .run = run_merge_equal,
 };

@@ -94,6 +94,8 @@ typedef struct PassDef {
   const char *what; /* one line for `onnxc passes` */
   const Rule *rules;
   size_t n_rules;
+  const char *const
+      *changes; /* what `run` calls its changes, with NULL at the end; NULL: no rules */
   /* What is no rule is done here, after the rules; it reports each change with pass_hit and stops
    * changing when that returns false (the --max-rewrites budget is spent). False: an error was
    * reported. */
@@ -103,7 +105,8 @@ typedef struct PassDef {
 } PassDef;
 
 Arena *pass_scratch(const PassRun *run);
-/* May `rule` change the graph once more? Counts it if so. Call before changing. */
+/* May `rule` change the graph once more? Counts it if so. Call before changing. False when it is
+ * switched off, too. */
 bool pass_hit(PassRun *run, const char *rule);
 /* The same question without counting, for changes that may still be declined. */
 bool pass_may(const PassRun *run);
@@ -123,6 +126,10 @@ typedef struct PassReport {
   void (*observe)(void *observer, const PassDef *pass, bool after);
   void *observer;
 } PassReport;
+
+/* The names of the rules that a pass has, each once: those of `rules`, then those of `changes`.
+ * They are switched like passes. NULL past the last. */
+const char *pass_rule(const PassDef *pass, size_t i);
 
 size_t pass_count(void);
 const PassDef *pass_at(size_t i); /* in the order in which they first run */

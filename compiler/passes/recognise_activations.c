@@ -429,6 +429,9 @@ const PassDef pass_recognise_activations = {
     .what = "Activation functions spelled out become Gelu, Swish, HardSwish, ...",
     .rules = rules,
     .n_rules = sizeof rules / sizeof *rules,
+    .changes = (const char *const[]){"gelu-erf", "gelu-tanh", "gelu-tanh-sigmoid", "swish",
+                                     "swish-tanh", "sigmoid-tanh", "hard-swish", "hard-swish-clip",
+                                     "hard-sigmoid-clip", NULL},
     .run = run_recognise_activations,
     .rounds = true,
 };

@@ -57,5 +57,6 @@ static bool run_remove_dead(PassRun *run, Graph *graph) {
 const PassDef pass_remove_dead = {
     .name = "remove-dead",
     .what = "Drops what no output depends on",
+    .changes = (const char *const[]){"node", "capture", NULL},
     .run = run_remove_dead,
 };

@@ -16,7 +16,9 @@ static const RuleList *find_rules(PassRun *run, Map *index, const OpDef *op) {
   const PassDef *pass = run->pass;
   list = arena_alloc(run->scratch, sizeof *list + pass->n_rules * sizeof *list->rules);
   for (size_t i = 0; i < pass->n_rules; i++) {
-    if (pattern_roots(pass->rules[i].pattern, op)) list->rules[list->n++] = &pass->rules[i];
+    const Rule *rule = &pass->rules[i];
+    bool tried = pattern_roots(rule->pattern, op) && rule_enabled(run, rule->name);
+    if (tried) list->rules[list->n++] = rule;
   }
   map_set(index, map_key(op), list);
   return list;

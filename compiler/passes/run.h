@@ -12,6 +12,8 @@ struct PassRun {
   size_t limit; /* of report->rewrites */
 };
 
+/* Whether no flag switches the rule of the running pass off. */
+bool rule_enabled(const PassRun *run, const char *rule);
 /* Applies the rules of the pass to one graph until nothing changes. False: reported. */
 bool rules_apply(PassRun *run, Graph *graph);
 

@@ -82,6 +82,15 @@ class Usage(CliTest):
 
 
 class Compile(CliTest):
+    def test_rules_are_switched_and_counted(self):
+        self.write(sigmoid_model())
+        flags = ("compile", self.model, "-o", self.out, "--time-report")
+        self.assertNotIn("identity", self.onnxc(*flags, "-fno-identity").stderr)
+        result = self.onnxc(*flags, "-fno-identiti", expect=USAGE)
+        self.assertIn("did you mean 'identity'?", result.stderr)
+        for rule in ("identity", "transpose-transpose", "gelu-erf", "transposes"):
+            self.assertIn(f"    {rule}\n", self.onnxc("passes").stdout)
+
     def test_files_and_names(self):
         self.write(sigmoid_model())
         self.onnxc("compile", self.model, "-o", self.out)
@@ -202,7 +211,7 @@ class Inspect(CliTest):
         view = json.loads(self.onnxc("inspect", self.model, "--format", "json").stdout)
         self.assertEqual(view["nodes"], 2)
         self.assertLessEqual({"schema", "nodes", "passes", "steps", "memory"}, set(view))
-        self.assertLessEqual({"name", "rewrites"}, set(view["passes"][0]))
+        self.assertLessEqual({"name", "rewrites", "rules"}, set(view["passes"][0]))
         self.assertLessEqual({"arena_bytes", "lower_bound_bytes", "tensor_bytes"},
                              set(view["memory"]))
         (step,) = view["steps"]

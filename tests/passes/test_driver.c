@@ -77,6 +77,36 @@ static void the_last_flag_decides(void **state) {
   assert_string_equal(run(ctx, &report), "Sigmoid Mul");
 }
 
+static void rules_are_switched(void **state) {
+  TEST_BEGIN(state);
+  PassReport report;
+  const char *flags[] = {"no-swish", "no-identity", "no-constant", "swish"};
+  options_of(state)->pass_flags = flags;
+  options_of(state)->n_pass_flags = 1; /* a form of recognise-activations */
+  assert_string_equal(run(ctx, &report), "Sigmoid Mul");
+  options_of(state)->n_pass_flags = 2; /* a pattern of remove-noops */
+  assert_string_equal(run(ctx, &report), "Identity Sigmoid Mul");
+  options_of(state)->n_pass_flags = 4;
+  assert_string_equal(run(ctx, &report), "Identity Swish");
+  assert_int_equal(hits(&report, "remove-noops", "identity"), SIZE_MAX);
+}
+
+/* What lowering relies on happens whatever the flags. */
+static void required_passes_have_no_switches(void **state) {
+  TEST_BEGIN(state);
+  static const char text[] = "graph \"g\" {\n"
+                             "  input %x: f32[2]\n"
+                             "  output %y\n"
+                             "  %y = Softsign(%x)\n"
+                             "}\n";
+  PassReport report;
+  const char *flags[] = {"no-decompose", "no-Softsign"};
+  const char *before = run_on(ctx, text, &report);
+  options_of(state)->pass_flags = flags;
+  options_of(state)->n_pass_flags = 2;
+  assert_string_equal(run_on(ctx, text, &report), before);
+}
+
 static void strict_arithmetic_leaves_out_what_rounds(void **state) {
   TEST_BEGIN(state);
   PassReport report;
@@ -144,7 +174,12 @@ static void passes_and_rules_have_names(void **state) {
     assert_true(*pass->name != '\0' && *pass->what != '\0');
     assert_true(pass_level(i) >= 0 && pass_level(i) <= 3);
     for (size_t k = 0; k < i; k++) assert_string_not_equal(pass->name, pass_at(k)->name);
-    for (size_t k = 0; k < pass->n_rules; k++) assert_true(*pass->rules[k].name != '\0');
+    const char *rule;
+    for (size_t k = 0; (rule = pass_rule(pass, k)) != NULL; k++) {
+      assert_true(*rule != '\0');
+      for (size_t j = 0; j < k; j++) assert_string_not_equal(rule, pass_rule(pass, j));
+      for (size_t j = 0; j < pass_count(); j++) assert_string_not_equal(rule, pass_at(j)->name);
+    }
   }
 }
 
@@ -152,6 +187,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(levels_add_passes),
       TEST(the_last_flag_decides),
+      TEST(rules_are_switched),
+      TEST(required_passes_have_no_switches),
       TEST(strict_arithmetic_leaves_out_what_rounds),
       TEST(strict_arithmetic_folds_only_what_is_exact),
       TEST(rewrites_are_counted_and_limited),
