@@ -357,33 +357,43 @@ typedef struct onnxc_rt_attention {
   ptrdiff_t left, right; /* negative: no bound */
   float scale, softcap;  /* softcap 0: none */
   ptrdiff_t empty_rows;  /* ONNXC_RT_EMPTY_ZERO, ... */
-  ptrdiff_t room;        /* floats of scratch: onnxc_rt_attention_f32_scratch, or fewer */
+  ptrdiff_t room;        /* floats of scratch, from onnxc_rt_attention_f32_least on */
   float *scratch;
 } onnxc_rt_attention;
 
 /* Loops are blocked at these sizes, on every ISA. */
 #define ONNXC_RT_ATTENTION_KEYS 512   /* panels of K and V, and scores, stay in L2 */
-#define ONNXC_RT_ATTENTION_QUERIES 96 /* rows of scores */
+#define ONNXC_RT_ATTENTION_QUERIES 96 /* rows of scores, in multiples of the tallest tile */
 #define ONNXC_RT_ATTENTION_FEW 4      /* so few rows read K and V in place */
 
-/* The least it works with: scores of a block of queries, what is added to a row of them, the state
- * of all rows, and what the products need. Reads the sizes only, and so does the next one. */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_least(const onnxc_rt_attention *call) {
-  const ptrdiff_t size = call->size, v_size = call->v_size, few = ONNXC_RT_ATTENTION_FEW;
-  const ptrdiff_t keys = onnxc_rt_min_size(call->keys, ONNXC_RT_ATTENTION_KEYS);
+/* Room for scores of a block of queries, what is added to a row of them, the state of all rows, and
+ * what the products need: tiles, or rows of results where there are few; with panels, those of a
+ * block of K and V. Reads the sizes only, and so do the next two. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_needs(const onnxc_rt_attention *call,
+                                                       ptrdiff_t block, int tiles, int panels) {
+  const ptrdiff_t panel = ONNXC_RT_PANEL, size = call->size, v_size = call->v_size;
+  const ptrdiff_t limit = onnxc_rt_min_size(call->keys, ONNXC_RT_ATTENTION_KEYS);
+  const ptrdiff_t keys = (limit + panel - 1) / panel * panel;
+  const ptrdiff_t columns = (v_size + panel - 1) / panel * panel;
   const ptrdiff_t rows = call->heads / onnxc_rt_max_size(call->kv_heads, 1) * call->queries;
-  const ptrdiff_t block = onnxc_rt_min_size(rows, ONNXC_RT_ATTENTION_QUERIES);
+  const ptrdiff_t few = ONNXC_RT_ATTENTION_FEW * v_size;
   const ptrdiff_t product = onnxc_rt_gemm_f32_scratch(block, onnxc_rt_max_size(keys, v_size),
                                                       onnxc_rt_max_size(keys, size));
-  return (block + 1) * (keys + ONNXC_RT_PANEL) + 2 * (rows + block) +
-         (rows > few ? onnxc_rt_max_size(product, few * v_size) : few * v_size);
+  return (block + 1) * keys + 2 * (rows + block) + (tiles ? onnxc_rt_max_size(product, few) : few) +
+         (panels ? keys * (size + columns) : 0);
 }
 
-/* With it, panels of K and V are made once for all rows that read them. */
+/* As much as it makes use of. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_scratch(const onnxc_rt_attention *call) {
-  const ptrdiff_t panel = ONNXC_RT_PANEL;
-  const ptrdiff_t keys = onnxc_rt_min_size(call->keys, ONNXC_RT_ATTENTION_KEYS) + panel;
-  return onnxc_rt_attention_f32_least(call) + keys * (call->size + call->v_size + panel);
+  const ptrdiff_t rows = call->heads / onnxc_rt_max_size(call->kv_heads, 1) * call->queries;
+  const int tiles = rows > ONNXC_RT_ATTENTION_FEW;
+  return onnxc_rt_attention_f32_needs(call, onnxc_rt_min_size(rows, ONNXC_RT_ATTENTION_QUERIES),
+                                      tiles, tiles);
+}
+
+/* The least that it works with, more slowly. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_least(const onnxc_rt_attention *call) {
+  return onnxc_rt_attention_f32_needs(call, ONNXC_RT_ATTENTION_FEW, 0, 0);
 }
 
 int onnxc_rt_attention_f32(const onnxc_rt_attention *call);

@@ -286,13 +286,15 @@ static void place_fields(Lowering *l, Step *step, const Node *node, Operand leng
   }
 }
 
-/* Panels of K and V pay, unless they take more memory than all scores would. */
+/* As much as pays, but no more than the scores would take, with what the product behind them needs,
+ * whose operands need not be there any more when the results are. */
 static ptrdiff_t scratch_room(const onnxc_rt_attention *a) {
   ptrdiff_t whole = onnxc_rt_attention_f32_scratch(a), least = onnxc_rt_attention_f32_least(a);
-  ptrdiff_t product = onnxc_rt_gemm_f32_scratch(a->queries, onnxc_rt_max_size(a->keys, a->v_size),
-                                                onnxc_rt_max_size(a->keys, a->size));
-  double scores = (double)a->batch * (double)a->heads * (double)a->queries * (double)a->keys;
-  return (double)whole > scores + (double)product ? least : whole;
+  double rows = (double)a->batch * (double)a->heads * (double)a->queries;
+  double parts = rows * (double)(a->keys - a->v_size) +
+                 (double)onnxc_rt_gemm_f32_scratch(a->queries, a->v_size, a->keys);
+  if (parts >= (double)whole) return whole;
+  return parts > (double)least ? (ptrdiff_t)parts : least;
 }
 
 /* What is there at the upper bound of a size; larger ones are an error elsewhere. */

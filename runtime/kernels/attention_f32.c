@@ -20,6 +20,7 @@ typedef struct attention_group {
   const onnxc_rt_attention *call;
   ptrdiff_t sample, head; /* the first of them */
   ptrdiff_t lines, rows;  /* rows of a line */
+  int few;                /* rows at a time, for which panels and tiles do not pay */
   ptrdiff_t row_block, key_block;
   const float *k, *v;
   ptrdiff_t place, length;
@@ -284,16 +285,12 @@ static void attention_fill_unseeing(const attention_group *g, const attention_bl
 
 /* ---- products ---- */
 
-static int attention_is_few(const attention_group *g) {
-  return g->rows <= ONNXC_RT_ATTENTION_FEW;
-}
-
 static void attention_find_scores(const attention_group *g, const attention_block *b) {
   const onnxc_rt_attention *a = g->call;
   const float *q = a->q + attention_at(g, a->q_stride, b->line, b->row);
   const float *k = g->k + b->first * a->k_stride[2];
   const ptrdiff_t q_row = attention_row_step(g, a->q_stride), keys = b->end - b->first;
-  if (attention_is_few(g)) {
+  if (g->few) {
     onnxc_rt_attention_few_scores_f32(&(onnxc_rt_attention_few){.rows = b->rows,
                                                                 .a = q,
                                                                 .a_row = q_row,
@@ -349,7 +346,7 @@ static void attention_few_parts(const attention_group *g, const attention_block 
 static void attention_find_values(const attention_group *g, const attention_block *b) {
   const onnxc_rt_attention *a = g->call;
   attention_target target = attention_target_of(g, b);
-  if (attention_is_few(g)) {
+  if (g->few) {
     attention_few_parts(g, b, &target);
     return;
   }
@@ -433,22 +430,38 @@ static ptrdiff_t attention_piece(ptrdiff_t size, ptrdiff_t limit, ptrdiff_t mult
   return attention_round_up((size + pieces - 1) / pieces, multiple);
 }
 
+/* Rows of a block of scores, and the way of the products, by the room that there is; whether it
+ * holds panels of K and V that several blocks read. */
+static int attention_plan_rows(attention_group *g) {
+  const onnxc_rt_attention *a = g->call;
+  const ptrdiff_t tallest = ONNXC_RT_GEMM_TILE_ROWS, few = ONNXC_RT_ATTENTION_FEW;
+  const ptrdiff_t fixed = onnxc_rt_attention_f32_needs(a, 0, 1, 0);
+  const ptrdiff_t row = onnxc_rt_attention_f32_needs(a, 1, 1, 0) - fixed;
+  ptrdiff_t block = attention_piece(g->rows, ONNXC_RT_ATTENTION_QUERIES, tallest);
+  block = onnxc_rt_min_size(block, g->rows);
+  const int again = g->lines * g->rows > block;
+  const int panels = again && a->room >= onnxc_rt_attention_f32_needs(a, block, 1, 1);
+  if (!panels && a->room < fixed + block * row) {
+    block = onnxc_rt_max_size(a->room - fixed, 0) / row / tallest * tallest;
+  }
+  g->few = g->rows <= few || block == 0;
+  g->row_block = g->few ? onnxc_rt_min_size(g->rows, few) : block;
+  return panels && !g->few;
+}
+
 /* What is the same for all groups: sizes of blocks, and where everything is in the scratch. */
 static attention_group attention_plan(const onnxc_rt_attention *a) {
   const ptrdiff_t shared = a->heads / a->kv_heads, panel = ONNXC_RT_PANEL;
   attention_group g = {.call = a, .lines = a->queries == 1 ? 1 : shared};
   g.rows = a->queries == 1 ? shared : a->queries;
-  const int few = attention_is_few(&g);
-  g.row_block = few ? g.rows : attention_piece(g.rows, ONNXC_RT_ATTENTION_QUERIES, 12);
-  g.row_block = onnxc_rt_min_size(g.row_block, g.rows);
   g.key_block = attention_piece(onnxc_rt_max_size(a->keys, 1), ONNXC_RT_ATTENTION_KEYS, panel);
   g.score_row = g.key_block;
+  const int panels = attention_plan_rows(&g);
   float *free = a->scratch;
   g.scores = free;
   g.bias = free += g.row_block * g.score_row;
   free += g.score_row;
-  const int again = g.lines * g.rows > g.row_block;
-  if (again && !few && a->room >= onnxc_rt_attention_f32_scratch(a)) {
+  if (panels) {
     g.k_panels = free;
     g.v_panels = free += g.key_block * a->size;
     free += g.key_block * attention_round_up(a->v_size, panel);
