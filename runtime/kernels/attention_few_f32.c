@@ -9,7 +9,7 @@ enum {
 
 /* ---- scores ---- */
 
-/* Products of `rows` rows of Q with `keys` rows of K, from key j on. */
+/* Products of `rows` rows of Q with `keys` rows of K, 1 or ATTENTION_FEW_KEYS, from key j on. */
 ONNXC_RT_V_INLINE void attention_few_dots(const onnxc_rt_attention_few *f, ptrdiff_t j,
                                           const ptrdiff_t rows, const ptrdiff_t keys) {
   onnxc_rt_v sums[ONNXC_RT_ATTENTION_FEW][ATTENTION_FEW_KEYS];
@@ -39,12 +39,14 @@ ONNXC_RT_V_INLINE void attention_few_dots(const onnxc_rt_attention_few *f, ptrdi
   }
   ONNXC_RT_UNROLL(4)
   for (ptrdiff_t r = 0; r < rows; r++) {
-    ONNXC_RT_UNROLL(4)
-    for (ptrdiff_t i = 0; i < keys; i++) {
-      float sum = onnxc_rt_v_sum(sums[r][i]);
-      for (ptrdiff_t rest = p; rest < size; rest++)
-        sum += a[r * a_row + rest] * b[i * b_row + rest];
-      f->c[r * f->c_row + j + i] = sum;
+    float *const to = f->c + r * f->c_row + j;
+    if (keys == ATTENTION_FEW_KEYS) {
+      onnxc_rt_v_sum_4(sums[r], to);
+    } else {
+      to[0] = onnxc_rt_v_sum(sums[r][0]);
+    }
+    for (ptrdiff_t rest = p; rest < size; rest++) {
+      for (ptrdiff_t i = 0; i < keys; i++) to[i] += a[r * a_row + rest] * b[i * b_row + rest];
     }
   }
 }

@@ -112,7 +112,7 @@ static ONNXC_RT_V_FUNCTION void gemv_run_down(const onnxc_rt_gemm_core *core) {
 
 /* ---- along dense lines of the matrix: scalar products ---- */
 
-/* results[i] = vector * line i of the matrix */
+/* results[i] = vector * line i of the matrix, for 1 or GEMV_SUMS lines */
 ONNXC_RT_V_INLINE void gemv_along_body(const float *vector, const float *matrix, ptrdiff_t line,
                                        ptrdiff_t k, float *results, const ptrdiff_t lines) {
   onnxc_rt_v sums[GEMV_SUMS];
@@ -127,9 +127,10 @@ ONNXC_RT_V_INLINE void gemv_along_body(const float *vector, const float *matrix,
       sums[i] = onnxc_rt_v_fma(factor, onnxc_rt_v_load(matrix + i * line + p), sums[i]);
     }
   }
-  ONNXC_RT_UNROLL(8)
-  for (ptrdiff_t i = 0; i < lines; i++) {
-    results[i] = onnxc_rt_v_sum(sums[i]);
+  ONNXC_RT_UNROLL(2)
+  for (ptrdiff_t i = 0; i + 4 <= lines; i += 4) onnxc_rt_v_sum_4(sums + i, results + i);
+  if (lines == 1) results[0] = onnxc_rt_v_sum(sums[0]);
+  for (ptrdiff_t i = 0; i < lines && p < k; i++) {
     for (ptrdiff_t q = p; q < k; q++) results[i] += vector[q] * matrix[i * line + q];
   }
 }

@@ -154,6 +154,12 @@ ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_exp_negative(onnxc_rt_v x) {
 #endif
 }
 
+#if defined(__has_builtin)
+#if ONNXC_RT_V_WIDTH > 1 && __has_builtin(__builtin_shufflevector)
+#define ONNXC_RT_HAS_SHUFFLE
+#endif
+#endif
+
 /* ---- reductions over the lanes, by halves ---- */
 
 ONNXC_RT_V_INLINE float onnxc_rt_v_sum(onnxc_rt_v x) {
@@ -165,13 +171,59 @@ ONNXC_RT_V_INLINE float onnxc_rt_v_sum(onnxc_rt_v x) {
   return lanes[0];
 }
 
-/* ---- movement ---- */
+/* Sums of parts of two vectors: of halves, quarters and eighths of what is still to be summed. */
+#if defined(ONNXC_RT_HAS_SHUFFLE) && ONNXC_RT_V_WIDTH == 16
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_sum_halves(onnxc_rt_v a, onnxc_rt_v b) {
+  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+         __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30,
+                                 31);
+}
 
-#if defined(__has_builtin)
-#if ONNXC_RT_V_WIDTH > 1 && __has_builtin(__builtin_shufflevector)
-#define ONNXC_RT_HAS_SHUFFLE
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_sum_quarters(onnxc_rt_v a, onnxc_rt_v b) {
+  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+         __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+}
+#elif defined(ONNXC_RT_HAS_SHUFFLE) && ONNXC_RT_V_WIDTH == 8
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_sum_halves(onnxc_rt_v a, onnxc_rt_v b) {
+  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
+         __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_sum_quarters(onnxc_rt_v a, onnxc_rt_v b) {
+  return __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13) +
+         __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15);
+}
+#elif defined(ONNXC_RT_HAS_SHUFFLE)
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_sum_halves(onnxc_rt_v a, onnxc_rt_v b) {
+  return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+}
+
+ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_sum_quarters(onnxc_rt_v a, onnxc_rt_v b) {
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+}
 #endif
+
+/* The sums of four vectors; the same additions. */
+ONNXC_RT_V_INLINE void onnxc_rt_v_sum_4(const onnxc_rt_v x[4], float *to) {
+#if defined(ONNXC_RT_HAS_SHUFFLE)
+  enum { WIDTH = ONNXC_RT_V_WIDTH, EACH = WIDTH / 4 };
+  float lanes[WIDTH];
+  const onnxc_rt_v a = onnxc_rt_v_sum_halves(x[0], x[1]), b = onnxc_rt_v_sum_halves(x[2], x[3]);
+  onnxc_rt_v sums = onnxc_rt_v_sum_quarters(a, b); /* of each, WIDTH / 4 numbers in a row */
+#if ONNXC_RT_V_WIDTH == 16
+  sums += __builtin_shufflevector(sums, sums, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  sums += __builtin_shufflevector(sums, sums, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+#elif ONNXC_RT_V_WIDTH == 8
+  sums += __builtin_shufflevector(sums, sums, 1, 0, 3, 2, 5, 4, 7, 6);
 #endif
+  onnxc_rt_v_store(lanes, sums);
+  for (ptrdiff_t i = 0; i < 4; i++) to[i] = lanes[i * EACH];
+#else
+  for (ptrdiff_t i = 0; i < 4; i++) to[i] = onnxc_rt_v_sum(x[i]);
+#endif
+}
+
+/* ---- movement ---- */
 
 /* Elements 0, 2, 4, ... of two vectors' worth of memory. */
 ONNXC_RT_V_INLINE onnxc_rt_v onnxc_rt_v_load_even(const float *from) {
