@@ -1,9 +1,11 @@
-/* Updates in place: y = Concat(f(x1), g(x2), x3), of all parts of x, where one row program makes f
- * and g from parts of x at the same places, is x with some elements changed. When nothing else
- * reads x, y takes its memory: what stays the same is not copied, and y needs no room.
+/* Updates in place: results that take the memory of what they are computed from, where nothing else
+ * reads that and each element is stored where it was read.
  *
- * That is so for a rotary embedding of a part of each head. Whether strides allow it is known when
- * the row program is lowered; until then the places of its results are left open. */
+ * y = f(x), with x a part of something larger, like the normalised queries of one product with keys
+ * and values. And y = Concat(f(x1), g(x2), x3) of all parts of x, where one row program makes f and
+ * g from parts of x at the same places, like a rotary embedding of a part of each head: what stays
+ * the same is not copied. Whether strides allow it is known when the row program is lowered; until
+ * then the places of its results are left open. */
 #include "lower/group.h"
 
 #include <string.h>
@@ -135,7 +137,8 @@ static bool takes_strides(const Lowering *l, const Value *value, int depth) {
   if (depth > MAX_DEPTH || value->type.dtype != ONNXC_RT_F32) return false;
   for (const Use *use = value->uses; use != NULL; use = use->next) {
     const Node *user = use->user;
-    bool strided = user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0;
+    bool strided = user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0 ||
+                   user->op->lower == lower_concat;
     if (!reads_at_run_time(l, use)) continue;
     if (!is_movement(user)) {
       if (!strided) return false;
@@ -270,13 +273,18 @@ static bool meets_result(Lowering *l, const Update *u, Value *in) {
   return false;
 }
 
+/* Whether the value has an element for each turn of the group. */
+static bool is_walked(const Group *g, const Type *type) {
+  if (type->rank != g->rank) return false;
+  for (int k = 0; k < type->rank; k++) {
+    if (type->dims[k] != g->shape[k]) return false;
+  }
+  return true;
+}
+
 static bool walks_alike(const Update *u) {
   for (uint32_t i = 0; i < u->n_made; i++) {
-    const Type *type = &u->made[i]->type;
-    if (type->rank != u->group->rank) return false;
-    for (int k = 0; k < type->rank; k++) {
-      if (type->dims[k] != u->group->shape[k]) return false;
-    }
+    if (!is_walked(u->group, &u->made[i]->type)) return false;
   }
   return true;
 }
@@ -306,18 +314,77 @@ static void place_joins(Lowering *l, const Update *u) {
   for (uint32_t i = 0; i < u->n_joins; i++) place_inputs_of(l, u->joins[i]);
 }
 
-void place_updates(Lowering *l, const Group *g) {
-  VEC_EACH(Update *const, at, &l->updates) {
-    const Update *u = *at;
-    if (u->group != g) continue;
-    Operand x = lower_operand(l, u->x);
-    l->places[node_out(u->joins[0], 0)->id] = x;
-    place_joins(l, u);
-    if (x.buffer->place == BUFFER_ARENA && walks_alike(u) && kept_in_place(l, u) &&
-        reads_in_place(l, u)) {
-      continue;
-    }
-    take_back(l, u);
-    place_joins(l, u);
+static void place_joined(Lowering *l, const Update *u) {
+  Operand x = lower_operand(l, u->x);
+  l->places[node_out(u->joins[0], 0)->id] = x;
+  place_joins(l, u);
+  if (x.buffer->place == BUFFER_ARENA && walks_alike(u) && kept_in_place(l, u) &&
+      reads_in_place(l, u)) {
+    return;
   }
+  take_back(l, u);
+  place_joins(l, u);
+}
+
+/* ---- whole parts -------------------------------------------------------------------------------
+ */
+
+static bool is_read_outside(const Lowering *l, const Group *g, const Value *value) {
+  if (value_is_output(value)) return true;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    if (reads_at_run_time(l, use) && l->groups[use->user->id] != g) return true;
+  }
+  return false;
+}
+
+/* The only result of the group; NULL: there are several. Everything else is computed for it, so
+ * that nothing is read once it is stored. */
+static Value *only_result(const Lowering *l, const Group *g) {
+  Value *result = NULL;
+  VEC_EACH(Node *const, row, &g->rows) {
+    for (uint32_t i = 0; i < (*row)->n_out; i++) {
+      Value *out = node_out(*row, i);
+      if (out == NULL || !is_read_outside(l, g, out)) continue;
+      if (result != NULL) return NULL;
+      result = out;
+    }
+  }
+  return result;
+}
+
+/* Whether `x` is a part of something larger that the group reads as it is, and nobody else does. */
+static bool is_own_part(const Lowering *l, const Group *g, Value *x) {
+  const Value *memory = shown_value(x);
+  if (memory == x || memory->constant != NULL || value_is_output(x)) return false;
+  if (type_count(l->ctx, &memory->type) == type_count(l->ctx, &x->type)) return false;
+  for (const Use *use = x->uses; use != NULL; use = use->next) {
+    if (reads_at_run_time(l, use) && l->groups[use->user->id] != g) return false;
+  }
+  return owns_memory(l, x);
+}
+
+/* y = f(x), with x a part of something larger, goes where x is: the normalised queries of a product
+ * of queries, keys and values. What is a tensor of its own is left to the plan. */
+static void place_result(Lowering *l, const Group *g) {
+  Value *y = only_result(l, g);
+  if (y == NULL || l->outputs[y->id] != 0 || l->targets[y->id].buffer != NULL) return;
+  if (l->places[y->id].buffer != NULL || !is_walked(g, &y->type)) return;
+  VEC_EACH(Node *const, row, &g->rows) {
+    for (uint32_t i = 0; i < (*row)->n_in; i++) {
+      Value *in = node_in(*row, i);
+      if (in == NULL || in->constant != NULL || !type_equal(&in->type, &y->type)) continue;
+      if (!is_own_part(l, g, in) || !takes_strides(l, y, 0)) continue;
+      Operand x = lower_operand(l, in);
+      if (x.buffer->place != BUFFER_ARENA) continue;
+      l->places[y->id] = x;
+      return;
+    }
+  }
+}
+
+void place_updates(Lowering *l, const Group *g) {
+  VEC_EACH(Update *const, u, &l->updates) {
+    if ((*u)->group == g) place_joined(l, *u);
+  }
+  if (l->fuse) place_result(l, g);
 }

@@ -328,6 +328,26 @@ static void what_others_read_does_not_change_in_place(void **state) {
   }
 }
 
+/* A part that only a norm reads is normalised where it is; a whole tensor is left to the plan. */
+static void parts_are_normalised_in_place(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  input %w: f32[16, 16]\n"
+                                 "  input %v: f32[4, 4]\n"
+                                 "  input %g: f32[4]\n"
+                                 "  output %y\n"
+                                 "  const %sizes = i64[3] {4, 4, 8}\n"
+                                 "  %p = MatMul(%x, %w)\n"
+                                 "  %a, %b, %r = Split(%p, %sizes) {axis = 2}\n"
+                                 "  %n = RMSNormalization(%a, %g) {axis = -1}\n"
+                                 "  %m = MatMul(%n, %v)\n"
+                                 "  %s = Add(%m, %b)\n"
+                                 "  %y = MatMul(%s, %v)\n"
+                                 "}\n");
+  const Step *norm = steps->steps.data[1];
+  assert_int_equal(norm->kind, STEP_ROW);
+  assert_ptr_equal(norm->writes.data[0], norm->reads.data[0]);
+}
+
 /* What a loop finds must last until its end, although each turn reads it early. */
 static void loops_keep_what_they_read(void **state) {
   TEST_BEGIN(state);
@@ -372,6 +392,7 @@ int main(void) {
       TEST(what_a_row_has_once_is_computed_with_it),
       TEST(turned_parts_change_in_place),
       TEST(what_others_read_does_not_change_in_place),
+      TEST(parts_are_normalised_in_place),
       TEST(loops_keep_what_they_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
