@@ -185,7 +185,7 @@ static Exploded explode(const Axes *a, const View *view, Value *value) {
 }
 
 /* The axes in the order of the groups. */
-static void sort(Builder *b, Exploded *e, const Axis *groups, int n_groups) {
+static void sort_atoms(Builder *b, Exploded *e, const Axis *groups, int n_groups) {
   int64_t perm[MAX_ATOMS];
   int n = 0;
   bool moves = false;
@@ -199,6 +199,53 @@ static void sort(Builder *b, Exploded *e, const Axis *groups, int n_groups) {
   }
   if (!moves) return;
   e->value = compose_transpose(b, compose_reshape(b, e->value, e->sizes, e->n), perm);
+}
+
+/* Where groups have at most one axis, the only one of each; -1: none. */
+static bool find_axes(const Exploded *e, const Axis *groups, int n_groups, int *axes) {
+  for (int g = 0; g < n_groups; g++) {
+    axes[g] = -1;
+    for (int k = 0; k < groups[g].n; k++) {
+      int at = e->at[groups[g].atoms[k]];
+      if (at >= 0 && axes[g] >= 0) return false;
+      if (at >= 0) axes[g] = at;
+    }
+  }
+  return true;
+}
+
+/* The same with an axis of size 1 for each group that has none, behind that of the group before, so
+ * that the transposition is all that comes last. */
+static void sort_axes(Builder *b, Exploded *e, int *axes, int n_groups) {
+  const Dim *sizes[MAX_RANK];
+  int64_t perm[MAX_RANK];
+  int n = e->n;
+  bool moves = false;
+  memcpy(sizes, e->sizes, (size_t)n * sizeof *sizes);
+  for (int g = 0, last = -1; g < n_groups; g++) {
+    moves = moves || (axes[g] >= 0 && axes[g] < last);
+    if (axes[g] >= 0) last = axes[g];
+  }
+  if (!moves) return;
+  for (int g = 0; g < n_groups; g++) {
+    if (axes[g] >= 0) continue;
+    int at = g == 0 ? 0 : axes[g - 1] + 1;
+    memmove(&sizes[at + 1], &sizes[at], (size_t)(n++ - at) * sizeof *sizes);
+    sizes[at] = dim_const(b->graph->ctx->dims, 1);
+    for (int i = 0; i < n_groups; i++) axes[i] += axes[i] >= at;
+    axes[g] = at;
+  }
+  for (int g = 0; g < n_groups; g++) perm[g] = axes[g];
+  e->value = compose_transpose(b, compose_reshape(b, e->value, sizes, n), perm);
+}
+
+static void sort(Builder *b, Exploded *e, const Axis *groups, int n_groups) {
+  int axes[MAX_RANK];
+  if (find_axes(e, groups, n_groups, axes)) {
+    sort_axes(b, e, axes, n_groups);
+  } else {
+    sort_atoms(b, e, groups, n_groups);
+  }
 }
 
 /* Whether the axis of a group is larger than 1 at the end. */

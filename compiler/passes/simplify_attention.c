@@ -5,8 +5,8 @@
  * - Heads of K and V that are copies of others -> fewer heads of K and V. Right because head h of Q
  *   reads head h / (heads / kv_heads), and each was copied to as many in a row.
  * - [batch * heads, 1, ...] made from [batch, heads, ...] -> the latter. A Reshape that only splits
- *   axes behind a Transpose -> in front of it. Both only name elements differently, and leave
- * views.
+ *   or adds axes behind a Transpose -> in front of it. Both only name elements differently, and
+ * leave views.
  * - Masks: sums and conjunctions of masks are taken apart. One that shows a band along the diagonal
  *   (bands.h) -> is_causal and windows. Other masks of 0 and a number that hides -> the condition;
  *   copies along axes that broadcast -> the mask itself. A mask that adds low numbers is taken so
@@ -265,7 +265,7 @@ static Value *part_heads(Match *m) {
 /* ---- splits behind a Transpose -----------------------------------------------------------------
  */
 
-/* Whether a Reshape only splits axes of what was transposed before, at least one. */
+/* Whether a Reshape only splits axes of what was transposed before, or adds axes of size 1. */
 static bool splits_of(const Value *value, Axes *a) {
   const Node *transpose = value->producer->in[0].value->producer;
   int64_t perm[MAX_RANK], inverse[MAX_RANK];
@@ -276,8 +276,7 @@ static bool splits_of(const Value *value, Axes *a) {
   for (int i = 0; i < rank; i++) inverse[perm[i]] = i;
   if (!axes_keep(a, &source, &kept)) return false;
   axes_transpose(a, inverse);
-  int before = a->n_atoms;
-  if (!axes_reshape(a, &value->type) || a->n_atoms == before) return false;
+  if (!axes_reshape(a, &value->type)) return false;
   for (int i = 0; i < a->views[0].rank; i++) {
     if (a->views[0].axes[i].n > 1) return false;
   }
