@@ -211,7 +211,7 @@ static int all_guards_intact(const Session *s) {
  */
 
 static void write_bytes(Session *s, const void *from, size_t size) {
-  fwrite(from, 1, size, s->response); /* failures show in ferror at the end */
+  if (size != 0) fwrite(from, 1, size, s->response); /* failures show in ferror at the end */
 }
 
 static onnxc_rt_string string_at(const Buffer *b, size_t i) {
