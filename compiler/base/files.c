@@ -82,18 +82,24 @@ static FILE *create_beside(Files *files, const char *path, char **temporary) {
   return NULL;
 }
 
+/* Devices and pipes are written to; a file that took their name would end them. */
+static bool is_special(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
 Out *files_open(Files *files, const char *path) {
   if (replaces_input(files, path)) {
     diag_error(files->diag, DIAG_IO, (DiagSite){0},
                "output '%s' would replace an input; choose another folder or name", path);
     return NULL;
   }
-  char *temporary;
+  char *temporary = NULL;
   if (!files_make_folder(files->arena, folder_of(files->arena, path))) {
     fail(files, path, "cannot make the folder of");
     return NULL;
   }
-  FILE *file = create_beside(files, path, &temporary);
+  FILE *file = is_special(path) ? fopen(path, "wb") : create_beside(files, path, &temporary);
   if (file == NULL) {
     fail(files, path, "cannot create");
     return NULL;
@@ -114,6 +120,7 @@ static bool finish(Files *files, Pending *pending) {
 }
 
 static bool put_in_place(Files *files, Pending *pending) {
+  if (pending->temporary == NULL) return true;
   if (rename(pending->temporary, pending->path) != 0) {
     return fail(files, pending->path, "cannot replace");
   }

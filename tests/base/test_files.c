@@ -2,6 +2,7 @@
 #include "base/files.h"
 #include "support.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,8 +93,23 @@ static void inputs_stay(void **state) {
   files_remove_tree(ctx->arena, folder);
 }
 
+static void pipes_stay(void **state) {
+  TEST_BEGIN(state);
+  char text[8] = {0};
+  const char *folder = make_folder(ctx), *pipe = files_join(ctx->arena, folder, "pipe");
+  assert_int_equal(mkfifo(pipe, 0600), 0);
+  int reader = open(pipe, O_RDWR | O_NONBLOCK);
+  Files *files = files_new(ctx->arena, ctx->diag);
+  out(files_open(files, pipe), "new");
+  assert_true(files_commit(files));
+  assert_int_equal(read(reader, text, sizeof text - 1), 3);
+  assert_string_equal(text, "new");
+  close(reader);
+  files_remove_tree(ctx->arena, folder);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(all_at_once), TEST(abandoned), TEST(disk_full),
-                                     TEST(inputs_stay)};
+                                     TEST(inputs_stay), TEST(pipes_stay)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
