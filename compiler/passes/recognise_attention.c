@@ -58,6 +58,7 @@ typedef struct Walk {
   Mask masks[MAX_MASKS]; /* from the softmax downwards */
   Value *scores;         /* what the softmax is of */
   Mask zeroed;           /* probabilities that are replaced by 0; value NULL: none */
+  bool by_factor;        /* by a factor 0, which leaves those that are NaN */
   bool zeroes_nan;       /* those that are NaN are */
   Operand q, k, v;
   Axis size, v_size; /* of a head */
@@ -282,6 +283,7 @@ static bool take_selection(Walk *w, Node *node) {
     Value *condition = bare_condition(flags->producer->in[0].value, &hidden);
     if (condition->type.dtype != ONNXC_RT_BOOL) continue;
     w->zeroed = (Mask){.value = condition, .hides = true, .hidden = hidden};
+    w->by_factor = true;
     return axes_keep(&w->axes, view_of(w, 0), &w->zeroed.view) &&
            axes_operand(&w->axes, &x->type) && walk(w, x);
   }
@@ -523,6 +525,17 @@ static Value *arrange(Builder *b, const Walk *w, const Plan *p, const Operand *o
   return axes_arrange(b, &w->axes, view_of(w, operand->view), operand->value, groups, 4, true);
 }
 
+/* Whether a query that sees no key gives NaN. */
+static bool leaves_nan(const Walk *w) {
+  if (w->zeroes_nan) return false;
+  if (w->zeroed.value == NULL) return true;
+  bool infinite = false;
+  for (int i = 0; i < w->n_masks; i++) {
+    infinite = infinite || !w->masks[i].hides || isinf(w->masks[i].low);
+  }
+  return w->by_factor && infinite;
+}
+
 static Value *build_attention(Builder *b, const Walk *w, const Plan *p) {
   Bias bias = build_bias(b, w, p);
   Value *inputs[] = {
@@ -537,7 +550,7 @@ static Value *build_attention(Builder *b, const Walk *w, const Plan *p) {
   if (softcap != 0) node_set_float(node, "softcap", (float)softcap);
   if (bias.shown != NULL && isfinite(bias.low)) {
     node_set_int(node, "empty_rows", ONNXC_RT_EMPTY_MEAN);
-  } else if (inputs[3] != NULL && !w->zeroes_nan && w->zeroed.value == NULL) {
+  } else if (inputs[3] != NULL && leaves_nan(w)) {
     node_set_int(node, "empty_rows", ONNXC_RT_EMPTY_NAN);
   }
   return build_done(b, node);

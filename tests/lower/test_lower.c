@@ -148,7 +148,7 @@ static void epilogues_look_nothing_up(void **state) {
                             "  %r = Gather(%w, %i)\n"
                             "  %y = Mul(%m, %r)\n"
                             "}\n");
-  assert_string_equal(summary(steps), "contraction(MatMul) row(Gather Mul)");
+  assert_string_equal(summary(steps), "row(Gather) contraction(MatMul Mul)");
 }
 
 /* Costly values are not computed once for each element that they broadcast to, cheap ones are;
