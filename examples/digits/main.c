@@ -4,6 +4,7 @@
  * digits FOLDER: the folder holds images.bin, labels.bin and predictions.bin (see train.py).
  * Exit 0 if at least 95 % are right and every answer is the one PyTorch gives. */
 #include "digits.h"
+#include "files.h"
 
 #include <stdio.h>
 
@@ -14,16 +15,6 @@ typedef struct HeldOut {
 } HeldOut;
 
 static _Alignas(DIGITS_ARENA_ALIGN) unsigned char arena[DIGITS_ARENA_BYTES];
-
-static int read_file(const char *folder, const char *name, void *to, size_t size) {
-  char path[1024];
-  int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-  FILE *file = length > 0 && (size_t)length < sizeof path ? fopen(path, "rb") : NULL;
-  size_t got = file ? fread(to, 1, size, file) : 0;
-  if (file) fclose(file);
-  if (got != size) fprintf(stderr, "digits: cannot read %s/%s\n", folder, name);
-  return got == size;
-}
 
 static int read_held_out(const char *folder, HeldOut *held_out) {
   return read_file(folder, "images.bin", held_out->images, sizeof held_out->images) &&

@@ -7,9 +7,9 @@ It writes next to itself:
   labels.bin        their digits, a byte each
   predictions.bin   what PyTorch says they are, a byte each
 """
+import sys
 from pathlib import Path
 
-import onnx
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -17,6 +17,9 @@ from torch import nn
 from torch.nn import functional as F
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "common"))
+from export import export, write_bytes  # noqa: E402
+
 HELD_OUT = 360
 EPOCHS = 150
 MAX_BATCH = 32
@@ -88,24 +91,6 @@ def train(model, images, labels):
             schedule.step()
 
 
-def write_bytes(name, tensor):
-    (HERE / name).write_bytes(tensor.to(torch.uint8).numpy().tobytes())
-
-
-def export(model, images):
-    """Writes the model with a dynamic batch, without the exporter's notes of where it ran."""
-    program = torch.onnx.export(
-        model, (images,), dynamo=True, input_names=["image"], output_names=["logits"],
-        dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}},
-        verbose=False)
-    proto = program.model_proto
-    graph = proto.graph
-    for noted in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
-                  *graph.initializer):
-        noted.ClearField("metadata_props")
-    onnx.save(proto, HERE / "digits.onnx")
-
-
 def main():
     torch.manual_seed(0)
     data = load_digits()
@@ -120,10 +105,11 @@ def main():
         predictions = model(test_x).argmax(1)
     right = (predictions == test_y).sum().item()
     print(f"held-out accuracy: {right} of {HELD_OUT} ({100 * right / HELD_OUT:.1f} %)")
-    write_bytes("images.bin", test_x)
-    write_bytes("labels.bin", test_y)
-    write_bytes("predictions.bin", predictions)
-    export(model, test_x[:MAX_BATCH])
+    write_bytes(HERE / "images.bin", test_x)
+    write_bytes(HERE / "labels.bin", test_y)
+    write_bytes(HERE / "predictions.bin", predictions)
+    export(model, (test_x[:MAX_BATCH],), HERE / "digits.onnx", ["image"], ["logits"],
+           {"image": {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}})
 
 
 if __name__ == "__main__":
