@@ -17,8 +17,8 @@ bool interpret_node(const Node *node, const Tensor *const *inputs, const Tensor 
 bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
                      const Tensor **outputs, Arena *arena, const Node **failed);
 
-/* The same with every float that an input holds or a kernel computes moved by a few units in its last
- * place, as `seed` says: how far results move is how much rounding matters to them. */
+/* The same with every float that an input holds or a kernel computes moved by a few units in its
+ * last place, as `seed` says: how far results move is how much rounding matters to them. */
 bool interpret_rounded(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
                        const Tensor **outputs, Arena *arena, const Node **failed, uint64_t seed);
 

@@ -116,14 +116,24 @@ static bool needs_dense(const Lowering *l, const Value *value, const Operand *vi
   return false;
 }
 
-/* Whether each value from this one on up to `last`, that it is a view of, has only one reader. */
-static bool read_once(const Value *value, const Value *last) {
-  while (value_uses(value) == 1 && value != last) value = node_in(value->producer, 0);
-  return value_uses(value) == 1;
+/* Whether whoever reads the value, besides by movement, can do so through any strides. */
+static bool read_anywhere(const Lowering *l, const Value *value) {
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    const Node *user = use->user;
+    bool strided = user->op->row != NULL || (user->op->flags & OP_STRIDED) != 0;
+    if (!strided && !is_movement(user) && l->groups[user->id] != NULL) return false;
+  }
+  return true;
 }
 
-/* A transposition that would be copied is done by the step that makes its input, where nothing else
- * reads that and rows stay rows. */
+/* The same for all values from this one on up to `last`, which it is a view of. */
+static bool all_read_anywhere(const Lowering *l, const Value *value, const Value *last) {
+  while (read_anywhere(l, value) && value != last) value = node_in(value->producer, 0);
+  return value == last && read_anywhere(l, value);
+}
+
+/* A transposition that would be copied is done by the step that makes its input, where everything
+ * else that reads that can read it there. */
 static void place_transposed(Lowering *l, const Node *node) {
   Value *in = node_in(node, 0), *out = node_out(node, 0);
   Operand place = dense_operand(l, NULL, &out->type), view = place;
@@ -133,7 +143,7 @@ static void place_transposed(Lowering *l, const Node *node) {
   for (int i = 0; i < view.rank; i++) view.strides[i] = from.strides[perm->ints[i]];
   if (!needs_dense(l, out, &view) || !place_input(l->ctx->dims, node, &place)) return;
   Value *stored = open_value(l, in, &place);
-  if (stored == NULL || !stores_rows(&place) || !read_once(in, stored)) return;
+  if (stored == NULL || !all_read_anywhere(l, in, stored)) return;
   place = lower_output(l, out);
   place_input(l->ctx->dims, node, &place);
   place_value(l, in, place);

@@ -41,7 +41,8 @@ typedef struct Geometry {
   const Dim *pad[SPATIAL], *pad_end[SPATIAL]; /* before the first element, behind the last */
 } Geometry;
 
-/* Of a node with data X as input 0, weights of type `w` or none (NULL), and an inferred output 0. */
+/* Of a node with data X as input 0, weights of type `w` or none (NULL), and an inferred output 0.
+ */
 bool window_geometry(const Node *node, const Type *w, Geometry *g);
 /* The same of a transposed convolution. */
 bool window_geometry_transposed(const Node *node, const Type *w, Geometry *g);

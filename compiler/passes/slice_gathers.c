@@ -156,7 +156,8 @@ static Value *expand(Match *m) {
   Value *x = match_value(m, "x"), *few = match_value(m, "indices");
   const Type *type = &m->root->out[0]->type;
   KnownSizes known = known_sizes(pass_scratch(m->run), x->graph);
-  if (param_axis(m->root, x->type.rank) != 0 || few->type.rank != match_value(m, "many")->type.rank) return NULL;
+  if (param_axis(m->root, x->type.rank) != 0 || few->type.rank != match_value(m, "many")->type.rank)
+    return NULL;
   for (int i = 0; i < type->rank; i++) {
     if (!size_known(&known, type->dims[i])) return NULL;
   }

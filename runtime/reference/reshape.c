@@ -8,8 +8,8 @@ static int finish(const onnxc_rt_call *call) {
   return onnxc_rt_ref_copy(call);
 }
 
-/* The size that -1 stands for: what the other sizes leave of the input. A size that is copied counts
- * on neither side, so that one of 0 leaves the same as any other. -1: they are too large. */
+/* The size that -1 stands for: what the other sizes leave of the input. A size that is copied
+ * counts on neither side, so that one of 0 leaves the same as any other. -1: they are too large. */
 static int64_t rest(const onnxc_rt_call *call, int allow_zero) {
   const onnxc_rt_tensor *x = &call->in[0], *shape = &call->in[1];
   const int32_t rank = call->out[0].rank;

@@ -160,6 +160,8 @@ static int run_batch(const RouteOptions *options, size_t first, size_t n) {
   for (size_t i = 0; i < n; i++) {
     fclose(jobs[i].report);
     finish(options, &jobs[i], first + i, messages[i]);
+    free(messages[i]);
+    free((char *)(uintptr_t)jobs[i].text);
   }
   return 0;
 }
@@ -203,6 +205,9 @@ static void finish_child(Child *child, int status) {
       report(&options, k, text, route, message);
     else
       totals->passed++;
+    free(route);
+    free(message);
+    free(text);
   }
   remove_folder(child->folder);
 }

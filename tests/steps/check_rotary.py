@@ -188,8 +188,7 @@ def cached(g):
     return g.Gather(np.cos(angles), "places"), g.Gather(np.sin(angles), "places")
 
 
-# rows and calls that make the tables
-TABLES = {"computed": (computed, 1, 0), "multiplied": (multiplied, 1, 0), "cached": (cached, 0, 2)}
+TABLES = {"computed": computed, "multiplied": multiplied, "cached": cached}
 
 
 # ---- models --------------------------------------------------------------------------------------
@@ -217,20 +216,15 @@ def inputs():
             "places": random.integers(0, 64, size=(2, 5))}
 
 
-# Rows besides, in which what was gathered, or the sines, are multiplied or cast.
-EXTRA_ROWS = {("scaled", "cached"): 2, ("in_double", "cached"): 2, ("permuted", "cached"): 1,
-              ("permuted", "computed"): 1, ("permuted", "multiplied"): 1}
-
-
 def items(folder):
     for spelling, turn in {**SPELLINGS, **PARTIAL}.items():
-        for tables, (make, rows, calls) in TABLES.items():
+        for tables, make in TABLES.items():
             for early in (False, True):
                 name = f"{spelling}_{tables}_{'early' if early else 'late'}"
                 model = build(turn, make, early, SIZE + 4 * (spelling in PARTIAL))
-                more = rows + EXTRA_ROWS.get((spelling, tables), 0)
-                # both products in one and the scores; queries and keys together
-                steps = {"call": calls, "contraction": 2, "row": more + 1}
+                # both products in one and the scores; tables, queries and keys together; the sines
+                # may be multiplied by a step of their own
+                steps = {"contraction": 2, "row": 2 + (spelling == "permuted")}
                 yield folder / name, model, inputs(), steps
 
 
