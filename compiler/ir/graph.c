@@ -511,6 +511,10 @@ void node_set_attr(Node *node, Attr attr) {
   node->attrs = wider;
 }
 
+void node_copy_attrs(Node *to, const Node *from) {
+  for (uint32_t i = 0; i < from->n_attrs; i++) node_set_attr(to, from->attrs[i]);
+}
+
 void node_set_int(Node *node, const char *name, int64_t value) {
   node_set_attr(node, (Attr){.name = name, .kind = ATTR_INT, .i = value});
 }

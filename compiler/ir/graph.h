@@ -278,6 +278,7 @@ static inline bool value_single_use(const Value *value) {
 /* NULL when absent; defaults are the operator's affair, see op_param_* in ops/op.h. */
 const Attr *node_attr(const Node *node, const char *name);
 void node_set_attr(Node *node, Attr attr); /* replaces one of the same name */
+void node_copy_attrs(Node *to, const Node *from);
 void node_set_int(Node *node, const char *name, int64_t value);
 void node_set_float(Node *node, const char *name, float value);
 void node_set_string(Node *node, const char *name, const char *value);

@@ -231,7 +231,7 @@ static bool infer_as_onnx(Node *node) {
 static bool decompose_as_onnx(Builder *b, Node *node) {
   Value *inputs[3] = {node_in(node, 0), node_in(node, 1), node_in(node, 2)};
   Node *same = build_node(b, "", node->op->name, inputs, inputs[2] == NULL ? 2 : 3, 1);
-  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(same, node->attrs[i]);
+  node_copy_attrs(same, node);
   build_replace(b, node, build_done(b, same));
   return true;
 }

@@ -86,7 +86,7 @@ static Value *read_numbers(Builder *b, Node *node) {
   node_set_int(read, "to", wide);
   Value *numbers = build_done(b, read);
   Node *cast = build_node(b, "", "Cast", &numbers, 1, 1);
-  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(cast, node->attrs[i]);
+  node_copy_attrs(cast, node);
   return build_done(b, cast);
 }
 

@@ -27,7 +27,7 @@ static Value *zeros(Builder *b, const Value *like) {
 /* A node like that of `k`, with the same attributes, of other inputs or with other outputs. */
 static Node *same_node(const Backward *k, Value *const *inputs, uint32_t n, uint32_t n_out) {
   Node *node = build_node(k->b, k->node->op->domain, k->node->op->name, inputs, n, n_out);
-  for (uint32_t i = 0; i < k->node->n_attrs; i++) node_set_attr(node, k->node->attrs[i]);
+  node_copy_attrs(node, k->node);
   return node;
 }
 

@@ -34,7 +34,7 @@ static void copy_node(Inlining *in, const Node *node) {
   for (uint32_t i = 0; i < node->n_in; i++) inputs[i] = outside(in, node->in[i].value);
   Node *copy = node_new(in->b->graph, node->op, node->name, inputs, node->n_in, names, node->n_out);
   copy->n_formal = node->n_formal;
-  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(copy, node->attrs[i]);
+  node_copy_attrs(copy, node);
   node_add_origins(copy, node);
   copy_outputs(in, node, copy);
   graph_insert_before(in->b->before, copy);

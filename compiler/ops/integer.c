@@ -382,7 +382,7 @@ static bool decompose_qlinear_conv(Builder *b, Node *node) {
                       node_in(node, B_ZERO)};
   int rank = inputs[0]->type.rank;
   Node *conv = build_node(b, "", "ConvInteger", inputs, 4, 1);
-  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(conv, node->attrs[i]);
+  node_copy_attrs(conv, node);
   Value *sum = build_done(b, conv);
   if (node_in(node, BIAS) != NULL) {
     sum = BUILD(b, "Add", sum, along(b, node_in(node, BIAS), 1, rank));

@@ -58,10 +58,6 @@ static bool is_explicit(const Node *node) {
   return strcmp(automatic, "NOTSET") == 0 || strcmp(automatic, "VALID") == 0;
 }
 
-static void copy_attrs(Node *to, const Node *from) {
-  for (uint32_t i = 0; i < from->n_attrs; i++) node_set_attr(to, from->attrs[i]);
-}
-
 /* The root with the padding added to its own. */
 static Value *fold_pad(Match *m, bool counts) {
   Node *root = m->root, *pad = match_node(m, "pad");
@@ -75,7 +71,7 @@ static Value *fold_pad(Match *m, bool counts) {
   }
   Value *inputs[] = {match_value(m, "x"), node_in(root, 1), node_in(root, 2)};
   Node *node = build_node(&m->builder, "", root->op->name, inputs, root->n_in, 1);
-  copy_attrs(node, root);
+  node_copy_attrs(node, root);
   node_set_string(node, "auto_pad", "NOTSET");
   node_set_ints(node, "pads", sum, 2 * (size_t)spatial);
   if (counts) node_set_int(node, "count_include_pad", 1);
