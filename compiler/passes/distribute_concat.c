@@ -160,5 +160,6 @@ static bool run_distribute_concat(PassRun *run, Graph *graph) {
 const PassDef pass_distribute_concat = {
     .name = "distribute-concat",
     .what = "Elementwise operators of joined values, as rotary embeddings are, go to the parts",
+    .changes = (const char *const[]){"adjoining", "alternating", NULL},
     .run = run_distribute_concat,
 };

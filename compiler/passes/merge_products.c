@@ -280,10 +280,9 @@ static void split(PassRun *run, Builder *b, Value *joined, const Products *produ
 static void merge(PassRun *run, const Products *products) {
   Node *first = products->list[0]->matmul;
   int64_t columns;
-  if (!pass_may(run) || !count_columns(products, &columns)) return;
+  if (!count_columns(products, &columns)) return;
   Tensor *matrix = join_matrices(first->graph->ctx, products, columns);
-  if (matrix == NULL) return;
-  pass_hit(run, "products");
+  if (matrix == NULL || !pass_hit(run, "products")) return;
   Builder b = builder_at(first);
   Value *joined = BUILD(&b, "MatMul", first->in[0].value, build_constant(&b, matrix));
   Node *product = joined->producer;
@@ -336,5 +335,6 @@ static bool run_merge_products(PassRun *run, Graph *graph) {
 const PassDef pass_merge_products = {
     .name = "merge-products",
     .what = "Products of one matrix with several constant ones become one product",
+    .changes = (const char *const[]){"products", NULL},
     .run = run_merge_products,
 };

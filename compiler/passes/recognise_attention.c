@@ -536,6 +536,10 @@ static bool leaves_nan(const Walk *w) {
   return w->by_factor && infinite;
 }
 
+static double scale_of(const Walk *w) {
+  return w->softcap == 0 ? w->factor : w->factor * w->softcap;
+}
+
 static Value *build_attention(Builder *b, const Walk *w, const Plan *p) {
   Bias bias = build_bias(b, w, p);
   Value *inputs[] = {
@@ -544,7 +548,7 @@ static Value *build_attention(Builder *b, const Walk *w, const Plan *p) {
       arrange(b, w, p, &w->v, &p->kv_heads, keys_of(w), &w->v_size),
       bias.shown != NULL ? bias.shown : bias.added,
   };
-  double softcap = w->softcap, scale = softcap == 0 ? w->factor : w->factor * softcap;
+  double softcap = w->softcap, scale = scale_of(w);
   Node *node = build_node(b, "", "Attention", inputs, inputs[3] == NULL ? 3 : 4, 1);
   node_set_float(node, "scale", (float)scale);
   if (softcap != 0) node_set_float(node, "softcap", (float)softcap);
@@ -583,6 +587,8 @@ static Value *try_operand(Match *m, Walk *w, int i) {
   if (w->zeroed.value != NULL && !zeroes_hidden(w)) return NULL;
   DType dtype = w->q.value->type.dtype;
   if (w->k.value->type.dtype != dtype || w->v.value->type.dtype != dtype) return NULL;
+  const Value *q = w->q.value;
+  if (!attribute_holds(q, scale_of(w)) || !attribute_holds(q, w->softcap)) return NULL;
   if (!masks_combine(w)) return NULL;
   const Plan plan = make_plan(w);
   return build_result(&m->builder, w, m->root, build_attention(&m->builder, w, &plan));

@@ -98,7 +98,7 @@ static Value *take_factor(Match *m) {
     double factor;
     const Node *product = find_factor(inputs[i], &operand, &factor);
     double scale = product == NULL ? 0 : scale_of(m->root) * factor;
-    if (product == NULL || !isfinite(scale)) continue;
+    if (product == NULL || !isfinite(scale) || !attribute_holds(inputs[i], scale)) continue;
     inputs[i] = move_again(&m->builder, inputs[i], product->out[0], product->in[operand].value);
     Node *node = copy_attention(m, inputs);
     node_set_float(node, "scale", (float)scale);

@@ -16,6 +16,12 @@ static Value *pick(Draw *d, Value *x, const PatternRow *rows, size_t n) {
   return NULL;
 }
 
+/* Nothing grows beyond a few thousand elements. */
+static bool is_small(Draw *d, const Value *x) {
+  return x->type.kind == TYPE_TENSOR && x->type.rank >= 0 && x->type.rank <= 6 &&
+         type_count(d->ctx, &x->type)->hi <= 20000 && type_count(d->ctx, &x->type)->hi > 0;
+}
+
 static bool has_axes(const Value *x) {
   return is_float(x) && rank_of(x) > 0;
 }
@@ -437,7 +443,7 @@ static Value *loop(Draw *d, Value *x) {
   graph_add_output(in.graph, y);
   if (collects) graph_add_output(in.graph, draw_activation(&in, y));
   build_done(&d->b, node);
-  if (collects && is_float(node_out(node, 1))) vec_push(ctx->arena, &d->pool, node_out(node, 1));
+  if (collects && is_small(d, node_out(node, 1))) vec_push(ctx->arena, &d->pool, node_out(node, 1));
   return node_out(node, 0);
 }
 
@@ -739,12 +745,6 @@ static Value *embedding_input(Draw *d) {
 static const Dim *symbol_or_number(Draw *d, const char *name, int64_t least) {
   if (draw_chance(d, 45)) return number(d, draw_in(d, 1, 3));
   return dim_symbol(d->ctx->dims, name, draw_chance(d, 85) ? least : 2, draw_in(d, 3, 6));
-}
-
-/* Nothing grows beyond a few thousand elements. */
-static bool is_small(Draw *d, const Value *x) {
-  return x->type.kind == TYPE_TENSOR && x->type.rank >= 0 && x->type.rank <= 6 &&
-         type_count(d->ctx, &x->type)->hi <= 20000 && type_count(d->ctx, &x->type)->hi > 0;
 }
 
 /* What some node computes, in the middle of a pattern perhaps; NULL: it is no tensor of few axes.

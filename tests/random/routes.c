@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 64, PATTERN = 0xa5, MAX_FLAGS = 4 };
+enum { GUARD = 64, PATTERN = 0xa5 };
 
 __attribute__((format(printf, 3, 4))) static void fail(Job *job, const char *route,
                                                        const char *format, ...) {
@@ -89,28 +89,46 @@ static bool take_sample(Job *job) {
   return false;
 }
 
+static const PassDef *pass_of(const PassCount *count) {
+  for (size_t i = 0; i < pass_count(); i++) {
+    if (strcmp(pass_at(i)->name, count->pass) == 0) return pass_at(i);
+  }
+  return NULL;
+}
+
 /* Whether a flag -fno-NAME is there for the pass or rule. */
 static bool has_switch(const PassCount *count) {
-  for (size_t i = 0; i < pass_count(); i++) {
-    if (strcmp(pass_at(i)->name, count->pass) == 0)
-      return !pass_at(i)->required && count->hits != 0;
+  return !pass_of(count)->required && count->hits != 0;
+}
+
+static bool is_listed(const PassCount *count) {
+  const char *rule = "";
+  for (size_t i = 0; rule != NULL; i++) {
+    rule = pass_rule(pass_of(count), i);
+    if (rule != NULL && strcmp(rule, count->rule) == 0) return true;
   }
   return false;
+}
+
+static void without(Job *job, const PassCount *count) {
+  const char *flag =
+      arena_printf(job->plain->arena, "no-%s", count->rule == NULL ? count->pass : count->rule);
+  const char *route = arena_printf(job->plain->arena, "-f%s", flag);
+  onnxc_options options = {.level = 4, .pass_flags = &flag, .n_pass_flags = 1};
+  Compilation *c = compile(job, route, &options, "passes");
+  if (c == NULL) return;
+  job->switched++;
+  interpret(job, route, c);
+  onnxc_free(c);
 }
 
 static void without_each(Job *job, const PassReport *report) {
   VEC_EACH(const PassCount, count, &report->counts) {
     if (job->failed || !has_switch(count)) continue;
-    char flag[128];
-    const char *flags[] = {flag};
-    snprintf(flag, sizeof flag, "no-%s", count->rule == NULL ? count->pass : count->rule);
-    const char *route = arena_printf(job->plain->arena, "-f%s", flag);
-    onnxc_options options = {.level = 4, .pass_flags = flags, .n_pass_flags = 1};
-    Compilation *c = compile(job, route, &options, "passes");
-    if (c == NULL) return;
-    job->switched++;
-    interpret(job, route, c);
-    onnxc_free(c);
+    if (count->rule != NULL && !is_listed(count))
+      fail(job, "switches", "'onnxc passes' does not list rule %s of %s", count->rule, count->pass);
+    else
+      without(job, count);
   }
 }
 
