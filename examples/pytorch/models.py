@@ -457,7 +457,7 @@ MODELS = OrderedDict(
                Input("keep", ("batch", "seq"), 2)),
         outputs=("hidden", "pooled"), norms=9, sums=9, keeps=("Tanh",)),
     gpt2_block=Model(Gpt2Block, SEQUENCE, norms=2, sums=1),
-    vit=Model(Vit, image(16), outputs=("logits",), norms=5, sums=5),
+    vit=Model(Vit, image(16), outputs=("logits",), norms=5, sums=4),
     resnet50=Model(ResNet50, image(32), outputs=("logits",), keeps=("ReduceMean",)),
     densenet=Model(DenseNet, image(16), outputs=("logits",), keeps=("ReduceMean",)),
     mobilenet_v2=Model(MobileNetV2, image(32), outputs=("logits",), keeps=("ReduceMean",)),
