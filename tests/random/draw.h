@@ -30,8 +30,8 @@ int64_t draw_in(Draw *d, int64_t lo, int64_t hi); /* inclusive */
 double draw_real(Draw *d, double lo, double hi);
 bool draw_chance(Draw *d, int percent);
 #define DRAW_OF(d, type, ...)                                                                      \
-  (((const type[]){__VA_ARGS__})[draw_in(                                                          \
-      (d), 0, (int64_t)(sizeof((const type[]){__VA_ARGS__}) / sizeof(type)) - 1)])
+  (((type const[]){__VA_ARGS__})[draw_in(                                                          \
+      (d), 0, (int64_t)(sizeof((type const[]){__VA_ARGS__}) / sizeof(type)) - 1)])
 
 /* ---- facts ---- */
 
