@@ -102,5 +102,6 @@ static bool run_hoist_invariants(PassRun *run, Graph *graph) {
 const PassDef pass_hoist_invariants = {
     .name = "hoist-invariants",
     .what = "What is the same in each turn of a loop is computed in front of it",
+    .changes = (const char *const[]){"node", NULL},
     .run = run_hoist_invariants,
 };
