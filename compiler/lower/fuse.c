@@ -489,6 +489,7 @@ static void place_node(Lowering *l, Node *node) {
 static Value *only_operand(const Node *node) {
   Value *operand = NULL;
   if (node->op->row == NULL || node->op->row->axes != NULL || node->n_out != 1) return NULL;
+  if (node->op->whole_inputs != 0) return NULL;
   for (uint32_t i = 0; i < node->n_in; i++) {
     Value *in = node_in(node, i);
     if (in == NULL || in->constant != NULL || in == operand) continue;
@@ -501,8 +502,8 @@ static Value *only_operand(const Node *node) {
   return same ? operand : NULL;
 }
 
-/* The only group that reads the value, other than `g`, all in row programs; NULL if there is none.
- */
+/* The only group that reads the value, other than `g`, all in row programs and element by element;
+ * NULL if there is none. */
 static Group *only_reader(const Lowering *l, const Value *value, const Group *g) {
   Group *reader = NULL;
   if (value_is_output(value)) return NULL;
@@ -510,6 +511,7 @@ static Group *only_reader(const Lowering *l, const Value *value, const Group *g)
     Group *user = l->groups[use->user->id];
     if (user == NULL) continue;
     if (user == g || user->root == use->user || (reader != NULL && user != reader)) return NULL;
+    if (reads_whole(use->user, (uint32_t)(use - use->user->in))) return NULL;
     reader = user;
   }
   return reader;
