@@ -64,24 +64,17 @@ static Node *member(const Group *g, uint32_t i) {
 typedef struct Search {
   Lowering *l;
   const Group *target;
-  uint32_t from; /* the position of its first node */
   Vec(Group *) stack;
   uint32_t visited;
 } Search;
-
-static uint32_t first_position(const Lowering *l, const Group *g) {
-  return l->positions[member(g, 0)->id];
-}
 
 static uint32_t last_position(const Lowering *l, const Group *g) {
   return l->positions[member(g, n_members(g) - 1)->id];
 }
 
-/* What ends before the target begins cannot depend on it. */
 static void search_push(Search *s, const Value *value) {
   Group *g = producer_group(s->l, value);
   if (g == NULL || g->stamp == s->l->stamp) return;
-  if (n_members(g) != 0 && last_position(s->l, g) < s->from) return;
   g->stamp = s->l->stamp;
   vec_push(s->l->scratch, &s->stack, g);
 }
@@ -107,7 +100,7 @@ static bool search_run(Search *s) {
 
 static Search search_new(Lowering *l, const Group *target) {
   l->stamp++;
-  return (Search){.l = l, .target = target, .from = first_position(l, target)};
+  return (Search){.l = l, .target = target};
 }
 
 /* Whether the node may need any element of an input, so that another step has to compute it. */
