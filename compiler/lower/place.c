@@ -152,7 +152,8 @@ static void place_transposed(Lowering *l, const Node *node) {
 void place_parts(Lowering *l, const Groups *order) {
   for (size_t i = order->len; i-- > 0;) {
     const Node *node = order->data[i]->root;
-    if (node == NULL || dtype_is_packed(node_out(node, 0)->type.dtype)) continue; /* kernels pack */
+    const Value *out = node == NULL ? NULL : node_out(node, 0);
+    if (out == NULL || dtype_is_packed(out->type.dtype)) continue; /* kernels pack */
     if (node->op->lower == lower_transpose) place_transposed(l, node);
     if (node->op->lower == lower_concat && !defer_update(l, node)) place_inputs_of(l, node);
   }
