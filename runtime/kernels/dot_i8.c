@@ -22,6 +22,12 @@
 #define DOT_EACH_ROW_COUNT(X) X(1) X(2)
 #endif
 
+#if DOT_ROWS > 4
+#define DOT_SUMS DOT_ROWS
+#else
+#define DOT_SUMS 4
+#endif
+
 #define DOT_TILE ((ptrdiff_t)DOT_VECTORS * ONNXC_RT_V_WIDTH)
 
 /* A tile of whole vectors; sums of columns that are not there are in nobody's way. */
@@ -41,7 +47,7 @@ static const uint8_t *dot_panel(const onnxc_rt_dot *d, ptrdiff_t column) {
 ONNXC_RT_V_INLINE void dot_tile_body(const dot_tile *t, const ptrdiff_t rows,
                                      const ptrdiff_t stretch, const int panels_signed) {
   const onnxc_rt_dot *d = t->call;
-  onnxc_rt_d sums[DOT_ROWS > 4 ? DOT_ROWS : 4][DOT_VECTORS];
+  onnxc_rt_d sums[DOT_SUMS][DOT_VECTORS];
   const uint8_t *a[(DOT_ROWS + 2) / 3], *panel = dot_panel(d, t->column);
   const ptrdiff_t a_row = d->a_row, a_word = d->a_word;
   const ptrdiff_t step = 4 * d->width, distance = 4 * d->words * d->width;
