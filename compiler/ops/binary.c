@@ -32,7 +32,8 @@ static const Dim *mul_element(const Node *node, const Dim *const *args) {
   return calculate(node, args, dim_mul, real_mul);
 }
 
-/* Truncating, which is rounding down where nothing is negative. */
+/* Truncating, which is rounding down where nothing is negative. A size that may be 0 divides its
+ * multiples too: of a division by 0 ONNX says nothing. */
 static const Dim *div_element(const Node *node, const Dim *const *args) {
   DimTable *t = infer_dims(node);
   int64_t a, b;
@@ -40,6 +41,8 @@ static const Dim *div_element(const Node *node, const Dim *const *args) {
   if (dim_is_const(args[0], &a) && dim_is_const(args[1], &b) && b != 0 && b != -1) {
     return dim_const(t, a / b);
   }
+  const Dim *exact = args[1]->lo == 0 ? dim_divide_exactly(t, args[0], args[1]) : NULL;
+  if (exact != NULL) return exact;
   bool natural = args[0]->lo >= 0 && args[1]->lo > 0;
   return natural ? dim_floordiv(t, args[0], args[1]) : NULL;
 }

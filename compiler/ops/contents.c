@@ -20,6 +20,19 @@ static bool small_static(const Type *type, int64_t *dims) {
   return count <= MAX_CONTENTS;
 }
 
+/* An element of which only the type is known; none of 32 bits and more bounds a size. NULL for an
+ * absent input. */
+static const Dim *unknown_of(DimTable *t, const Value *value) {
+  int64_t lo = INT64_MIN, hi = INT64_MAX, least, most;
+  if (value == NULL) return NULL;
+  if (dtype_integer_range(value->type.dtype, &least, &most)) {
+    if (least == 0) lo = 0;
+    if (most < INT32_MAX) hi = most;
+    if (most < INT32_MAX) lo = least;
+  }
+  return dim_unknown(t, lo, hi);
+}
+
 /* ---- moved elements ----------------------------------------------------------------------------
  * The operator itself tells where each element goes: its kernel runs on tensors whose elements are
  * numbers, and each number in the result says which element of which input came there. */
@@ -27,6 +40,7 @@ static bool small_static(const Type *type, int64_t *dims) {
 typedef struct Moves {
   const Dim **pool; /* contents of all data inputs, one after another */
   uint32_t n_pool;
+  bool known; /* something is, of some of them */
 } Moves;
 
 /* A number stored in the bits of an element, whatever its type. */
@@ -43,21 +57,24 @@ static uint32_t get_number(const Tensor *tensor, uint32_t i) {
   return at[0] | (size > 1 ? (uint32_t)at[1] << 8 : 0);
 }
 
-/* Input `i` with numbers in place of its elements; NULL when its contents are not known. */
+/* Input `i` with numbers in place of its elements; NULL when they are too many. */
 static const Tensor *numbered(const Node *node, uint32_t i, Moves *moves) {
   int64_t dims[MAX_RANK];
   uint32_t n;
-  const Type *type = &node_in(node, i)->type;
+  const Value *value = node_in(node, i);
+  const Type *type = &value->type;
   const Dim *const *contents = infer_numbers(node, i, &n);
   int bits = dtype_info(type->dtype)->bits;
-  if (contents == NULL || !small_static(type, dims) || bits < 8) return NULL;
-  if (moves->n_pool + n > (bits == 8 ? 256u : 3u * MAX_CONTENTS)) return NULL;
+  if (!small_static(type, dims) || bits < 8) return NULL;
   Tensor *tensor = tensor_new(node->graph->ctx, type->dtype, type->rank, dims);
-  if (tensor == NULL || tensor->count != n) return NULL;
-  for (uint32_t k = 0; k < n; k++) {
+  if (tensor == NULL || (contents != NULL && tensor->count != n)) return NULL;
+  if (moves->n_pool + tensor->count > (bits == 8 ? 256u : 3u * MAX_CONTENTS)) return NULL;
+  for (uint32_t k = 0; k < tensor->count; k++) {
     put_number(tensor, k, moves->n_pool);
-    moves->pool[moves->n_pool++] = contents[k];
+    moves->pool[moves->n_pool++] =
+        contents != NULL ? contents[k] : unknown_of(infer_dims(node), value);
   }
+  moves->known = moves->known || contents != NULL;
   return tensor;
 }
 
@@ -108,7 +125,7 @@ void infer_move_contents(Node *node, uint32_t data) {
   if (node->n_formal > MAX_ENDS || node->n_out > MAX_ENDS || !outputs_small(node)) return;
   Context *ctx = node->graph->ctx;
   Moves moves = {.pool = pool};
-  if (!gather_inputs(node, data, &moves, inputs)) return;
+  if (!gather_inputs(node, data, &moves, inputs) || !moves.known) return;
   if (!interpret_node(node, inputs, outputs, ctx->arena, 1 << 16, &error)) return;
   for (uint32_t i = 0; i < node->n_out; i++) {
     if (node->out[i] != NULL) take_moved(node, i, outputs[i], &moves);
@@ -120,19 +137,6 @@ void infer_move_contents(Node *node, uint32_t data) {
 
 /* Beyond integers that are all known, only so many numbers are followed. */
 enum { MAX_ARGS = ONNXC_RT_WALK_OPERANDS, MAX_BOUNDED = 16 };
-
-/* An element of which only the type is known; none of 32 bits and more bounds a size. NULL for an
- * absent input. */
-static const Dim *unknown_of(DimTable *t, const Value *value) {
-  int64_t lo = INT64_MIN, hi = INT64_MAX, least, most;
-  if (value == NULL) return NULL;
-  if (dtype_integer_range(value->type.dtype, &least, &most)) {
-    if (least == 0) lo = 0;
-    if (most < INT32_MAX) hi = most;
-    if (most < INT32_MAX) lo = least;
-  }
-  return dim_unknown(t, lo, hi);
-}
 
 static bool says_nothing(const Dim *x) {
   return x->opaque && x->lo == INT64_MIN && x->hi == INT64_MAX;

@@ -136,9 +136,7 @@ const Dim *infer_equal(const Node *node, const char *what, const Dim *a, const D
 /* ---- broadcasting ------------------------------------------------------------------------------
  */
 
-/* The size that `a` and `b` broadcast to; NULL when they cannot. Sizes of which none is provably 1
- * are taken to be equal. */
-static const Dim *broadcast_dim(Context *ctx, const Dim *a, const Dim *b) {
+const Dim *infer_broadcast_size(Context *ctx, const Dim *a, const Dim *b) {
   DimTable *t = ctx->dims;
   if (a == b || dim_is(b, 1)) return a;
   if (dim_is(a, 1)) return b;
@@ -159,7 +157,7 @@ static bool broadcast_two(Node *node, const Type *type, int *rank, const Dim **d
   for (int k = 1; k <= wide; k++) { /* from the last axis; the result grows to the left in place */
     const Dim *a = k <= *rank ? dims[MAX_RANK - k] : dim_const(t, 1);
     const Dim *b = k <= type->rank ? type->dims[type->rank - k] : dim_const(t, 1);
-    const Dim *size = broadcast_dim(node->graph->ctx, a, b);
+    const Dim *size = infer_broadcast_size(node->graph->ctx, a, b);
     if (size == NULL) {
       Arena *arena = node->graph->ctx->arena;
       return node_error(node, DIAG_INVALID,

@@ -295,17 +295,24 @@ static const Dim *expand_by(const Node *node, const Dim *own, const Dim *given) 
   return own;
 }
 
-/* Sizes of an expansion by `shape`; NULL: nothing is known of it. */
-static void expand_sizes(Node *node, const Type *x, const Dim *const *shape, int given, int rank,
-                         const Dim **dims) {
-  DimTable *t = infer_dims(node);
+/* Size `axis` of the expansion of one of size `own` by a number. */
+static const Dim *expand_size(Node *node, int axis, const Dim *own, const Dim *number) {
+  const Dim *size = NULL;
+  if (number->value && !number->opaque) size = expand_by(node, own, number);
+  if (!number->value && !number->opaque) {
+    size = infer_broadcast_size(node->graph->ctx, own, number);
+  }
+  return size != NULL ? size : infer_fresh(node, 0, axis, wider(own, number));
+}
+
+/* Sizes of an expansion by numbers of which not all are known while compiling. */
+static void expand_sizes(Node *node, const Type *x, int given, int rank, const Dim **dims) {
+  const Dim *one = dim_const(infer_dims(node), 1);
   for (int i = 0; i < rank; i++) {
     int from_x = i - (rank - x->rank), from_shape = i - (rank - given);
-    const Dim *own = from_x < 0 ? dim_const(t, 1) : x->dims[from_x];
-    const Dim *number =
-        from_shape < 0 ? dim_const(t, 1) : infer_number(node, 1, (uint32_t)from_shape);
-    dims[i] = shape == NULL ? NULL : expand_by(node, own, number);
-    if (dims[i] == NULL) dims[i] = infer_fresh(node, 0, i, wider(own, number));
+    const Dim *own = from_x < 0 ? one : x->dims[from_x];
+    const Dim *number = from_shape < 0 ? one : infer_number(node, 1, (uint32_t)from_shape);
+    dims[i] = expand_size(node, i, own, number);
   }
 }
 
@@ -326,7 +333,7 @@ static bool expand_infer(Node *node) {
   if (shape != NULL && !check_not_negative(node, "shape", shape, n)) return false;
   if (shape == NULL || any_value(shape, n)) {
     rank = given > x->rank ? given : x->rank;
-    expand_sizes(node, x, shape, given, rank, dims);
+    expand_sizes(node, x, given, rank, dims);
   } else {
     Type target = {.kind = TYPE_TENSOR, .rank = (int)n, .dims = shape};
     if (!infer_broadcast(node, (const Type *const[]){x, &target}, 2, &rank, dims)) return false;

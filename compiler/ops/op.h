@@ -141,6 +141,9 @@ void infer_output_type(Node *node, uint32_t i, const Type *type);
 /* NumPy broadcasting of `n` types. A dim of 1 gives way; two others must be equal, which is assumed
  * (and checked at run time) where it is not provable. */
 bool infer_broadcast(Node *node, const Type *const *types, int n, int *rank, const Dim **dims);
+/* The size that `a` and `b` broadcast to; NULL when they cannot. Sizes of which none is provably 1
+ * are taken to be equal. */
+const Dim *infer_broadcast_size(Context *ctx, const Dim *a, const Dim *b);
 /* The integers of input `i` where they are known: constants and symbolic contents. NULL: not known
  * (nothing reported). `*n` their number. */
 const Dim *const *infer_contents(const Node *node, uint32_t i, uint32_t *n);

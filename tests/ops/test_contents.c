@@ -104,12 +104,54 @@ static void shapes_follow_contents(void **state) {
   has_type(ctx, "  %y = NonZero(%x)\n", "i64[3, y_size1]");
 }
 
+/* %u: i64[1] is a number of which nothing is known. */
+#define UNKNOWN                                                                                    \
+  "  %q = Gather(%s, %second)\n  %p = Sub(%q, %heads)\n"                                           \
+  "  %u = Div(%p, %heads)\n  %n = Slice(%s, %first, %third)\n"
+
+static void numbers_are_known_beside_unknown_ones(void **state) {
+  TEST_BEGIN(state);
+  const Value *y = result(ctx, UNKNOWN "  %y = Concat(%n, %u) {axis = 0}\n");
+  assert_int_equal(y->n_contents, 3);
+  assert_string_equal(dim_text(ctx->arena, y->contents[1]), "seq");
+  assert_true(y->contents[2]->opaque);
+  assert_false(value_contents_known(y));
+  has_contents(ctx, UNKNOWN "  %y = Concat(%u, %u) {axis = 0}\n", "unknown");
+  has_contents(ctx, UNKNOWN "  %a = Concat(%n, %u) {axis = 0}\n  %y = Gather(%a, %zero)\n",
+               "batch");
+}
+
+static void expansions_keep_what_is_known(void **state) {
+  TEST_BEGIN(state);
+  has_type(ctx,
+           UNKNOWN "  %a = Concat(%n, %u) {axis = 0}\n  %b = Concat(%second, %a) {axis = 0}\n"
+                   "  %y = Expand(%x, %b)\n",
+           "f32[1, batch, seq, y_size3]");
+  has_type(ctx,
+           UNKNOWN "  const %c = f32[4, 1, 1] {1, 2, 3, 4}\n"
+                   "  %a = Concat(%second, %q, %u) {axis = 0}\n  %y = Expand(%c, %a)\n",
+           "f32[4, seq, y_size2]");
+}
+
+static void multiples_of_a_size_are_divided_by_it(void **state) {
+  TEST_BEGIN(state);
+  const char *text = "dim n = 0..\ngraph \"main\" {\n  input %x: f32[n, 3]\n  output %y\n"
+                     "  const %first = i64[] {0}\n  const %three = i64[] {3}\n"
+                     "  %s = Shape(%x)\n  %n = Gather(%s, %first)\n  %m = Mul(%n, %three)\n"
+                     "  %y = Div(%m, %n)\n}\n";
+  const Graph *graph = graph_parse(ctx, text, "test");
+  assert_non_null(graph);
+  const Value *y = graph->outputs.data[0];
+  assert_int_equal(y->n_contents, 1);
+  assert_string_equal(dim_text(ctx->arena, y->contents[0]), "3");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(shapes_are_taken_apart_and_put_together),
-      TEST(sizes_are_computed),
-      TEST(comparisons_are_decided_where_provable),
-      TEST(shapes_follow_contents),
+      TEST(shapes_are_taken_apart_and_put_together), TEST(sizes_are_computed),
+      TEST(comparisons_are_decided_where_provable),  TEST(shapes_follow_contents),
+      TEST(numbers_are_known_beside_unknown_ones),   TEST(expansions_keep_what_is_known),
+      TEST(multiples_of_a_size_are_divided_by_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
