@@ -14,6 +14,8 @@ Graph *import_model(Context *ctx, const char *path);
 
 /* Whether operators of ai.onnx by this name become others on import, in every version. */
 bool import_replaces(const char *op);
+/* Whether the form that an operator of ai.onnx had in that version becomes another one. */
+bool import_upgrades(const char *op, int version);
 
 /* After inference: whether it agrees with the types that the model declares. False: reported. */
 bool import_check_types(const Graph *graph);

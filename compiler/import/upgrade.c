@@ -535,6 +535,14 @@ bool import_replaces(const char *op) {
   return always;
 }
 
+bool import_upgrades(const char *op, int version) {
+  bool upgrades = false;
+  for (size_t i = first_row(op); i < N_ROWS && strcmp(table[i].op, op) == 0; i++) {
+    upgrades = upgrades || (table[i].before != ALWAYS && version < table[i].before);
+  }
+  return upgrades;
+}
+
 bool upgrade_draft(Draft *d) {
   const char *op = d->op;
   if (d->schema == NULL) return true;

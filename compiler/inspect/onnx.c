@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+extern const OpDef op_onnxc_Dims;
+
 #define EXPORT_NEW(arena, Type, INIT) export_message(arena, sizeof(Type), &(const Type)INIT)
 
 static void *export_message(Arena *arena, size_t size, const void *initial) {
@@ -250,8 +252,10 @@ static bool is_own(const Attr *attr) {
 }
 
 static bool export_attrs(Exporter *x, const Node *node, Onnx__NodeProto *proto) {
+  const char *op = export_op_name(node);
   for (uint32_t i = 0; i < node->n_attrs; i++) {
     if (is_own(&node->attrs[i])) continue;
+    if (!export_has_attr(node, op, &node->attrs[i], x->opset)) continue;
     Onnx__AttributeProto *attr = export_attr(x, node, &node->attrs[i]);
     if (attr == NULL) return false;
     add_attr(x->arena, proto, attr);
@@ -278,21 +282,25 @@ static void note_outputs(ExportGraph *g, const Node *node) {
   }
 }
 
-/* The ONNX operator that one of the compiler's own is but for added attributes; NULL: none. */
-static const char *onnx_name(const Node *node) {
+/* The compiler's own operators that are one of ONNX but for added attributes. */
+const char *export_op_name(const Node *node) {
   static const char *const forms[][2] = {
       {"FullMatch", "RegexFullMatch"}, {"ReadNumbers", "Cast"}, {"WriteNumbers", "Cast"}};
+  if (strcmp(node->op->domain, "onnxc") != 0) return node->op->name;
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     if (strcmp(node->op->name, forms[i][0]) == 0) return forms[i][1];
   }
   return NULL;
 }
 
+const char *export_domain(const Node *node) {
+  return strcmp(node->op->domain, "onnxc") == 0 ? "" : node->op->domain;
+}
+
 static bool export_node(ExportGraph *g, const Node *node) {
   Exporter *x = g->exporter;
-  bool own = strcmp(node->op->domain, "onnxc") == 0;
-  const char *domain = own ? "" : node->op->domain, *op = own ? onnx_name(node) : node->op->name;
-  if (own && strcmp(node->op->name, "Dims") == 0) return export_dims(g, node);
+  const char *domain = export_domain(node), *op = export_op_name(node);
+  if (node_is(node, op_onnxc_Dims)) return export_dims(g, node);
   if (op == NULL) {
     return node_error(node, DIAG_UNSUPPORTED, "the compiler's own operator has no ONNX form");
   }
@@ -380,19 +388,37 @@ static Onnx__GraphProto *export_graph(Exporter *x, const Graph *graph) {
 /* ---- the model ---------------------------------------------------------------------------------
  */
 
-/* Forms of operators that only the compiler knows become those of ONNX, in subgraphs too. */
+static bool standardise_node(Node *node) {
+  Builder builder = builder_at(node);
+  bool own = strcmp(node->op->domain, "onnxc") == 0;
+  if (node->op->standard != NULL) return node->op->standard(&builder, node);
+  return own && node->op->decompose != NULL && node->op->decompose(&builder, node);
+}
+
+/* Forms of operators that only the compiler knows become those of ONNX, in subgraphs too; so does
+ * what they are made of. */
 static void standardise(Graph *graph) {
   for (Node *node = graph->first, *next; node != NULL; node = next) {
-    next = node->next;
+    Node *before = node->prev;
     for (uint32_t i = 0; i < node->n_attrs; i++) {
       if (node->attrs[i].kind == ATTR_GRAPH) standardise(node->attrs[i].graph);
     }
-    Builder builder = builder_at(node);
-    if (node->op->standard != NULL && node->op->standard(&builder, node)) graph_remove(node);
+    if (standardise_node(node)) {
+      graph_remove(node);
+      next = before == NULL ? graph->first : before->next;
+    } else {
+      next = node->next;
+    }
   }
 }
 
 typedef Vec(Onnx__OperatorSetIdProto *) OpsetList;
+
+/* Contributed domains have one version. */
+static int64_t domain_version(const char *domain) {
+  int64_t newest = schema_newest(domain);
+  return newest == 0 ? 1 : newest;
+}
 
 static void add_domain(Exporter *x, const char *domain, OpsetList *opsets) {
   VEC_EACH(Onnx__OperatorSetIdProto *, known, opsets) {
@@ -402,7 +428,7 @@ static void add_domain(Exporter *x, const char *domain, OpsetList *opsets) {
       EXPORT_NEW(x->arena, Onnx__OperatorSetIdProto, ONNX__OPERATOR_SET_ID_PROTO__INIT);
   opset->domain = text_of(domain);
   opset->has_version = true;
-  opset->version = schema_newest(domain);
+  opset->version = *domain == '\0' ? x->opset : domain_version(domain);
   vec_push(x->arena, opsets, opset);
 }
 
@@ -437,9 +463,10 @@ bool view_onnx(Compilation *c, Out *w) {
   x.taken = map_on(c->arena);
   x.node_names = map_on(c->arena);
   x.sources = ARENA_ARRAY(c->arena, dims_symbols(c->ctx.dims), SizeSource);
+  x.opset = export_opset(c->graph);
   Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
   model.has_ir_version = true;
-  model.ir_version = ONNX__VERSION__IR_VERSION;
+  model.ir_version = export_ir_version(x.opset);
   model.producer_name = text_of("onnxc");
   model.producer_version = text_of(onnxc_version());
   OpsetList opsets = {0};
