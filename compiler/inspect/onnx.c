@@ -388,22 +388,22 @@ static Onnx__GraphProto *export_graph(Exporter *x, const Graph *graph) {
 /* ---- the model ---------------------------------------------------------------------------------
  */
 
-static bool standardise_node(Node *node) {
+static bool standardise_node(Node *node, bool optimised) {
   Builder builder = builder_at(node);
   bool own = strcmp(node->op->domain, "onnxc") == 0;
-  if (node->op->standard != NULL) return node->op->standard(&builder, node);
+  if (optimised && node->op->standard != NULL) return node->op->standard(&builder, node);
   return own && node->op->decompose != NULL && node->op->decompose(&builder, node);
 }
 
 /* Forms of operators that only the compiler knows become those of ONNX, in subgraphs too; so does
- * what they are made of. */
-static void standardise(Graph *graph) {
+ * what they are made of. Before the passes only the importer's operators are such. */
+static void standardise(Graph *graph, bool optimised) {
   for (Node *node = graph->first, *next; node != NULL; node = next) {
     Node *before = node->prev;
     for (uint32_t i = 0; i < node->n_attrs; i++) {
-      if (node->attrs[i].kind == ATTR_GRAPH) standardise(node->attrs[i].graph);
+      if (node->attrs[i].kind == ATTR_GRAPH) standardise(node->attrs[i].graph, optimised);
     }
-    if (standardise_node(node)) {
+    if (standardise_node(node, optimised)) {
       graph_remove(node);
       next = before == NULL ? graph->first : before->next;
     } else {
@@ -457,7 +457,7 @@ void inspect_write_tensor(Out *w, Arena *arena, const Tensor *tensor) {
 }
 
 bool view_onnx(Compilation *c, Out *w) {
-  standardise(c->graph);
+  standardise(c->graph, strcmp(stages[c->next].name, "passes") != 0);
   Exporter x = {.ctx = &c->ctx, .arena = c->arena, .strings = strings_new(c->arena)};
   x.names = map_on(c->arena);
   x.taken = map_on(c->arena);

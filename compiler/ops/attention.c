@@ -231,11 +231,16 @@ static bool is_core_mask(const Node *node, const Sizes *s) {
   return typed && mask->rank == 4 && missing_columns(node, s) == NULL;
 }
 
-static bool is_core(const Node *node, const Sizes *s) {
+/* All but the mask is of the core form. */
+static bool is_plain(const Node *node, const Sizes *s) {
   bool plain = !s->packed && node_in(node, PAST_KEY) == NULL &&
                input_type(node, V)->dtype == input_type(node, Q)->dtype;
   for (uint32_t i = PRESENT_KEY; i <= SCORES; i++) plain = plain && node_out(node, i) == NULL;
-  return plain && is_precise(node) && is_core_mask(node, s);
+  return plain && is_precise(node);
+}
+
+static bool is_core(const Node *node, const Sizes *s) {
+  return is_plain(node, s) && is_core_mask(node, s);
 }
 
 /* That of the reference kernel. */
@@ -374,20 +379,30 @@ static Value *with_past(Builder *b, const Node *node, uint32_t past, Value *x) {
   return compose_concat(b, (Value *[]){node_in(node, past), x}, 2, 2);
 }
 
-/* The node in core form, but for the precision of the softmax. */
-static Heads heads_of(Builder *b, const Node *node, const Sizes *s) {
+/* A node in core form. */
+static Heads core_heads(const Node *node) {
   bool causal = op_param_i(node, "is_causal") != 0;
   Heads heads = {.scale = op_param_list(node, "scale"), .softcap = op_param_f(node, "softcap")};
   heads.left = op_param_i(node, "left_window_size");
   heads.right = causal ? 0 : op_param_i(node, "right_window_size");
+  heads.q = node_in(node, Q);
+  heads.k = node_in(node, K);
+  heads.v = node_in(node, V);
+  heads.mask = node_in(node, MASK);
+  heads.lengths = node_in(node, KV_LENGTHS);
+  heads.place = node_in(node, PLACE);
+  return heads;
+}
+
+/* The node in core form, but for the precision of the softmax. */
+static Heads heads_of(Builder *b, const Node *node, const Sizes *s) {
+  Heads heads = core_heads(node);
   heads.q = heads_apart(b, node_in(node, Q), s->q_heads, s->size);
   heads.k = heads_apart(b, node_in(node, K), s->kv_heads, s->size);
   heads.v = heads_apart(b, node_in(node, V), s->kv_heads, s->v_size);
   heads.k = with_past(b, node, PAST_KEY, heads.k);
   heads.v = with_past(b, node, PAST_VALUE, heads.v);
   heads.mask = whole_mask(b, node, s);
-  heads.lengths = node_in(node, KV_LENGTHS);
-  heads.place = node_in(node, PLACE);
   bool placed = heads.left >= 0 || heads.right >= 0;
   if (placed && !dim_is(s->past, 0)) heads.place = compose_size(b, s->past);
   return heads;
@@ -456,25 +471,52 @@ static bool decompose_attention(Builder *b, Node *node) {
   return true;
 }
 
-/* ONNX has no input for the place: what the places let a query see becomes the mask. What it has no
- * attributes for is said in parts. */
+/* ---- as ONNX says it ---------------------------------------------------------------------------
+ * In words that its first version has, and with a mask that says something of each query and each
+ * key: not every tool broadcasts these axes. */
+
+/* Which keys a query sees is all, or what is_causal says. */
+static bool sees_in_words(const Heads *heads) {
+  return heads->place == NULL && heads->lengths == NULL && heads->left < 0 && heads->right <= 0;
+}
+
+/* The mask with axes of one element made as long as the queries and the keys are. */
+static Value *spread_mask(Builder *b, const Heads *heads, Value *mask) {
+  const Type *type = &mask->type;
+  const Dim *dims[4], *whole[] = {heads->q->type.dims[2], heads->k->type.dims[2]};
+  bool spreads = false;
+  for (int i = 0; i < type->rank; i++) {
+    int axis = i - (type->rank - 2);
+    bool one = axis >= 0 && dim_is(type->dims[i], 1) && type->dims[i] != whole[axis];
+    dims[i] = one ? whole[axis] : type->dims[i];
+    spreads = spreads || one;
+  }
+  return spreads ? BUILD(b, "Expand", mask, build_dims(b, dims, (uint32_t)type->rank)) : mask;
+}
+
+/* The mask with what else says which keys a query sees. */
+static Value *standard_mask(Builder *b, const Heads *heads) {
+  Value *mask = heads->mask;
+  bool added = mask != NULL && mask->type.dtype != ONNXC_RT_BOOL;
+  if (!sees_in_words(heads)) {
+    mask = added ? total_bias(b, heads) : heads_both(b, mask, heads_visible(b, heads));
+  }
+  return mask == NULL ? NULL : spread_mask(b, heads, mask);
+}
+
 static bool standard_attention(Builder *b, Node *node) {
   Sizes s;
-  bool in_words = op_param_i(node, "empty_rows") == ONNXC_RT_EMPTY_ZERO;
-  if ((node_in(node, PLACE) == NULL && in_words) || !read_sizes(node, &s)) return false;
-  Heads heads = heads_of(b, node, &s);
-  if (!in_words) {
+  if (!read_sizes(node, &s) || !is_plain(node, &s)) return false;
+  Heads heads = core_heads(node);
+  if (op_param_i(node, "empty_rows") != ONNXC_RT_EMPTY_ZERO) {
     build_replace(b, node, in_parts(b, node, &heads));
     return true;
   }
-  Value *seen = heads_visible(b, &heads);
-  if (seen != NULL && heads.mask != NULL && heads.mask->type.dtype == ONNXC_RT_BOOL) {
-    heads.mask = heads_both(b, heads.mask, seen);
-  } else if (seen != NULL) {
-    heads.mask = heads.mask == NULL ? seen : total_bias(b, &heads);
-  }
+  Value *mask = standard_mask(b, &heads);
+  if (mask == heads.mask && sees_in_words(&heads)) return false;
+  heads.mask = mask;
+  if (!sees_in_words(&heads)) heads.left = heads.right = -1;
   heads.lengths = heads.place = NULL;
-  heads.left = heads.right = -1;
   build_replace(b, node, heads_attend(b, &heads));
   return true;
 }

@@ -252,6 +252,19 @@ static bool lower_conv_integer(Lowering *l, Node *node) {
 
 static const OpParam conv_params[] = {WINDOW_PARAMS, PARAM_INT("group", 1), {0}};
 
+/* A zero point for each filter, where all are one number, is one for all: not every tool knows
+ * more. */
+static bool standard_conv_integer(Builder *b, Node *node) {
+  Value *zeros = node_in(node, 3);
+  const Tensor *each = zeros == NULL ? NULL : zeros->constant;
+  if (each == NULL || each->count < 2) return false;
+  for (size_t i = 1; i < each->count; i++) {
+    if (tensor_i64(each, i) != tensor_i64(each, 0)) return false;
+  }
+  node_set_input(node, 3, build_like(b, zeros, (double)tensor_i64(each, 0)));
+  return false;
+}
+
 const OpDef op_ConvInteger = {
     .name = "ConvInteger",
     .domain = "",
@@ -260,6 +273,7 @@ const OpDef op_ConvInteger = {
     OP_KERNEL(onnxc_rt_ref_conv_integer),
     .lower = lower_conv_integer,
     .takes_epilogue = has_conv_kernel,
+    .standard = standard_conv_integer,
     .macs = conv_integer_macs,
 };
 

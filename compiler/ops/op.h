@@ -92,7 +92,8 @@ struct OpDef {
   /* Rewritten into other operators after import, by build_replace for each output that is there.
    * False: this node cannot be and stays, and nothing was built, or an error was reported. */
   bool (*decompose)(Builder *builder, Node *node);
-  /* The same where the form that stays is not one of ONNX's, for those who write ONNX. */
+  /* The same behind all passes for those who write ONNX, where the form that stays is not one of
+   * ONNX, or not one that other tools have. It may change inputs instead, and is false then. */
   bool (*standard)(Builder *builder, Node *node);
 
   /* What inspection shows behind the name: the attributes that matter; NULL: all of them. */

@@ -188,6 +188,15 @@ static bool infer_byte_pool(Node *node) {
   return true;
 }
 
+static bool standard_byte_pool(Builder *b, Node *node) {
+  Value *inputs[] = {node_in(node, 0), node_in(node, 1), node_in(node, 2)};
+  Value *x = build(b, "DequantizeLinear", inputs, inputs[2] == NULL ? 2 : 3);
+  Node *pool = build_node(b, "", "AveragePool", &x, 1, 1);
+  for (uint32_t i = 0; i < node->n_attrs; i++) node_set_attr(pool, node->attrs[i]);
+  build_replace(b, node, build_done(b, pool));
+  return true;
+}
+
 const OpDef op_onnxc_AveragePool = {
     .name = "AveragePool",
     .domain = "onnxc",
@@ -201,6 +210,7 @@ const OpDef op_onnxc_AveragePool = {
     .infer = infer_byte_pool,
     OP_KERNEL(onnxc_rt_ref_average_pool),
     .lower = lower_average_pool,
+    .standard = standard_byte_pool,
     .takes_epilogue = has_kernel,
 };
 
