@@ -324,29 +324,37 @@ static bool export_node(ExportGraph *g, const Node *node) {
  */
 
 /* An output is a result of this graph and of one place: what is not goes through an Identity. */
+static bool is_direct(const Graph *graph, size_t i) {
+  const Value *value = graph->outputs.data[i];
+  bool direct = value->producer != NULL;
+  for (size_t before = 0; before < i; before++) {
+    direct = direct && graph->outputs.data[before] != value;
+  }
+  return direct;
+}
+
 static Onnx__ValueInfoProto *export_output(ExportGraph *g, size_t i) {
   Exporter *x = g->exporter;
   const Value *value = g->graph->outputs.data[i];
-  bool direct = value->producer != NULL;
-  for (size_t before = 0; before < i; before++) {
-    direct = direct && g->graph->outputs.data[before] != value;
-  }
   char *name = refer(g, value);
-  if (direct) return export_info(x, value, name);
+  if (is_direct(g->graph, i)) return export_info(x, value, name);
   Onnx__NodeProto *copy = new_node(x->arena, "", "Identity", 1, 1);
   copy->input[0] = name;
-  copy->output[0] = export_unique(x, value->name);
+  copy->output[0] = g->outputs[i];
   vec_push(x->arena, &g->nodes, copy);
-  return export_info(x, value, copy->output[0]);
+  return export_info(x, value, g->outputs[i]);
 }
 
 /* The interface keeps its names: they are given out first. */
-static void name_interface(Exporter *x, const Graph *graph) {
-  VEC_EACH(Value *, value, &graph->inputs) {
+static void name_interface(ExportGraph *g) {
+  Exporter *x = g->exporter;
+  VEC_EACH(Value *, value, &g->graph->inputs) {
     export_note_sizes(x, *value, name_value(x, *value));
   }
-  VEC_EACH(Value *, value, &graph->outputs) {
-    if ((*value)->producer != NULL) name_value(x, *value);
+  g->outputs = ARENA_ARRAY(x->arena, g->graph->outputs.len, char *);
+  for (size_t i = 0; i < g->graph->outputs.len; i++) {
+    const Value *value = g->graph->outputs.data[i];
+    g->outputs[i] = is_direct(g->graph, i) ? name_value(x, value) : export_unique(x, value->name);
   }
 }
 
@@ -376,7 +384,7 @@ static Onnx__GraphProto *export_graph(Exporter *x, const Graph *graph) {
   uint32_t n = dims_symbols(x->ctx->dims);
   SizeSource *outer = arena_copy(x->arena, x->sources, n * sizeof *outer);
   bool ok = true;
-  name_interface(x, graph);
+  name_interface(&g);
   for (const Node *node = graph->first; node != NULL; node = node->next) {
     ok = export_node(&g, node) && ok;
   }

@@ -26,6 +26,7 @@ typedef struct Exporter {
 typedef struct ExportGraph {
   Exporter *exporter;
   const Graph *graph;
+  char **outputs; /* names */
   Vec(Onnx__NodeProto *) nodes;
   Vec(Onnx__TensorProto *) initializers;
 } ExportGraph;

@@ -147,6 +147,20 @@ class Views(unittest.TestCase):
                                             "n": np.int64([-7, 2**40]),
                                             "n_text": np.array(["-1", "300"], dtype=object)})
 
+    def test_constant_outputs_keep_their_names(self):
+        node, info = helper.make_node, helper.make_tensor_value_info
+        made = model([node("Neg", ["c"], ["y"]), node("Neg", ["y"], ["z"]),
+                      node("Add", ["x", "y"], ["w"]), node("Identity", ["x"], ["same"])],
+                     [info("x", FLOAT, [2])],
+                     [info(name, FLOAT, [2]) for name in ("y", "w", "z", "same")],
+                     [numpy_helper.from_array(np.float32([1, 2]), "c")])
+        self.same_results(made, {"x": np.float32([3, 4])})
+        self.same_results(made, {"x": np.float32([3, 4])}, "--before")
+
+    def test_oldest_opset(self):
+        again = self.same_results(sizes_model(), {"x": np.zeros((2, 3, 4), np.float32)})
+        self.assertEqual((again.opset_import[0].version, again.ir_version), (18, 8))
+
     def test_symbols_in_json(self):
         flags = ("--format", "json", "--dim", "batch=1..4", "--dim", "seq=2")
         view = json.loads(self.view(sizes_model(), *flags))
