@@ -10,23 +10,26 @@
  * than their schemas say. */
 enum { OLDEST = 18 };
 
-/* Values of attributes that came later than the attributes. */
+/* Values of attributes that came later than the attributes, or meant something else before. */
 static const struct {
-  const char *op, *attr, *value;
+  const char *op, *attr, *text; /* NULL: the number is meant */
+  int64_t number;
   int since;
 } later_values[] = {
-    {"Pad", "mode", "wrap", 19},
-    {"Resize", "coordinate_transformation_mode", "half_pixel_symmetric", 19},
+    {"AveragePool", "ceil_mode", NULL, 1, 22}, /* no window starts behind the end */
+    {"LpPool", "ceil_mode", NULL, 1, 22},
+    {"MaxPool", "ceil_mode", NULL, 1, 22},
+    {"Pad", "mode", "wrap", 0, 19},
+    {"Resize", "coordinate_transformation_mode", "half_pixel_symmetric", 0, 19},
 };
 
 static bool has_value(const OperatorSchema *schema, const Attr *attr) {
   for (size_t i = 0; i < sizeof later_values / sizeof *later_values; i++) {
-    if (schema->since < later_values[i].since && attr->kind == ATTR_STRING &&
-        strcmp(schema->name, later_values[i].op) == 0 &&
-        strcmp(attr->name, later_values[i].attr) == 0 &&
-        strcmp(attr->s, later_values[i].value) == 0) {
-      return false;
-    }
+    const char *text = later_values[i].text;
+    bool named = strcmp(schema->name, later_values[i].op) == 0 &&
+                 strcmp(attr->name, later_values[i].attr) == 0;
+    if (!named || schema->since >= later_values[i].since) continue;
+    if (text == NULL ? attr->i == later_values[i].number : strcmp(attr->s, text) == 0) return false;
   }
   return true;
 }

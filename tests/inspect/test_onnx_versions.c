@@ -52,6 +52,13 @@ static void values_of_attributes_came_with_an_opset(void **state) {
   }
 }
 
+/* A window that starts behind the end counted until then. */
+static void meanings_of_attributes_came_with_an_opset(void **state) {
+  TEST_BEGIN(state);
+  is_of(ctx, 18, "  %y = MaxPool(%x) {kernel_shape = [2, 2], ceil_mode = 0}\n");
+  is_of(ctx, 22, "  %y = MaxPool(%x) {kernel_shape = [2, 2], ceil_mode = 1}\n");
+}
+
 static void types_came_with_an_opset(void **state) {
   TEST_BEGIN(state);
   is_of(ctx, 18, "  %y = Cast(%x) {to = 10}\n");
@@ -106,6 +113,7 @@ int main(void) {
       TEST(operators_came_with_an_opset),
       TEST(attributes_came_with_an_opset),
       TEST(values_of_attributes_came_with_an_opset),
+      TEST(meanings_of_attributes_came_with_an_opset),
       TEST(types_came_with_an_opset),
       TEST(inputs_came_with_an_opset),
       TEST(what_operators_meant_counts),
