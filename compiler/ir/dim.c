@@ -489,14 +489,52 @@ static const Dim *split_multiples(DimTable *t, const Dim *a, int64_t c, const Di
   return dim_of(t, whole, a->n_terms);
 }
 
+/* The atom that the expression is; NULL when it is more than one. */
+static const DimAtom *only_atom(const Dim *d) {
+  bool only = d->n_terms == 1 && d->terms->coefficient == 1 && d->terms->n_atoms == 1;
+  return only ? d->terms->atoms[0] : NULL;
+}
+
+/* ((x div m) + k) div c = (x + k*m) div (m*c): the two floors are one. False: `a` is no such sum,
+ * or a product leaves the range. */
+static bool join_floors(DimTable *t, int64_t c, const Dim **a, const Dim **b) {
+  int64_t k, m, shift, divisor;
+  DimTerm constant = {0};
+  const Dim *inner = *a;
+  if (inner->n_terms == 2 && inner->terms[1].n_atoms == 0) {
+    constant = inner->terms[1];
+    inner = dim_add_i(t, inner, constant.coefficient == INT64_MIN ? 0 : -constant.coefficient);
+  }
+  k = constant.coefficient;
+  const DimAtom *floor = only_atom(inner);
+  if (floor == NULL || floor->kind != DIM_FLOORDIV || !dim_is_const(floor->b, &m) || m < 1)
+    return false;
+  if (__builtin_mul_overflow(k, m, &shift) || __builtin_mul_overflow(m, c, &divisor)) return false;
+  *a = dim_add_i(t, floor->a, shift);
+  *b = dim_const(t, divisor);
+  return true;
+}
+
+/* The expression, known to be in the interval, too. */
+static const Dim *within(const Dim *d, Interval range) {
+  Dim *known = (Dim *)(uintptr_t)d;
+  if (known->lo < range.lo) known->lo = range.lo;
+  dim_limit(known, range.hi);
+  return known;
+}
+
 const Dim *dim_floordiv(DimTable *t, const Dim *a, const Dim *b) {
   int64_t c;
   if (dim_is(b, 0)) return b;
   const Dim *exact = dim_divide_exactly(t, a, b);
   if (exact != NULL) return exact;
   const Dim *whole = dim_const(t, 0);
-  if (dim_is_const(b, &c) && c > 0) whole = split_multiples(t, a, c, &a);
+  bool divides = dim_is_const(b, &c) && c > 0;
+  if (divides) whole = split_multiples(t, a, c, &a);
   Interval range = floordiv_interval(a, b);
+  if (divides && join_floors(t, c, &a, &b)) {
+    return dim_add(t, whole, within(dim_floordiv(t, a, b), range));
+  }
   if (range.lo == range.hi && range.hi != INT64_MAX) return dim_add_i(t, whole, range.lo);
   return dim_add(
       t, whole,
@@ -512,12 +550,6 @@ const Dim *dim_mod(DimTable *t, const Dim *a, const Dim *b) {
   if (b->lo > 0 && rest->lo < 0) rest->lo = 0;
   if (b->lo > 0 && b->hi != INT64_MAX) dim_limit(rest, b->hi - 1);
   return rest;
-}
-
-/* The atom that the expression is; NULL when it is more than one. */
-static const DimAtom *only_atom(const Dim *d) {
-  bool only = d->n_terms == 1 && d->terms->coefficient == 1 && d->terms->n_atoms == 1;
-  return only ? d->terms->atoms[0] : NULL;
 }
 
 /* A minimum is at most `b` when one of its operands is, a maximum when both are; `b` likewise. */

@@ -37,6 +37,10 @@ static void division_is_exact_where_it_can_be(void **state) {
   assert_ptr_equal(strided, dim_floordiv(t, dim_add_i(t, seq, 1), dim_const(t, 2)));
   assert_int_equal(strided->lo, 1);
   assert_int_equal(strided->hi, 64);
+  /* two strides in turn are one */
+  const Dim *five = dim_const(t, 5), *two = dim_const(t, 2);
+  const Dim *turns = dim_floordiv(t, dim_add_i(t, dim_floordiv(t, seq, five), 3), two);
+  assert_ptr_equal(turns, dim_floordiv(t, dim_add_i(t, seq, 15), dim_const(t, 10)));
 }
 
 static void bounds_prove_comparisons(void **state) {
@@ -50,6 +54,22 @@ static void bounds_prove_comparisons(void **state) {
   assert_ptr_equal(dim_max(t, dim_add_i(t, n, 3), n), dim_add_i(t, n, 3));
 }
 
+static int64_t floor_of(int64_t a, int64_t b) {
+  return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
+static void floors_that_are_joined_round_alike(void **state) {
+  TEST_BEGIN(state);
+  dim_symbol(ctx->dims, "n", 0, 100);
+  const Dim *d = parse(ctx, "floordiv(floordiv(n - 50, 3) - 7, 4)");
+  assert_ptr_equal(d, parse(ctx, "floordiv(n - 71, 12)"));
+  for (int64_t i = 0; i <= 100; i++) {
+    int64_t got;
+    assert_true(dim_eval(d, &i, &got));
+    assert_int_equal(got, floor_of(floor_of(i - 50, 3) - 7, 4));
+  }
+}
+
 static void evaluation_follows_the_expression(void **state) {
   TEST_BEGIN(state);
   DimTable *t = ctx->dims;
@@ -57,7 +77,7 @@ static void evaluation_follows_the_expression(void **state) {
   const Dim *d = parse(ctx, "floordiv(3*n - m + 7, 4) + max(n, m)*min(n, 5)");
   for (int64_t i = 0; i < 20; i++) {
     for (int64_t j = 0; j < 20; j++) {
-      int64_t top = 3 * i - j + 7, floor = top >= 0 ? top / 4 : -((3 - top) / 4), got;
+      int64_t floor = floor_of(3 * i - j + 7, 4), got;
       assert_true(dim_eval(d, (int64_t[]){i, j}, &got));
       assert_int_equal(got, floor + (i > j ? i : j) * (i < 5 ? i : 5));
       assert_true(got >= d->lo && got <= d->hi);
@@ -132,6 +152,7 @@ int main(void) {
       TEST(equal_expressions_are_the_same_pointer),
       TEST(division_is_exact_where_it_can_be),
       TEST(bounds_prove_comparisons),
+      TEST(floors_that_are_joined_round_alike),
       TEST(evaluation_follows_the_expression),
       TEST(text_reads_back),
       TEST(extremes_are_compared_by_their_operands),
