@@ -6,7 +6,8 @@
  * makes a part then makes f of it, too, and stores that in its place. This is what turns every
  * spelling of a rotary embedding, x cos + rotate(x) sin, into the two sums of products that it is:
  * rotate(x) is a Concat, and where the tables of cosines and sines are, their parts are found. Done
- * only where sizes are constant and each part is a view, a constant or used nowhere else. */
+ * only where sizes are constant and each part is a view, a constant or used nowhere else, and no
+ * norm reads f. */
 #include "lower/row.h"
 #include "ops/compose.h"
 #include "passes/facts.h"
@@ -134,8 +135,16 @@ static bool try_operand(PassRun *run, Node *root, uint32_t operand) {
   return true;
 }
 
+/* Such a sum is computed by the norm, which needs all parts. */
+static bool feeds_norm(const Node *node) {
+  for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
+    if (node_named(use->user, NORM_NAMES)) return true;
+  }
+  return false;
+}
+
 static bool try_root(PassRun *run, Node *root) {
-  if (!part_computes(root) || !computes_rows(root)) return false;
+  if (!part_computes(root) || !computes_rows(root) || feeds_norm(root)) return false;
   if (value_contents_known(root->out[0])) return false; /* sizes, which nobody computes */
   for (uint32_t i = 0; i < root->n_in; i++) {
     if (try_operand(run, root, i)) return true;

@@ -26,6 +26,8 @@ int64_t static_dim(const Value *value, int axis);
 bool node_named(const Node *node, const char *names);
 /* The operators whose output is their input in another shape. */
 #define VIEW_NAMES "Reshape Squeeze Unsqueeze Flatten"
+/* The norms that are in the graph once they are recognised. */
+#define NORM_NAMES "LayerNormalization RMSNormalization"
 /* Attribute "axis" of a node whose axes are those of a tensor of this rank. */
 int param_axis(const Node *node, int rank);
 
