@@ -123,6 +123,16 @@ static Value *slice_runs(Match *m) {
   return join_alternating(&m->builder, parts, runs.n, axis, &m->root->out[0]->type);
 }
 
+/* Where one number is an index, GatherND is a Gather. */
+static Value *gather_whole(Match *m) {
+  Value *x = match_value(m, "x"), *indices = match_value(m, "indices");
+  int rank = indices->type.rank;
+  if (op_param_i(m->root, "batch_dims") != 0 || rank < 1) return NULL;
+  if (!dim_is(indices->type.dims[rank - 1], 1)) return NULL;
+  Value *flat = compose_reshape(&m->builder, indices, indices->type.dims, rank - 1);
+  return BUILD(&m->builder, "Gather", x, flat);
+}
+
 /* ---- ScatterND ---------------------------------------------------------------------------------
  */
 
@@ -234,6 +244,7 @@ static Value *transpose_factors(Match *m) {
 
 static const Rule rules[] = {
     RULE("gather-run", P("Gather", ANY("x"), CONST("indices")), slice_runs),
+    RULE("gather-nd", P("GatherND", ANY("x"), ANY("indices")), gather_whole),
     RULE("scatter-run", P("ScatterND", ANY("x"), CONST("indices"), ANY("updates")), join_rows),
     RULE("slice", P("Slice", ANY("x")), find_slice),
     RULE("view-of-cast", P("Reshape|Squeeze|Unsqueeze|Flatten", PB("Cast", "cast", ANY("x"))),
