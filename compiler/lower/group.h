@@ -6,6 +6,14 @@
 
 enum { GROUP_AXES = MAX_RANK + 1 }; /* complex elements are pairs: an axis of two more */
 
+/* A space whose axes are walked over in parts, because a result is stored so. */
+typedef struct Split {
+  int rank;
+  const Dim *dims[MAX_RANK];
+  int first[GROUP_AXES +
+            1]; /* of axis k, the first part; one more than the last one's at the end */
+} Split;
+
 /* What becomes one step: a row program over `shape`, the contraction `root` with an epilogue over
  * its result, or a single node of any other kind. */
 typedef struct Group {
@@ -15,6 +23,7 @@ typedef struct Group {
   const Dim *shape[GROUP_AXES]; /* iteration space, while still in the axes of the graph */
   bool inner[GROUP_AXES];       /* the axes that form the row, */
   bool has_axes;                /* once a node has said which */
+  const Split *split;           /* NULL: axes are walked over as they are */
   uint32_t stamp;               /* of the last search that met it */
   bool placed;
 } Group;
@@ -77,11 +86,13 @@ Value *shown_value(Value *value);
 /* What the value is with views of all of it taken off. */
 Value *whole_value(Value *value);
 /* Where the input of such a view has to be for its output to be at `place`; false: no strides say
- * it. */
+ * it. The place may have more axes than the input, which are parts of those. */
 bool place_input(DimTable *t, const Node *node, Operand *place);
 /* The part of a concatenation that its input `i` is; `rest`, what follows the inputs before it,
  * loses it. */
 Operand concat_part(DimTable *t, const Node *node, uint32_t i, Operand *rest);
+/* Whether the axes of a place are parts of those of a shape, and how. */
+bool split_axes(DimTable *t, const Operand *place, const Dim *const *dims, int rank, Split *split);
 /* A tensor of that type without gaps. */
 Operand dense_operand(Lowering *l, Buffer *buffer, const Type *type);
 void take_shape(Operand *operand, const Type *type);

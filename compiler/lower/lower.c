@@ -358,6 +358,10 @@ bool show_all(DimTable *t, const Node *node, const Operand *from, Operand *view)
 static void lower_view(Lowering *l, Node *node) {
   DimTable *t = l->ctx->dims;
   Operand from = lower_operand(l, node_in(node, 0)), view;
+  if (from.rank > node_in(node, 0)->type.rank) { /* in parts, which were chosen for the view */
+    lower_output(l, node_out(node, 0));
+    return;
+  }
   if (!show_all(t, node, &from, &view)) {
     from = lower_dense(l, node_in(node, 0));
     show_all(t, node, &from, &view);

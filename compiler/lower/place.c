@@ -1,6 +1,8 @@
 /* Where results are computed: right into the larger ones that they are parts of. */
 #include "lower/group.h"
 
+#include <string.h>
+
 /* ---- movement that is only a matter of strides ----
  */
 
@@ -44,12 +46,53 @@ static bool stores_rows(const Operand *place) {
   return place->rank == 0 || dim_is(place->strides[place->rank - 1], 1);
 }
 
+bool split_axes(DimTable *t, const Operand *place, const Dim *const *dims, int rank, Split *split) {
+  int part = 0;
+  *split = (Split){.rank = place->rank};
+  memcpy(split->dims, place->dims, (size_t)place->rank * sizeof *place->dims);
+  for (int k = 0; k < rank; k++) {
+    const Dim *size = dim_const(t, 1);
+    split->first[k] = part;
+    while (size != dims[k]) {
+      if (part == place->rank) return false;
+      size = dim_mul(t, size, place->dims[part++]);
+    }
+  }
+  split->first[rank] = part;
+  return part == place->rank;
+}
+
+/* A place with more axes than the value: the parts of those that the value has. */
+static bool in_parts(const Value *value, const Operand *place) {
+  return place->rank > value->type.rank;
+}
+
+/* Whether the step can walk over the value in these parts. All that it stores in parts has the
+ * same. */
+static bool walks_in_parts(const Lowering *l, const Value *value, const Operand *place) {
+  const Group *g = l->groups[value->producer->id];
+  const Type *type = &value->type;
+  Split split;
+  if (g->rank != type->rank ||
+      memcmp(g->shape, type->dims, (size_t)g->rank * sizeof *g->shape) != 0)
+    return false;
+  if (!split_axes(l->ctx->dims, place, g->shape, g->rank, &split)) return false;
+  return g->split == NULL ||
+         (g->split->rank == split.rank &&
+          memcmp(g->split->dims, split.dims, (size_t)split.rank * sizeof *split.dims) == 0);
+}
+
 /* Whether the step that makes the value can put it there: row programs and epilogues store through
  * any strides, and a Concat is where its inputs are. */
 static bool stores_at(const Lowering *l, const Value *value, const Operand *place) {
   const Node *maker = value->producer;
   const Group *g = maker == NULL || value->constant != NULL ? NULL : l->groups[maker->id];
   if (g == NULL) return false;
+  if (in_parts(value, place)) {
+    bool walks =
+        g->root != maker || (maker->op->takes_epilogue != NULL && maker->op->takes_epilogue(maker));
+    return walks && walks_in_parts(l, value, place);
+  }
   if (g->root != maker || maker->op->lower == lower_concat) return true;
   if ((maker->op->flags & OP_STORES_ROWS) != 0 && stores_rows(place)) {
     return value->type.dtype == ONNXC_RT_F32;
@@ -59,8 +102,15 @@ static bool stores_at(const Lowering *l, const Value *value, const Operand *plac
 
 bool place_input(DimTable *t, const Node *node, Operand *place) {
   const Operand out = *place;
-  const Type *in = &node->in[0].value->type;
-  if ((node->op->flags & OP_VIEW) != 0) return reshape_view(t, &out, in, place);
+  const Value *in_value = node->in[0].value;
+  const Type *in = &in_value->type;
+  Split split;
+  if ((node->op->flags & OP_VIEW) != 0) {
+    if (reshape_view(t, &out, in, place)) return true;
+    *place = out;
+    return in_parts(in_value, place) && split_axes(t, place, in->dims, in->rank, &split);
+  }
+  if (in_parts(node->out[0], place)) return false;
   if (node->op->lower != lower_transpose) return false;
   const Attr *perm = op_param_list(node, "perm");
   for (int i = 0; i < in->rank; i++) {
@@ -84,9 +134,19 @@ static Value *open_value(const Lowering *l, Value *value, Operand *place) {
   return NULL;
 }
 
+/* The step that makes the value stores it there. */
+static void set_target(Lowering *l, const Value *value, Operand place) {
+  l->targets[value->id] = place;
+  if (!in_parts(value, &place)) return;
+  Group *g = l->groups[value->producer->id];
+  Split *split = ARENA_NEW(l->scratch, Split);
+  split_axes(l->ctx->dims, &place, g->shape, g->rank, split);
+  g->split = split;
+}
+
 static void place_value(Lowering *l, Value *value, Operand place) {
   Value *stored = open_value(l, value, &place);
-  if (stored != NULL) l->targets[stored->id] = place;
+  if (stored != NULL) set_target(l, stored, place);
 }
 
 void place_inputs_of(Lowering *l, const Node *concat) {
@@ -126,10 +186,37 @@ static bool read_anywhere(const Lowering *l, const Value *value) {
   return true;
 }
 
-/* The same for all values from this one on up to `last`, which it is a view of. */
-static bool all_read_anywhere(const Lowering *l, const Value *value, const Value *last) {
-  while (read_anywhere(l, value) && value != last) value = node_in(value->producer, 0);
-  return value == last && read_anywhere(l, value);
+/* Whether nobody reads the value from memory but `view`, and its own step. */
+static bool read_only_by(const Lowering *l, const Value *value, const Node *view) {
+  if (value_is_output(value)) return false;
+  const Group *own = l->groups[value->producer->id];
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    const Group *user = l->groups[use->user->id];
+    if (user == NULL || use->user == view) continue;
+    if (user != own || own->root == use->user) return false;
+  }
+  return true;
+}
+
+/* Whether everybody else who reads a value on the way from the one that is stored to `view`, which
+ * is at `place`, can do so where it is then. */
+static bool all_read_there(const Lowering *l, const Node *view, const Value *stored,
+                           Operand place) {
+  for (;;) {
+    const Value *value = node_in(view, 0);
+    if (!place_input(l->ctx->dims, view, &place)) return false;
+    bool reads = in_parts(value, &place) ? read_only_by(l, value, view) : read_anywhere(l, value);
+    if (!reads || value == stored) return reads;
+    view = value->producer;
+  }
+}
+
+/* Gives the values on that way their places where a view of what is stored in parts has none. */
+static void place_views(Lowering *l, const Node *view, const Value *stored, Operand place) {
+  while (node_in(view, 0) != stored && place_input(l->ctx->dims, view, &place)) {
+    l->targets[node_in(view, 0)->id] = place;
+    view = node_in(view, 0)->producer;
+  }
 }
 
 /* A transposition that would be copied is done by the step that makes its input, where everything
@@ -141,12 +228,15 @@ static void place_transposed(Lowering *l, const Node *node) {
   const Attr *perm = op_param_list(node, "perm");
   if (l->targets[out->id].buffer != NULL || perm == NULL) return;
   for (int i = 0; i < view.rank; i++) view.strides[i] = from.strides[perm->ints[i]];
-  if (!needs_dense(l, out, &view) || !place_input(l->ctx->dims, node, &place)) return;
+  if (!needs_dense(l, out, &view)) return;
+  Operand there = place;
+  if (!place_input(l->ctx->dims, node, &place)) return;
   Value *stored = open_value(l, in, &place);
-  if (stored == NULL || !all_read_anywhere(l, in, stored)) return;
-  place = lower_output(l, out);
+  if (stored == NULL || !all_read_there(l, node, stored, there)) return;
+  there = place = lower_output(l, out);
   place_input(l->ctx->dims, node, &place);
   place_value(l, in, place);
+  if (in_parts(stored, &l->targets[stored->id])) place_views(l, node, stored, there);
 }
 
 void place_parts(Lowering *l, const Groups *order) {

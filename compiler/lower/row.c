@@ -154,6 +154,20 @@ static uint32_t add_operand(RowBuilder *b, Operand operand) {
   return (uint32_t)b->program->operands.len - 1;
 }
 
+/* The operand with one stride for each part of an axis. */
+static Operand over_parts(DimTable *t, const Split *split, const Operand *operand) {
+  Operand spread = *operand;
+  spread.rank = split->rank;
+  for (int k = 0; k < operand->rank; k++) {
+    const Dim *stride = operand->strides[k];
+    for (int i = split->first[k + 1] - 1; i >= split->first[k]; i--) {
+      spread.strides[i] = stride;
+      stride = dim_mul(t, stride, split->dims[i]);
+    }
+  }
+  return spread;
+}
+
 /* The operand with one stride for each axis of the space; `axes[k]` is the place of its axis k
  * among the last `rank` of them. A size of 1 does not move. */
 static Operand over_space(const RowBuilder *b, const Operand *operand, int rank, const int *axes) {
@@ -164,7 +178,8 @@ static Operand over_space(const RowBuilder *b, const Operand *operand, int rank,
   for (int k = 0; k < operand->rank; k++) {
     if (!dim_is(operand->dims[k], 1)) spread.strides[added + axes[k]] = operand->strides[k];
   }
-  return spread;
+  const Split *split = b->group->split;
+  return split == NULL ? spread : over_parts(b->ctx->dims, split, &spread);
 }
 
 static bool same_operand(const Operand *a, const Operand *b) {
@@ -328,7 +343,9 @@ static void store_output(RowBuilder *b, Value *value) {
   Operand place = lower_output(b->l, value);
   int axes[MAX_RANK];
   for (int k = 0; k < value->type.rank; k++) axes[k] = k;
-  uint32_t operand = add_operand(b, over_space(b, &place, value->type.rank, axes));
+  bool in_parts = place.rank > value->type.rank; /* those of the space */
+  if (!in_parts) place = over_space(b, &place, value->type.rank, axes);
+  uint32_t operand = add_operand(b, place);
   vec_push(b->arena, &b->program->stores, (RowStore){.value = ref, .operand = operand});
 }
 
@@ -503,8 +520,23 @@ static void decide_kept(RowProgram *p, RowRef ref) {
   }
 }
 
+/* The group with its axes in parts. */
+static Group in_parts(const Group *group) {
+  const Split *split = group->split;
+  Group parts = *group;
+  parts.rank = split->rank;
+  for (int k = 0; k < group->rank; k++) {
+    for (int i = split->first[k]; i < split->first[k + 1]; i++) {
+      parts.shape[i] = split->dims[i];
+      parts.inner[i] = group->inner[k];
+    }
+  }
+  return parts;
+}
+
 void row_finish(RowProgram *p, Context *ctx, const Group *group) {
-  arrange_axes(p, ctx, group);
+  Group parts = group->split == NULL ? *group : in_parts(group);
+  arrange_axes(p, ctx, &parts);
   for (uint32_t i = 0; i < p->insts.len; i++) set_level(p, &p->insts.data[i]);
   for (uint32_t i = 0; i < p->insts.len; i++) decide_kept(p, i);
   p->n_phases = 1;
