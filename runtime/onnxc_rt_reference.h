@@ -33,6 +33,9 @@ int onnxc_rt_ref_squeeze(const onnxc_rt_call *call);
 int onnxc_rt_ref_unsqueeze(const onnxc_rt_call *call);
 /* data -> transposed. perm (absent: all axes reversed) */
 int onnxc_rt_ref_transpose(const onnxc_rt_call *call);
+/* data -> rolled: element i is element i + shift, from the end on to the beginning. shifts, one for
+ * each axis */
+int onnxc_rt_ref_roll(const onnxc_rt_call *call);
 /* data... -> joined. axis */
 int onnxc_rt_ref_concat(const onnxc_rt_call *call);
 /* data, [split] -> parts... axis. Errors: SHAPE. */

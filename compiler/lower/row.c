@@ -123,7 +123,7 @@ RowRef row_reduce(RowBuilder *b, RowOp op, RowRef a) {
   return row_op1(b, op, a);
 }
 
-static RowRef row_dim(RowBuilder *b, const Dim *dim) {
+RowRef row_size(RowBuilder *b, const Dim *dim) {
   int64_t value;
   if (dim_is_const(dim, &value)) return row_integer(b, ONNXC_RT_I64, value);
   RowInst inst = inst_of(ROW_DIM, ONNXC_RT_I64);
@@ -138,7 +138,7 @@ RowRef row_count(RowBuilder *b, DType dtype) {
   }
   int64_t value;
   if (dim_is_const(count, &value)) return row_number(b, dtype, (double)value);
-  return row_convert(b, dtype, row_dim(b, count));
+  return row_convert(b, dtype, row_size(b, count));
 }
 
 RowRef row_mean(RowBuilder *b, RowRef a) {
@@ -252,6 +252,26 @@ RowRef row_gather(RowBuilder *b, const Node *node, uint32_t i, int axis, const i
   Operand operand = lower_operand(b->l, value);
   inst.dim = operand.strides[axis];
   operand.dims[axis] = dim_const(b->ctx->dims, 1);
+  inst.operand = find_operand(b, over_space(b, &operand, node_space(node)->rank, axes));
+  return add(b, inst);
+}
+
+RowRef row_gather_all(RowBuilder *b, const Node *node, uint32_t i, const RowRef *indices) {
+  Value *value = node_in(node, i);
+  RowInst inst = inst_of(ROW_GATHER, compute_type(value->type.dtype));
+  if (b->l == NULL) return add(b, inst);
+  Operand operand = lower_operand(b->l, value);
+  int axes[MAX_RANK];
+  RowRef sum = ROW_NONE;
+  for (int k = 0; k < operand.rank; k++) {
+    axes[k] = k;
+    if (indices[k] == ROW_NONE) continue;
+    operand.dims[k] = dim_const(b->ctx->dims, 1);
+    RowRef distance = row_op2(b, ROW_MUL, indices[k], row_size(b, operand.strides[k]));
+    sum = sum == ROW_NONE ? distance : row_op2(b, ROW_ADD, sum, distance);
+  }
+  inst.a[0] = sum == ROW_NONE ? row_integer(b, ONNXC_RT_I64, 0) : sum;
+  inst.dim = dim_const(b->ctx->dims, 1);
   inst.operand = find_operand(b, over_space(b, &operand, node_space(node)->rank, axes));
   return add(b, inst);
 }

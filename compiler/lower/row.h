@@ -152,6 +152,9 @@ RowRef row_input_at(RowBuilder *b, const Node *node, uint32_t i, const int *axes
  * axis axes[k] of the output. */
 RowRef row_gather(RowBuilder *b, const Node *node, uint32_t i, int axis, const int *axes,
                   RowRef index);
+/* Input `i` where it is at indices[k] (i64, inside of it) along axis k, which is axis k of the
+ * output, too; ROW_NONE: at the output's place. */
+RowRef row_gather_all(RowBuilder *b, const Node *node, uint32_t i, const RowRef *indices);
 /* An integer as an index into an axis of that size, checked and wrapped at run time. */
 RowRef row_index(RowBuilder *b, RowRef index, const Dim *size);
 /* start + k * step, k being the index along axis `axis` of the output, as i64. */
@@ -171,6 +174,8 @@ RowRef row_convert(RowBuilder *b, DType dtype, RowRef a);
 RowRef row_reduce(RowBuilder *b, RowOp op, RowRef a);
 /* The mean over the row, rounded once: that of f32 is computed in double. */
 RowRef row_mean(RowBuilder *b, RowRef a);
+/* A size as i64. */
+RowRef row_size(RowBuilder *b, const Dim *size);
 /* Number of elements of a row, as `dtype`. */
 RowRef row_count(RowBuilder *b, DType dtype);
 /* Whether a type can be computed with: what emit asks before it emits. */
