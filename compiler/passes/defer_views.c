@@ -1,5 +1,6 @@
 /* defer-views: norm(Reshape(x)) -> Reshape(norm(x)), where x is computed element by element and the
- * Reshape keeps the axes that are normed; MatMul(Reshape(x), y) -> Reshape(MatMul(x, Reshape'(y))),
+ * Reshape keeps the axes that are normed; Reshape(x) + y -> Reshape(x + Reshape'(y)), where x is
+ * gathered and a norm reads the sum; MatMul(Reshape(x), y) -> Reshape(MatMul(x, Reshape'(y))),
  * where the Reshape joins batch axes of something that has been moved.
  *
  * Right bit for bit: a norm does not care about the axes in front of its own, nor a product about
@@ -50,6 +51,30 @@ static Value *defer_behind_norm(Match *m) {
                          out->type.rank);
 }
 
+/* Whether an element may need any of another step's: its step cannot be a step of another shape. */
+static bool is_gathered(const Value *value) {
+  const Node *maker = value->producer;
+  return maker != NULL && value->constant == NULL && maker->op->row != NULL &&
+         maker->op->whole_inputs != 0;
+}
+
+static bool feeds_norm(const Node *node) {
+  for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
+    if (node_named(use->user, NORM_NAMES)) return true;
+  }
+  return false;
+}
+
+static Value *defer_behind_sum(Match *m) {
+  Value *x = match_value(m, "x"), *y = match_value(m, "y");
+  const Value *out = m->root->out[0];
+  if (!is_gathered(x) || !feeds_norm(m->root) || !same_type(y, out)) return NULL;
+  if (!same_last(&x->type, &out->type, 1) || !same_type(match_value(m, "view"), out)) return NULL;
+  Value *sum =
+      BUILD(&m->builder, "Add", x, compose_reshape(&m->builder, y, x->type.dims, x->type.rank));
+  return compose_reshape(&m->builder, sum, out->type.dims, out->type.rank);
+}
+
 /* ---- products ---- */
 
 /* The other factor with the batch axes of `like`: it has none, or those of `joined`. */
@@ -92,6 +117,7 @@ static Value *defer_right(Match *m) {
 static const Rule rules[] = {
     RULE("norm", P("LayerNormalization|RMSNormalization", PM(VIEWS, NULL, ANY("x"))),
          defer_behind_norm),
+    RULE("sum", P("Add", PM(VIEWS, "view", ANY("x")), ANY("y")), defer_behind_sum),
     RULE("product", P("MatMul", PM(VIEWS, NULL, ANY("x"))), defer_left),
     RULE("product", P("MatMul", ANY("a"), PM(VIEWS, NULL, ANY("x"))), defer_right),
 };
