@@ -58,13 +58,6 @@ static bool is_gathered(const Value *value) {
          maker->op->whole_inputs != 0;
 }
 
-static bool feeds_norm(const Node *node) {
-  for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
-    if (node_named(use->user, NORM_NAMES)) return true;
-  }
-  return false;
-}
-
 static Value *defer_behind_sum(Match *m) {
   Value *x = match_value(m, "x"), *y = match_value(m, "y");
   const Value *out = m->root->out[0];

@@ -135,14 +135,6 @@ static bool try_operand(PassRun *run, Node *root, uint32_t operand) {
   return true;
 }
 
-/* Such a sum is computed by the norm, which needs all parts. */
-static bool feeds_norm(const Node *node) {
-  for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
-    if (node_named(use->user, NORM_NAMES)) return true;
-  }
-  return false;
-}
-
 static bool try_root(PassRun *run, Node *root) {
   if (!part_computes(root) || !computes_rows(root) || feeds_norm(root)) return false;
   if (value_contents_known(root->out[0])) return false; /* sizes, which nobody computes */

@@ -160,6 +160,13 @@ bool is_elementwise(const Node *node) {
   return any_row && *node->op->domain == '\0' && strcmp(node->op->name, "BatchNormalization") != 0;
 }
 
+bool feeds_norm(const Node *node) {
+  for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
+    if (node_named(use->user, NORM_NAMES)) return true;
+  }
+  return false;
+}
+
 void transpose_perm(const Node *node, int64_t *perm) {
   int rank = node->in[0].value->type.rank;
   const Attr *attr = op_param_list(node, "perm");

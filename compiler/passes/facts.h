@@ -46,6 +46,8 @@ bool size_known(const KnownSizes *known, const Dim *size);
 
 /* Each element of the output depends on the elements of the inputs that broadcast to it only. */
 bool is_elementwise(const Node *node);
+/* Whether a norm reads output 0. A sum that is computed by the norm has to be whole. */
+bool feeds_norm(const Node *node);
 /* The permutation of a Transpose; reversed axes when it is not given. */
 void transpose_perm(const Node *node, int64_t *perm);
 
