@@ -118,11 +118,19 @@ static void equal_zero_points_become_one(void **state) {
   expect_tensor(value_of(ctx, graph), expected, 0, "ConvInteger");
 }
 
+static void rolls_join_two_parts_of_each_axis(void **state) {
+  TEST_BEGIN(state);
+  becomes(ctx,
+          "  output %y\n  const %x = i32[2, 3, 2] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}\n"
+          "  %y = onnxc.Roll(%x) {shifts = [1, -1, 0]}\n",
+          "Concat", 2, 18);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(what_a_query_sees_becomes_the_mask), TEST(what_is_standard_stays),
       TEST(empty_rows_are_said_in_parts),       TEST(pools_of_bytes_are_dequantised),
-      TEST(equal_zero_points_become_one),
+      TEST(equal_zero_points_become_one),       TEST(rolls_join_two_parts_of_each_axis),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
