@@ -133,11 +133,8 @@ static int known_axis(Draw *d, const Value *x, int64_t least) {
   return -1;
 }
 
-static Value *through_split(Draw *d, Value *x) {
-  int axis = has_axes(x) ? known_axis(d, x, 2) : -1;
-  if (axis < 0) return NULL;
+static void two_parts(Draw *d, Value *x, int axis, Value **parts) {
   int64_t n = size_at(x, axis), at = draw_in(d, 1, n - 1);
-  Value *parts[2];
   if (draw_chance(d, 50)) {
     Value *inputs[] = {x, ints2(d, at, n - at)};
     Node *node = build_node(&d->b, "", "Split", inputs, 2, 2);
@@ -148,10 +145,70 @@ static Value *through_split(Draw *d, Value *x) {
     parts[0] = slice(d, x, axis, 0, at, 1);
     parts[1] = slice(d, x, axis, at, draw_chance(d, 50) ? n : INT64_MAX, 1);
   }
+}
+
+static Value *through_split(Draw *d, Value *x) {
+  Value *parts[2];
+  int axis = has_axes(x) ? known_axis(d, x, 2) : -1;
+  if (axis < 0) return NULL;
+  two_parts(d, x, axis, parts);
   for (int i = 0; i < 2; i++) {
     if (draw_chance(d, 50)) parts[i] = draw_activation(d, parts[i]);
   }
   return compose_concat(&d->b, parts, 2, axis);
+}
+
+/* The parts of one axis or two change places. */
+static Value *rolled(Draw *d, Value *x) {
+  for (int64_t n = draw_in(d, 1, 2); n > 0; n--) {
+    Value *parts[2];
+    int axis = has_axes(x) ? known_axis(d, x, 2) : -1;
+    if (axis < 0) return NULL;
+    two_parts(d, x, axis, parts);
+    Value *swapped[] = {parts[1], parts[0]};
+    x = compose_concat(&d->b, swapped, 2, axis);
+  }
+  return x;
+}
+
+/* Two axes that follow one another, as a x b and c x d, become a x c and b x d: windows of an
+ * image. `sizes` are a, b, c and d. */
+static Value *swap_windows(Draw *d, Value *x, int axis, const int64_t *sizes) {
+  const Dim *dims[MAX_RANK], *out[MAX_RANK];
+  int64_t perm[MAX_RANK];
+  int rank = rank_of(x);
+  for (int i = 0; i < rank + 2; i++) {
+    int part = i - axis;
+    dims[i] = part < 0 || part > 3 ? x->type.dims[part < 0 ? i : i - 2]
+                                   : dim_const(d->ctx->dims, sizes[part]);
+    perm[i] = part == 1 ? i + 1 : part == 2 ? i - 1 : i;
+  }
+  memcpy(out, x->type.dims, (size_t)rank * sizeof *out);
+  out[axis] = dim_const(d->ctx->dims, sizes[0] * sizes[2]);
+  out[axis + 1] = dim_const(d->ctx->dims, sizes[1] * sizes[3]);
+  Value *parts = compose_reshape(&d->b, x, dims, rank + 2);
+  return compose_reshape(&d->b, transpose(d, parts, perm), out, rank);
+}
+
+static int64_t divisor_of(Draw *d, int64_t size) {
+  int64_t divisor = draw_in(d, 1, size);
+  while (size % divisor != 0) divisor--;
+  return divisor;
+}
+
+static Value *through_windows(Draw *d, Value *x) {
+  int rank = rank_of(x);
+  if (!has_axes(x) || rank < 2 || rank + 2 > MAX_RANK) return NULL;
+  int axis = (int)draw_in(d, 0, rank - 2);
+  int64_t n = size_at(x, axis), m = size_at(x, axis + 1);
+  if (n < 1 || m < 1) return NULL;
+  int64_t b = divisor_of(d, n), e = divisor_of(d, m);
+  const int64_t there[] = {n / b, b, m / e, e}, back[] = {n / b, m / e, b, e};
+  Value *normed = draw_chance(d, 40) ? any_axis_norm(d, x) : NULL;
+  Value *y = swap_windows(d, normed == NULL ? x : normed, axis, there);
+  Value *z = draw_chance(d, 50) ? with_constant(d, y) : any_axis_norm(d, y);
+  if (z == NULL || draw_chance(d, 50)) z = draw_activation(d, y);
+  return z != NULL && same_type(z, y) ? swap_windows(d, z, axis, back) : NULL;
 }
 
 static Value *through_pad(Draw *d, Value *x) {
@@ -452,14 +509,32 @@ static Value *loop(Draw *d, Value *x) {
 
 Value *draw_kept(Draw *d, Value *x) {
   static const PatternRow rows[] = {
-      {activation, 8},        {any_axis_norm, 5},   {softmax, 3},
-      {with_constant, 8},     {with_itself, 6},     {against_reduction, 2},
-      {through_transpose, 4}, {through_reshape, 3}, {through_split, 3},
-      {through_pad, 2},       {shuffled, 2},        {through_cast, 3},
-      {nothing, 4},           {of_shape, 2},        {masked, 2},
-      {cumulated, 1},         {quantised, 1},       {mlp, 4},
-      {one_linear, 5},        {residual, 8},        {draw_attention, 5},
-      {draw_image_block, 12}, {if_else, 1},         {loop, 1},
+      {activation, 8},
+      {any_axis_norm, 5},
+      {softmax, 3},
+      {with_constant, 8},
+      {with_itself, 6},
+      {against_reduction, 2},
+      {through_transpose, 4},
+      {through_reshape, 3},
+      {through_split, 3},
+      {through_pad, 2},
+      {shuffled, 2},
+      {through_cast, 3},
+      {nothing, 4},
+      {of_shape, 2},
+      {masked, 2},
+      {cumulated, 1},
+      {quantised, 1},
+      {mlp, 4},
+      {one_linear, 5},
+      {residual, 8},
+      {draw_attention, 5},
+      {draw_image_block, 12},
+      {if_else, 1},
+      {loop, 1},
+      {rolled, 3},
+      {through_windows, 4},
   };
   if (*d->left == 0) return NULL;
   --*d->left;
