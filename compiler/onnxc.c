@@ -9,6 +9,7 @@
 #include "lower/state.h"
 #include "stages.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -23,7 +24,7 @@ const char *onnxc_version(void) {
 
 static double seconds_now(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -35,6 +36,7 @@ static size_t peak_bytes(void) {
 static StageCost cost_begin(const Compilation *c, const char *name) {
   return (StageCost){.stage = name,
                      .rewrites = c->passes.rewrites,
+                     .work = c->ctx.work,
                      .seconds = seconds_now(),
                      .arena_bytes = arena_bytes(c->arena)};
 }
@@ -43,6 +45,7 @@ static void cost_end(Compilation *c, StageCost cost) {
   cost.seconds = seconds_now() - cost.seconds;
   cost.arena_bytes = arena_bytes(c->arena) - cost.arena_bytes;
   cost.rewrites = c->passes.rewrites - cost.rewrites;
+  cost.work = c->ctx.work - cost.work;
   cost.peak_bytes = peak_bytes();
   vec_push(c->arena, &c->costs, cost);
 }
@@ -332,11 +335,13 @@ static void print_rules(const Compilation *c, FILE *file) {
 }
 
 void compilation_print_costs(const Compilation *c, FILE *file) {
-  fprintf(file, "%-24s %10s %12s %12s %10s\n", "stage", "ms", "arena KB", "peak KB", "rewrites");
+  fprintf(file, "%-24s %10s %12s %12s %12s %10s\n", "stage", "ms", "arena KB", "peak KB", "work",
+          "rewrites");
   double seconds = 0;
   VEC_EACH(StageCost, cost, &c->costs) {
-    fprintf(file, "%s%-*s %10.2f %12zu %12zu", cost->part ? "  " : "", cost->part ? 22 : 24,
-            cost->stage, cost->seconds * 1e3, cost->arena_bytes / 1024, cost->peak_bytes / 1024);
+    fprintf(file, "%s%-*s %10.2f %12zu %12zu %12" PRIu64, cost->part ? "  " : "",
+            cost->part ? 22 : 24, cost->stage, cost->seconds * 1e3, cost->arena_bytes / 1024,
+            cost->peak_bytes / 1024, cost->work);
     fprintf(file, cost->part ? " %10zu\n" : "\n", cost->rewrites);
     if (!cost->part) seconds += cost->seconds;
   }

@@ -26,6 +26,7 @@ typedef struct StageCost {
   const char *stage; /* or a pass, which is a part of one */
   bool part;
   size_t rewrites; /* of a pass */
+  uint64_t work;   /* see Context */
   double seconds;
   size_t arena_bytes; /* that the compilation's arena grew by */
   size_t peak_bytes;  /* of the process so far */

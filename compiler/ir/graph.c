@@ -166,15 +166,22 @@ size_t tensor_weight(const Tensor *tensor) {
 /* ---- values ------------------------------------------------------------------------------------
  */
 
+/* An arena within that of the context, made when it is first asked for. */
+static Arena *own_arena(Context *ctx, Arena **arena) {
+  if (*arena == NULL) *arena = arena_scratch(ctx->arena);
+  return *arena;
+}
+
 Graph *graph_new(Context *ctx, const char *name) {
   Graph *graph = ARENA_NEW(ctx->arena, Graph);
+  ctx->n_graphs++;
   *graph = (Graph){.ctx = ctx, .name = intern(ctx->strings, name)};
   return graph;
 }
 
 Value *graph_new_value(Graph *graph, const char *name) {
   Context *ctx = graph->ctx;
-  Value *value = ARENA_NEW(ctx->arena, Value);
+  Value *value = ARENA_NEW(own_arena(ctx, &ctx->values), Value);
   *value = (Value){.id = ctx->n_values++, .graph = graph};
   value->name =
       name != NULL ? intern(ctx->strings, name) : arena_printf(ctx->arena, "v%u", value->id);
@@ -233,6 +240,11 @@ bool value_contents_known(const Value *value) {
     if (value->contents[i]->opaque) return false;
   }
   return value->contents != NULL;
+}
+
+bool value_single_use(const Value *value) {
+  if (value->uses == NULL) return value->n_outputs == 1;
+  return value->uses->next == NULL && value->n_outputs == 0;
 }
 
 uint32_t value_uses(const Value *value) {
@@ -368,7 +380,7 @@ static Value *new_output(Node *node, uint32_t i, const char *name) {
 Node *node_new(Graph *graph, const OpDef *op, const char *name, Value *const *inputs,
                uint32_t n_inputs, const char *const *out_names, uint32_t n_outputs) {
   Context *ctx = graph->ctx;
-  Node *node = ARENA_NEW(ctx->arena, Node);
+  Node *node = ARENA_NEW(own_arena(ctx, &ctx->nodes), Node);
   *node =
       (Node){.id = ctx->n_nodes++, .op = op, .graph = graph, .n_in = n_inputs, .n_out = n_outputs};
   node->name = intern(ctx->strings, name == NULL ? "" : name);

@@ -41,6 +41,10 @@ typedef struct Context {
   DimTable *dims;
   const Options *options;     /* see onnxc.h */
   uint32_t n_values, n_nodes; /* ids given so far */
+  uint64_t work; /* nodes, values and groups looked at: what must grow as the model does */
+  Arena *nodes,
+      *values;       /* their own, so that a walk over them is one through memory; see graph.c */
+  uint32_t n_graphs; /* made so far: with 1, no node holds another */
   bool trying; /* inference is repeated until types settle: what is known of some branch will do */
   const Graph *scope; /* that is being inferred; NULL: none in particular */
   Vec(SizeCheck) checks;
@@ -268,10 +272,8 @@ static inline bool value_is_output(const Value *value) { /* of its graph */
 }
 /* Contents that generated code can compute: none of them is opaque. */
 bool value_contents_known(const Value *value);
-uint32_t value_uses(const Value *value); /* by nodes and as graph output */
-static inline bool value_single_use(const Value *value) {
-  return value_uses(value) == 1;
-}
+uint32_t value_uses(const Value *value);   /* by nodes and as graph output */
+bool value_single_use(const Value *value); /* by one node, or as one output */
 
 /* ---- attributes ---- */
 

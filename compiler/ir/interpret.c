@@ -92,6 +92,7 @@ static const Node *inferred_alone(const Run *run, const Node *node, const Tensor
   Context *ctx = ARENA_NEW(run->arena, Context);
   *ctx = *run->ctx;
   ctx->arena = run->arena;
+  ctx->nodes = ctx->values = NULL;
   ctx->diag = diag_new(run->arena, "");
   memset(&ctx->checks, 0, sizeof ctx->checks);
   Graph *graph = graph_new(ctx, "");

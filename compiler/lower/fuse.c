@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MEMBERS = 48, SEARCH_LIMIT = 512 };
+enum { MAX_MEMBERS = 48, SEARCH_LIMIT = 128 };
 
 /* ---- what is needed at run time -----------------------------------------------------------------
  */
@@ -61,46 +61,79 @@ static Node *member(const Group *g, uint32_t i) {
   return i == 0 ? g->root : g->rows.data[i - 1];
 }
 
-typedef struct Search {
-  Lowering *l;
-  const Group *target;
-  Vec(Group *) stack;
-  uint32_t visited;
-} Search;
-
 static uint32_t last_position(const Lowering *l, const Group *g) {
   return l->positions[member(g, n_members(g) - 1)->id];
 }
 
-static void search_push(Search *s, const Value *value) {
-  Group *g = producer_group(s->l, value);
-  if (g == NULL || g->stamp == s->l->stamp) return;
-  g->stamp = s->l->stamp;
-  vec_push(s->l->scratch, &s->stack, g);
+/* A search for a path from a target to what some nodes read, from both ends at once: it ends as
+ * soon as one of them has seen all that there is, so a short way on either side makes it short. */
+typedef struct Search {
+  Lowering *l;
+  Group *target;
+  const Group *from; /* whose inputs are searched; NULL: a node's that has no group yet */
+  Groups up, down;   /* to be looked at: what these read, what reads these */
+  bool met, cut;     /* found; some that should be in `down` are not */
+  uint32_t visited;
+} Search;
+
+static void push_up(Search *s, Group *g) {
+  if (g == NULL || g->above == s->l->stamp) return;
+  g->above = s->l->stamp;
+  s->met = s->met || g == s->target || g->below == s->l->stamp;
+  vec_push(s->l->scratch, &s->up, g);
 }
 
-static void search_inputs(Search *s, const Group *g) {
+static void push_down(Search *s, Group *g) {
+  if (g == NULL || g == s->from || g->below == s->l->stamp) return;
+  g->below = s->l->stamp;
+  s->met = s->met || g->above == s->l->stamp;
+  vec_push(s->l->scratch, &s->down, g);
+}
+
+static void search_up(Search *s, const Group *g) {
+  s->l->ctx->work += n_members(g);
   for (uint32_t m = 0; m < n_members(g); m++) {
     const Node *node = member(g, m);
     for (uint32_t i = 0; i < node->n_in; i++) {
-      if (needed_at_run_time(node, i)) search_push(s, node_in(node, i));
+      if (needed_at_run_time(node, i)) push_up(s, producer_group(s->l, node_in(node, i)));
     }
   }
 }
 
-/* Whether the search meets its target; a search that grows too long says yes. */
-static bool search_run(Search *s) {
-  while (s->stack.len != 0) {
-    Group *g = s->stack.data[--s->stack.len];
-    if (g == s->target || ++s->visited > SEARCH_LIMIT) return true;
-    search_inputs(s, g);
+/* A value with many readers is not followed: the other end has to meet it. */
+static void search_users(Search *s, const Value *value) {
+  uint32_t n = 0;
+  for (const Use *use = value->uses; use != NULL && !s->cut; use = use->next) {
+    uint32_t i = (uint32_t)(use - use->user->in);
+    if (needed_at_run_time(use->user, i)) push_down(s, s->l->groups[use->user->id]);
+    s->cut = ++n >= SEARCH_LIMIT;
   }
-  return false;
+  s->l->ctx->work += n;
 }
 
-static Search search_new(Lowering *l, const Group *target) {
+static void search_down(Search *s, const Group *g) {
+  for (uint32_t m = 0; m < n_members(g); m++) {
+    const Node *node = member(g, m);
+    for (uint32_t i = 0; i < node->n_out; i++) {
+      if (node->out[i] != NULL) search_users(s, node->out[i]);
+    }
+  }
+}
+
+static Search search_new(Lowering *l, Group *target, const Group *from) {
   l->stamp++;
-  return (Search){.l = l, .target = target};
+  return (Search){.l = l, .target = target, .from = from};
+}
+
+/* Whether there is a path; a search that grows too long says yes. */
+static bool search_run(Search *s) {
+  search_down(s, s->target);
+  while (!s->met && s->up.len != 0 && (s->down.len != 0 || s->cut)) {
+    if (++s->visited > SEARCH_LIMIT) return true;
+    search_up(s, s->up.data[--s->up.len]);
+    if (!s->cut) search_down(s, s->down.data[--s->down.len]);
+  }
+  return s->met;
 }
 
 /* Whether the node may need any element of an input, so that another step has to compute it. */
@@ -110,11 +143,11 @@ static bool reads_whole(const Node *node, uint32_t i) {
 
 /* Whether an input of `node` depends on `g` and cannot come from the step that `g` is. */
 static bool node_reaches(Lowering *l, const Node *node, Group *g) {
-  Search s = search_new(l, g);
+  Search s = search_new(l, g, NULL);
   for (uint32_t i = 0; i < node->n_in; i++) {
     if (!needed_at_run_time(node, i)) continue;
-    if (producer_group(l, node_in(node, i)) == g && !reads_whole(node, i)) continue;
-    search_push(&s, node_in(node, i));
+    Group *producer = producer_group(l, node_in(node, i));
+    if (producer != g || reads_whole(node, i)) push_up(&s, producer);
   }
   return search_run(&s);
 }
@@ -122,15 +155,15 @@ static bool node_reaches(Lowering *l, const Node *node, Group *g) {
 /* Whether `from` depends on `g` in a way that keeps them from being one step: through a third
  * group, its contraction, or a node that may need any element. */
 static bool group_reaches(Lowering *l, const Group *from, Group *g) {
-  Search s = search_new(l, g);
+  Search s = search_new(l, g, from);
   for (uint32_t m = 0; m < n_members(from); m++) {
     const Node *node = member(from, m);
     for (uint32_t i = 0; i < node->n_in; i++) {
       if (!needed_at_run_time(node, i)) continue;
-      const Group *producer = producer_group(l, node_in(node, i));
+      Group *producer = producer_group(l, node_in(node, i));
       bool local = node != from->root && !reads_whole(node, i);
       if (producer == from || (producer == g && local)) continue;
-      search_push(&s, node_in(node, i));
+      push_up(&s, producer);
     }
   }
   return search_run(&s);
@@ -184,6 +217,7 @@ static bool is_norm(const Node *node) {
 
 static bool feeds_norm(const Lowering *l, const Node *node) {
   for (const Use *use = node->out[0]->uses; use != NULL; use = use->next) {
+    l->ctx->work++;
     if (l->groups[use->user->id] != NULL && is_norm(use->user)) return true;
   }
   return false;
@@ -597,6 +631,7 @@ static void order_group(Lowering *l, Group *first, Groups *order) {
   while (stack.len != 0) {
     Group *g = stack.data[stack.len - 1];
     size_t before = stack.len;
+    l->ctx->work += n_members(g);
     for (uint32_t m = 0; m < n_members(g) && !g->placed; m++) {
       const Node *node = member(g, m);
       for (uint32_t i = 0; i < node->n_in; i++) {
@@ -616,6 +651,7 @@ static void order_group(Lowering *l, Group *first, Groups *order) {
 
 void fuse_nodes(Lowering *l, Groups *order) {
   for (Node *node = l->graph->first; node != NULL; node = node->next) {
+    l->ctx->work++;
     if (l->groups[node->id] != NULL) place_node(l, node);
   }
   for (Node *node = l->graph->first; node != NULL && l->fuse; node = node->next) {

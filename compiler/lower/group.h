@@ -24,7 +24,7 @@ typedef struct Group {
   bool inner[GROUP_AXES];       /* the axes that form the row, */
   bool has_axes;                /* once a node has said which */
   const Split *split;           /* NULL: axes are walked over as they are */
-  uint32_t stamp;               /* of the last search that met it */
+  uint32_t above, below;        /* the last search that met it on the way up, and down */
   bool placed;
 } Group;
 

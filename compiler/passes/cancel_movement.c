@@ -125,6 +125,7 @@ static bool collect(Move *m) {
   Node *top = m->root->in[0].value->producer;
   if (top == NULL || m->root->in[0].value->output_index != 0 || !add_node(m, top)) return false;
   for (uint32_t n = 0; n < m->n_nodes; n++) {
+    m->root->graph->ctx->work++;
     for (uint32_t i = 0; i < m->nodes[n]->n_in; i++) {
       if (!take_operand(m, m->nodes[n], i)) return false;
     }
@@ -148,6 +149,7 @@ static bool is_closed(const Move *m) {
     const Value *value = m->nodes[n]->out[0];
     if (value_is_output(value)) return false;
     for (const Use *use = value->uses; use != NULL; use = use->next) {
+      m->root->graph->ctx->work++;
       if (!in_tree(m, use->user) && !moves_alike(m, use->user)) return false;
     }
   }

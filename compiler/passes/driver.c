@@ -130,8 +130,10 @@ bool pass_hit(PassRun *run, const char *rule) {
 
 /* The graph, then the subgraphs that are left in it. */
 static bool run_on(PassRun *run, Graph *graph) {
+  run->ctx->work += graph->n_nodes;
   bool done = run->pass->n_rules == 0 || rules_apply(run, graph);
   if (done && run->pass->run != NULL) done = run->pass->run(run, graph);
+  if (run->ctx->n_graphs <= 1) return done;
   for (Node *node = graph->first; done && node != NULL; node = node->next) {
     for (uint32_t i = 0; done && i < node->n_attrs; i++) {
       if (node->attrs[i].kind == ATTR_GRAPH) done = run_on(run, node->attrs[i].graph);

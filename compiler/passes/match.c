@@ -128,6 +128,7 @@ bool match_closed(const Match *m) {
     const Value *value = m->nodes[i]->out[0];
     if (value_is_output(value)) return false;
     for (const Use *use = value->uses; use != NULL; use = use->next) {
+      m->root->graph->ctx->work++;
       if (!is_matched(m, use->user)) return false;
     }
   }

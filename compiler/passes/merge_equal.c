@@ -54,6 +54,7 @@ static uint64_t hash_tensor(const Tensor *tensor) {
 static Value *known_constant(PassRun *run, Map *map, Value *value) {
   uint64_t hash = hash_tensor(value->constant);
   for (Entry *e = map_get(map, hash); e != NULL; e = e->next) {
+    value->graph->ctx->work++;
     if (tensor_equal(e->constant->constant, value->constant)) return e->constant;
   }
   add_entry(run, map, hash, (Entry){.constant = value});
@@ -157,6 +158,7 @@ static bool covers_outputs(const Node *a, const Node *b) {
 
 static Node *find_equal(const Map *map, uint64_t hash, const Node *node) {
   for (Entry *e = map_get(map, hash); e != NULL; e = e->next) {
+    node->graph->ctx->work++;
     const Node *other = e->node;
     if (other->op == node->op && inputs_equal(other, node) && attrs_equal(other, node) &&
         covers_outputs(other, node)) {

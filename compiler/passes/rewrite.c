@@ -89,6 +89,7 @@ static void add_origins(const Match *m, const Node *before) {
 /* One rule at one node: `*done` when it rewrote. False: reported. */
 static bool try_rule(PassRun *run, const Rule *rule, Node *root, bool *done) {
   Match m = {.run = run};
+  run->ctx->work++;
   if (!pattern_match(rule->pattern, root, &m)) return true;
   const Node *before = root->prev;
   Value *value = rule->rewrite(&m);
@@ -105,6 +106,7 @@ static bool try_rule(PassRun *run, const Rule *rule, Node *root, bool *done) {
 static bool sweep(PassRun *run, Map *index, Graph *graph) {
   for (Node *node = graph->first, *next; node != NULL; node = next) {
     next = node->next;
+    run->ctx->work++;
     const RuleList *list = find_rules(run, index, node->op);
     bool done = false;
     for (size_t i = 0; i < list->n && !done; i++) {

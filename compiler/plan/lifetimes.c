@@ -178,6 +178,7 @@ static bool pack_shared(Planner *p, Sharing sharing, Plan *plan, size_t *offsets
   uint32_t *index = ARENA_ARRAY(p->arena, p->n, uint32_t), n, shared = share(p, sharing);
   PlanPacking packing;
   if (!make_slots(p, slots, index, &n) || !plan_pack(p->arena, slots, n, &packing)) return false;
+  p->root->ctx->work += packing.work;
   if (packing.height >= plan->arena_bytes) return true;
   plan->arena_bytes = packing.height;
   plan->packing = packing.strategy;

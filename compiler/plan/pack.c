@@ -16,6 +16,7 @@ typedef struct Packer {
   size_t *meet_begin; /* slots that meet slot i: meet[meet_begin[i]] and on */
   uint32_t *meet;     /* NULL when there are too many */
   size_t bound;
+  uint64_t *work;
 } Packer;
 
 /* An entry of an order; sorted by falling key, then falling size, then rising index. */
@@ -188,6 +189,7 @@ static size_t place_in_order(const Packer *p, const Strategy *strategy, size_t l
   for (uint32_t k = 0; k < p->n && height < limit; k++) {
     uint32_t slot = order[k];
     size_t n = 0, size = p->slots[slot].size;
+    *p->work += 1 + p->meet_begin[slot + 1] - p->meet_begin[slot];
     for (size_t m = p->meet_begin[slot]; m < p->meet_begin[slot + 1]; m++) {
       uint32_t other = p->meet[m];
       if (placed[other]) {
@@ -209,6 +211,7 @@ static size_t place_in_order(const Packer *p, const Strategy *strategy, size_t l
 typedef struct Free {
   Range *ranges;
   size_t n, top, height;
+  uint64_t work;
 } Free;
 
 static void remove_range(Free *f, size_t i) {
@@ -218,6 +221,7 @@ static void remove_range(Free *f, size_t i) {
 
 static size_t take(Free *f, size_t size) {
   size_t best = f->n;
+  f->work += f->n + 1;
   for (size_t i = 0; i < f->n; i++) {
     size_t gap = f->ranges[i].end - f->ranges[i].begin;
     if (gap < size) continue;
@@ -272,6 +276,7 @@ static size_t place_over_time(const Packer *p, size_t *offsets) {
     }
     offsets[slot] = take(&f, p->slots[slot].size);
   }
+  *p->work += f.work;
   return f.height;
 }
 
@@ -302,7 +307,7 @@ static bool sizes_overflow(const PlanSlot *slots, size_t n) {
 
 static void keep_best(PlanSlot *slots, const Packer *p, PlanPacking *packing) {
   size_t *offsets = ARENA_ARRAY(p->arena, p->n, size_t);
-  *packing = (PlanPacking){.bound = p->bound, .strategy = "time"};
+  packing->bound = p->bound;
   packing->height = place_over_time(p, offsets);
   for (uint32_t i = 0; i < p->n; i++) slots[i].offset = offsets[i];
   for (size_t s = 0; p->meet != NULL && s < STRATEGIES && packing->height > p->bound; s++) {
@@ -319,6 +324,7 @@ bool plan_pack(Arena *arena, PlanSlot *slots, size_t n, PlanPacking *packing) {
   if (n == 0) return true;
   if (sizes_overflow(slots, n)) return false;
   Packer p = {.arena = arena_scratch(arena), .slots = slots, .n = (uint32_t)n};
+  p.work = &packing->work;
   p.by_first = order_by(p.arena, &p, key_first);
   find_contention(&p);
   find_meetings(&p);

@@ -38,6 +38,7 @@ typedef struct PlanSlot {
 typedef struct PlanPacking {
   size_t height, bound; /* of all slots, and the largest sum of sizes at one time */
   const char *strategy;
+  uint64_t work; /* slots that were compared */
 } PlanPacking;
 
 /* Sets all offsets; they are sums of sizes, so sizes that are multiples of an alignment give
