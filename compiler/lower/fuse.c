@@ -31,8 +31,10 @@ static void need(Lowering *l, Value *value) {
 void find_needed(Lowering *l) {
   VEC_EACH(Value *, output, &l->graph->outputs) need(l, *output);
   uint32_t position = l->graph->n_nodes;
+  l->stretches = ARENA_ARRAY(l->scratch, position, uint32_t);
   for (Node *node = l->graph->last; node != NULL; node = node->prev) {
     l->positions[node->id] = --position;
+    l->stretches[position] = position;
     bool live = false;
     for (uint32_t i = 0; i < node->n_out; i++) {
       live = live || (node->out[i] != NULL && l->needed[node->out[i]->id]);
@@ -61,8 +63,28 @@ static Node *member(const Group *g, uint32_t i) {
   return i == 0 ? g->root : g->rows.data[i - 1];
 }
 
+static uint32_t first_position(const Lowering *l, const Group *g) {
+  return l->positions[member(g, 0)->id];
+}
+
 static uint32_t last_position(const Lowering *l, const Group *g) {
   return l->positions[member(g, n_members(g) - 1)->id];
+}
+
+/* Stretches of the graph's order, each as long as groups reach over its inside: what lies in one
+ * cannot depend on what lies in a later one. This is the last position of the one around `at`. */
+static uint32_t stretch(Lowering *l, uint32_t at) {
+  uint32_t *next = l->stretches;
+  while (next[at] != at) at = next[at] = next[next[at]];
+  return at;
+}
+
+static void join_stretches(Lowering *l, uint32_t first, uint32_t last) {
+  for (uint32_t at = stretch(l, first); at < last; at = stretch(l, at)) l->stretches[at] = at + 1;
+}
+
+static uint32_t stretch_of(Lowering *l, const Group *g) {
+  return stretch(l, first_position(l, g));
 }
 
 /* A search for a path from a target to what some nodes read, from both ends at once: it ends as
@@ -70,27 +92,36 @@ static uint32_t last_position(const Lowering *l, const Group *g) {
 typedef struct Search {
   Lowering *l;
   Group *target;
-  const Group *from; /* whose inputs are searched; NULL: a node's that has no group yet */
-  Groups up, down;   /* to be looked at: what these read, what reads these */
-  bool met, cut;     /* found; some that should be in `down` are not */
-  uint32_t visited;
+  const Group *from;     /* whose inputs are searched; NULL: a node's that has no group yet */
+  uint32_t first, last;  /* the stretches in which a path can be */
+  Groups up;             /* what these read is to be looked at, */
+  Vec(const Use *) down; /* and what reads here and in the rest of each list */
+  bool met;
 } Search;
 
 static void push_up(Search *s, Group *g) {
-  if (g == NULL || g->above == s->l->stamp) return;
+  if (g == NULL || g->above == s->l->stamp || stretch_of(s->l, g) < s->first) return;
   g->above = s->l->stamp;
-  s->met = s->met || g == s->target || g->below == s->l->stamp;
+  s->met = s->met || g->below == s->l->stamp;
   vec_push(s->l->scratch, &s->up, g);
 }
 
 static void push_down(Search *s, Group *g) {
-  if (g == NULL || g == s->from || g->below == s->l->stamp) return;
+  if (g == NULL || g == s->from || g->below == s->l->stamp || n_members(g) == 0) return;
+  if (stretch_of(s->l, g) > s->last) return;
   g->below = s->l->stamp;
   s->met = s->met || g->above == s->l->stamp;
-  vec_push(s->l->scratch, &s->down, g);
+  for (uint32_t m = 0; m < n_members(g); m++) {
+    const Node *node = member(g, m);
+    for (uint32_t i = 0; i < node->n_out; i++) {
+      const Value *out = node->out[i];
+      if (out != NULL && out->uses != NULL) vec_push(s->l->scratch, &s->down, out->uses);
+    }
+  }
 }
 
-static void search_up(Search *s, const Group *g) {
+static void step_up(Search *s) {
+  const Group *g = s->up.data[--s->up.len];
   s->l->ctx->work += n_members(g);
   for (uint32_t m = 0; m < n_members(g); m++) {
     const Node *node = member(g, m);
@@ -100,38 +131,28 @@ static void search_up(Search *s, const Group *g) {
   }
 }
 
-/* A value with many readers is not followed: the other end has to meet it. */
-static void search_users(Search *s, const Value *value) {
-  uint32_t n = 0;
-  for (const Use *use = value->uses; use != NULL && !s->cut; use = use->next) {
-    uint32_t i = (uint32_t)(use - use->user->in);
-    if (needed_at_run_time(use->user, i)) push_down(s, s->l->groups[use->user->id]);
-    s->cut = ++n >= SEARCH_LIMIT;
-  }
-  s->l->ctx->work += n;
-}
-
-static void search_down(Search *s, const Group *g) {
-  for (uint32_t m = 0; m < n_members(g); m++) {
-    const Node *node = member(g, m);
-    for (uint32_t i = 0; i < node->n_out; i++) {
-      if (node->out[i] != NULL) search_users(s, node->out[i]);
-    }
-  }
+static void step_down(Search *s) {
+  const Use *use = s->down.data[--s->down.len];
+  s->l->ctx->work++;
+  if (use->next != NULL) vec_push(s->l->scratch, &s->down, use->next);
+  uint32_t i = (uint32_t)(use - use->user->in);
+  if (needed_at_run_time(use->user, i)) push_down(s, s->l->groups[use->user->id]);
 }
 
 static Search search_new(Lowering *l, Group *target, const Group *from) {
   l->stamp++;
-  return (Search){.l = l, .target = target, .from = from};
+  uint32_t last = from == NULL ? UINT32_MAX : stretch_of(l, from);
+  return (Search){
+      .l = l, .target = target, .from = from, .first = stretch_of(l, target), .last = last};
 }
 
 /* Whether there is a path; a search that grows too long says yes. */
 static bool search_run(Search *s) {
-  search_down(s, s->target);
-  while (!s->met && s->up.len != 0 && (s->down.len != 0 || s->cut)) {
-    if (++s->visited > SEARCH_LIMIT) return true;
-    search_up(s, s->up.data[--s->up.len]);
-    if (!s->cut) search_down(s, s->down.data[--s->down.len]);
+  if (s->up.len != 0) push_down(s, s->target);
+  for (uint32_t n = 0; !s->met && s->up.len != 0 && s->down.len != 0; n++) {
+    if (n == SEARCH_LIMIT) return true;
+    step_up(s);
+    step_down(s);
   }
   return s->met;
 }
@@ -262,6 +283,7 @@ static void join(Lowering *l, Group *g, Node *node) {
     g->has_axes = true;
   }
   vec_push(l->scratch, &g->rows, node);
+  join_stretches(l, first_position(l, g), l->positions[node->id]);
   l->groups[node->id] = g;
 }
 
@@ -365,6 +387,7 @@ static void merge(Lowering *l, Group *into, Group *from) {
     l->groups[node->id] = into;
   }
   *into = merged;
+  join_stretches(l, first_position(l, into), last_position(l, into));
 }
 
 /* Distinct groups of the node's producers that take part in fusion, the latest first. */
@@ -422,7 +445,7 @@ static void merge_readers(Lowering *l, const Node *node) {
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *value = node_in(node, i);
     if (value == NULL || value->constant != NULL) continue;
-    const Use *use = value->uses;
+    const Use *use = node->in[i].next; /* those before it, the nearest first */
     for (int k = 0; k < MAX_READERS && use != NULL; k++, use = use->next) {
       Group *other = l->groups[use->user->id];
       if (other == NULL || other == g || !same_space(g, other)) continue;

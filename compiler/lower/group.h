@@ -40,6 +40,7 @@ struct Lowering {
   Group **groups;        /* by node id; NULL: not needed at run time */
   bool *lost;            /* by node id: refused, or in need of one that was */
   uint32_t *positions;   /* by node id: place in the graph's order */
+  uint32_t *stretches;   /* by position: itself, or a later one in the same stretch (fuse.c) */
   bool *needed;          /* by value id */
   Operand *places;       /* by value id; no buffer: not lowered yet */
   uint32_t *outputs;     /* by value id: 1 + the graph output whose memory it is computed into */
