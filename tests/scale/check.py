@@ -18,7 +18,7 @@ from deep import MODELS  # noqa: E402
 FEW, MANY, DEEP = 96, 384, 1000
 TOLERANCE = 1.15  # some costs grow with the logarithm
 SECONDS = 10
-DIMS = {"batch": "1..2", "seq": "1..8"}
+DIMS = {"batch": "1..2", "seq": "1..8", "past": "0..8"}
 
 
 def flags(kind):
@@ -26,10 +26,10 @@ def flags(kind):
             decode("latin-1") for word in ("--dim", f"{name}={bounds}")]
 
 
-def compiled(kind, layers, folder):
+def compiled(kind, layers, folder, *width):
     """The report's rows as {stage: (ms, arena KB, work)}, parts summed up by name; bytes of C."""
     model = folder / f"{kind}_{layers}.onnx"
-    onnx.save(MODELS[kind](layers), model)
+    onnx.save(MODELS[kind](layers, *width), model)
     result = onnxc("compile", model, "-o", folder, "--time-report", *flags(kind))
     if result.returncode != 0:
         sys.exit(f"{model}: {result.stderr}")
