@@ -63,24 +63,30 @@ static Node *member(const Group *g, uint32_t i) {
   return i == 0 ? g->root : g->rows.data[i - 1];
 }
 
+/* An operand of an epilogue may lie before the contraction. */
 static uint32_t first_position(const Lowering *l, const Group *g) {
-  return l->positions[member(g, 0)->id];
+  uint32_t first = l->positions[member(g, 0)->id];
+  uint32_t row = g->rows.len != 0 ? l->positions[g->rows.data[0]->id] : first;
+  return row < first ? row : first;
 }
 
 static uint32_t last_position(const Lowering *l, const Group *g) {
   return l->positions[member(g, n_members(g) - 1)->id];
 }
 
-/* Stretches of the graph's order, each as long as groups reach over its inside: what lies in one
- * cannot depend on what lies in a later one. This is the last position of the one around `at`. */
+/* The graph's order is cut into stretches, each group in one of them: whoever gives a group members
+ * has to call join_stretches while paths are still searched. Values go from earlier nodes to later
+ * ones, so with each group in one stretch a path between groups never goes back to an earlier
+ * stretch. This is the last position of the one around `at`. */
 static uint32_t stretch(Lowering *l, uint32_t at) {
   uint32_t *next = l->stretches;
   while (next[at] != at) at = next[at] = next[next[at]];
   return at;
 }
 
-static void join_stretches(Lowering *l, uint32_t first, uint32_t last) {
-  for (uint32_t at = stretch(l, first); at < last; at = stretch(l, at)) l->stretches[at] = at + 1;
+static void join_stretches(Lowering *l, const Group *g) {
+  uint32_t at = stretch(l, first_position(l, g)), last = last_position(l, g);
+  for (; at < last; at = stretch(l, at)) l->stretches[at] = at + 1;
 }
 
 static uint32_t stretch_of(Lowering *l, const Group *g) {
@@ -115,7 +121,8 @@ static void push_down(Search *s, Group *g) {
     const Node *node = member(g, m);
     for (uint32_t i = 0; i < node->n_out; i++) {
       const Value *out = node->out[i];
-      if (out != NULL && out->uses != NULL) vec_push(s->l->scratch, &s->down, out->uses);
+      if (out == NULL || out->constant != NULL || out->uses == NULL) continue;
+      vec_push(s->l->scratch, &s->down, out->uses);
     }
   }
 }
@@ -283,8 +290,8 @@ static void join(Lowering *l, Group *g, Node *node) {
     g->has_axes = true;
   }
   vec_push(l->scratch, &g->rows, node);
-  join_stretches(l, first_position(l, g), l->positions[node->id]);
   l->groups[node->id] = g;
+  join_stretches(l, g);
 }
 
 /* The axis of `from` that axis `i` of the larger space is; NULL: it lacks it, or has a size of 1.
@@ -387,7 +394,7 @@ static void merge(Lowering *l, Group *into, Group *from) {
     l->groups[node->id] = into;
   }
   *into = merged;
-  join_stretches(l, first_position(l, into), last_position(l, into));
+  join_stretches(l, into);
 }
 
 /* Distinct groups of the node's producers that take part in fusion, the latest first. */
@@ -445,7 +452,7 @@ static void merge_readers(Lowering *l, const Node *node) {
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *value = node_in(node, i);
     if (value == NULL || value->constant != NULL) continue;
-    const Use *use = node->in[i].next; /* those before it, the nearest first */
+    const Use *use = node->in[i].next; /* those that came before it, the latest first */
     for (int k = 0; k < MAX_READERS && use != NULL; k++, use = use->next) {
       Group *other = l->groups[use->user->id];
       if (other == NULL || other == g || !same_space(g, other)) continue;
@@ -533,7 +540,7 @@ static void place_node(Lowering *l, Node *node) {
 }
 
 /* ---- handing over ------------------------------------------------------------------------------
- */
+ * No paths are searched from here on: what is moved goes to the only group that reads it. */
 
 /* The only input of an elementwise node that is no constant, of the output's sizes. */
 static Value *only_operand(const Node *node) {
