@@ -2,6 +2,7 @@
 
 #include "ops/op.h"
 
+#include <math.h>
 #include <string.h>
 
 /* NODE_BYTES is what a node of a graph costs beside its results: it makes loops end. TEXT_BYTES is
@@ -223,6 +224,36 @@ static const Tensor *with_noise(Run *run, const Tensor *tensor) {
   return moved;
 }
 
+/* ---- the range of f16 ---------------------------------------------------------------------------
+ */
+
+static bool has_infinity(const Tensor *tensor) {
+  if (tensor == NULL || !dtype_is_float(tensor->dtype)) return false;
+  for (size_t i = 0; i < tensor->count; i++) {
+    if (isinf(tensor_f64(tensor, i))) return true;
+  }
+  return false;
+}
+
+/* The result, or a copy without infinities that no input has. */
+static const Tensor *saturated(Run *run, const Node *node, const Tensor *const *inputs,
+                               const Tensor *tensor) {
+  static const double largest = 65504;
+  if (!run->saturates || tensor == NULL || tensor->dtype != ONNXC_RT_F16) return tensor;
+  for (uint32_t i = 0; i < node->n_in; i++) {
+    if (has_infinity(inputs[i])) return tensor;
+  }
+  if (!has_infinity(tensor)) return tensor;
+  Tensor *finite = ARENA_NEW(run->arena, Tensor);
+  *finite = *tensor;
+  finite->data = arena_copy(run->arena, tensor->data, tensor->bytes);
+  for (size_t i = 0; i < tensor->count; i++) {
+    double element = tensor_f64(tensor, i);
+    if (isinf(element)) tensor_set_f64(finite, i, copysign(largest, element));
+  }
+  return finite;
+}
+
 /* ---- graphs ------------------------------------------------------------------------------------
  */
 
@@ -249,7 +280,9 @@ static bool evaluate(Run *run, const Node *node, const Tensor *const *inputs,
   if (!all_tensors(node, inputs)) return false;
   if (node->op->eval != NULL) {
     bool done = run_kernel(run, node, inputs, outputs);
-    for (uint32_t i = 0; done && i < node->n_out; i++) outputs[i] = with_noise(run, outputs[i]);
+    for (uint32_t i = 0; done && i < node->n_out; i++) {
+      outputs[i] = with_noise(run, saturated(run, node, inputs, outputs[i]));
+    }
     return done;
   }
   RunControl *control = run_control(node->op);
@@ -338,6 +371,13 @@ bool interpret_rounded(const Graph *graph, const int64_t *symbols, const Tensor 
                        const Tensor **outputs, Arena *arena, const Node **failed, uint64_t seed) {
   Run run = run_begin(graph, arena);
   run.noise = &seed;
+  return interpret(&run, graph, symbols, inputs, outputs, failed);
+}
+
+bool interpret_saturated(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
+                         const Tensor **outputs, Arena *arena, const Node **failed) {
+  Run run = run_begin(graph, arena);
+  run.saturates = true;
   return interpret(&run, graph, symbols, inputs, outputs, failed);
 }
 

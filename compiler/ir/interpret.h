@@ -22,6 +22,11 @@ bool interpret_graph(const Graph *graph, const int64_t *symbols, const Tensor *c
 bool interpret_rounded(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
                        const Tensor **outputs, Arena *arena, const Node **failed, uint64_t seed);
 
+/* The same with the largest f16 in place of each infinity that a kernel computes from operands that
+ * are none: results that this moves hang on a value that left the range of f16. */
+bool interpret_saturated(const Graph *graph, const int64_t *symbols, const Tensor *const *inputs,
+                         const Tensor **outputs, Arena *arena, const Node **failed);
+
 /* Runs the graph for the sake of its sizes: largest[i] grows to the largest size that symbol `i`
  * had in any turn of any loop. False as above; what was found until then is kept. */
 bool interpret_sizes(const Graph *graph, const Tensor *const *inputs, int64_t *largest,

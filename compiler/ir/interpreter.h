@@ -17,6 +17,7 @@ typedef struct Run {
   uint64_t turn;    /* of the loops around, for random numbers */
   int64_t *largest; /* by symbol: the largest size it had so far; NULL: not asked for */
   uint64_t *noise;  /* state of the generator that moves results; NULL: they stay as computed */
+  bool saturates;   /* see interpret_saturated */
   const Node *failed;
 } Run;
 

@@ -167,6 +167,29 @@ static void find_allowed(Sample *s, const Graph *graph, Arena *arena) {
   }
 }
 
+/* ---- what leaves the range ---------------------------------------------------------------------
+ */
+
+static void unbound(Sample *s, double *allowed, const Tensor *tensor, const Tensor *moved) {
+  bool same = moved != NULL && same_sizes(tensor, moved);
+  for (size_t i = 0; i < tensor->count; i++) {
+    if (same && distance(tensor_f64(tensor, i), tensor_f64(moved, i)) == 0) continue;
+    allowed[i] = HUGE_VAL;
+    s->unbounded++;
+  }
+}
+
+static void find_unbounded(Sample *s, const Graph *graph, Arena *arena) {
+  Arena *scratch = arena_scratch(arena);
+  const Tensor **moved = ARENA_ARRAY(scratch, graph->outputs.len, const Tensor *);
+  const Node *failed;
+  bool done = interpret_saturated(graph, s->symbols, s->inputs, moved, scratch, &failed);
+  for (size_t i = 0; done && i < graph->outputs.len; i++) {
+    if (s->allowed[i] != NULL) unbound(s, s->allowed[i], s->outputs[i], moved[i]);
+  }
+  arena_drop(scratch);
+}
+
 /* ---- a sample ----------------------------------------------------------------------------------
  */
 
@@ -180,6 +203,7 @@ Sample *sample_take(const Graph *graph, const SampleForm *form, Arena *arena, co
   if (!draw_inputs(s, graph, form, arena)) return NULL;
   if (!interpret_graph(graph, s->symbols, s->inputs, s->outputs, arena, failed)) return NULL;
   find_allowed(s, graph, arena);
+  find_unbounded(s, graph, arena);
   return s;
 }
 

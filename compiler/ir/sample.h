@@ -17,6 +17,8 @@ typedef struct Sample {
   int64_t *symbols;                 /* values of the first n_symbols symbols */
   const Tensor **inputs, **outputs; /* of the graph; an output that is no tensor is NULL */
   double **allowed; /* by output and element: the difference that rounding explains; NULL: none */
+  size_t unbounded; /* elements that may be anything: they hang on a value that left f16's range,
+                       which computing with wider intermediates need not leave */
 } Sample;
 
 /* NULL: the interpreter cannot run the graph on what was drawn; *failed is the node that it could

@@ -90,6 +90,28 @@ static void a_decision_on_the_edge_may_go_either_way(void **state) {
   assert_true(isinf(s->allowed[0][0]));
 }
 
+/* 1 / x^2 of 1000, where the square leaves the range, of 2 and of 3; behind them what is infinite
+ * to begin with. */
+static void what_left_the_range_of_f16_may_be_anything(void **state) {
+  TEST_BEGIN(state);
+  const Sample *s = take(ctx,
+                         "graph \"g\" {\n"
+                         "  output %y\n"
+                         "  const %x = f16[3] bits {63d0 4000 7c00}\n"
+                         "  const %z = f16[3] bits {63d0 4000 4200}\n"
+                         "  const %one = f16[] bits {3c00}\n"
+                         "  %w = Identity(%z)\n"
+                         "  %a = Mul(%w, %w)\n"
+                         "  %b = Div(%one, %a)\n"
+                         "  %y = Concat(%b, %x) {axis = 0}\n"
+                         "}\n",
+                         &form);
+  assert_int_equal(s->unbounded, 1);
+  assert_true(isinf(s->allowed[0][0]));
+  for (int i = 1; i < 6; i++) assert_false(isinf(s->allowed[0][i]));
+  assert_null(sample_difference(s, 0, moved(ctx, s, 1), ctx->arena));
+}
+
 static void indexes_stay_within_what_they_index(void **state) {
   TEST_BEGIN(state);
   static const char text[] = "graph \"g\" {\n"
@@ -123,9 +145,13 @@ static void sizes_are_within_their_bounds(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(what_is_well_conditioned_is_held_to_it), TEST(what_cancels_may_move),
-      TEST(integers_and_sizes_are_exact),           TEST(a_decision_on_the_edge_may_go_either_way),
-      TEST(indexes_stay_within_what_they_index),    TEST(sizes_are_within_their_bounds),
+      TEST(what_is_well_conditioned_is_held_to_it),
+      TEST(what_cancels_may_move),
+      TEST(integers_and_sizes_are_exact),
+      TEST(a_decision_on_the_edge_may_go_either_way),
+      TEST(what_left_the_range_of_f16_may_be_anything),
+      TEST(indexes_stay_within_what_they_index),
+      TEST(sizes_are_within_their_bounds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

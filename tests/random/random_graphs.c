@@ -35,6 +35,7 @@ typedef struct Settings {
 /* What children count, in shared memory. */
 typedef struct Totals {
   size_t passed, failed, rewrites, switched, built, nodes;
+  size_t unbounded; /* graphs with results that hang on a value that left f16's range */
 } Totals;
 
 static Settings settings = {.seed = 1,
@@ -139,6 +140,7 @@ static void finish(const RouteOptions *options, Job *job, size_t k, const char *
   totals->rewrites += job->hits;
   totals->switched += job->switched;
   totals->built += job->built;
+  totals->unbounded += job->sample != NULL && job->sample->unbounded != 0;
   if (job->failed)
     report(options, k, job->text, job->route, message);
   else
