@@ -14,7 +14,7 @@ typedef struct Packer {
   uint32_t *by_first; /* all slots, earliest first */
   size_t *contention; /* largest sum of sizes while the slot lives */
   size_t *meet_begin; /* slots that meet slot i: meet[meet_begin[i]] and on */
-  uint32_t *meet;     /* NULL when there are too many */
+  uint32_t *meet;     /* NULL when there are too many, or nobody asks */
   size_t bound;
   uint64_t *work;
 } Packer;
@@ -124,6 +124,7 @@ static void find_meetings(Packer *p) {
   for (uint32_t k = 0; k < p->n; k++) {
     uint32_t end = begun(p, p->slots[p->by_first[k]].last);
     pairs += end - k - 1;
+    *p->work += end - k;
     if (pairs > MAX_PAIRS) return;
     for (uint32_t j = k + 1; j < end; j++) {
       begin[p->by_first[k] + 2]++;
@@ -305,11 +306,12 @@ static bool sizes_overflow(const PlanSlot *slots, size_t n) {
   return n > UINT32_MAX / 2;
 }
 
-static void keep_best(PlanSlot *slots, const Packer *p, PlanPacking *packing) {
+static void keep_best(PlanSlot *slots, Packer *p, PlanPacking *packing) {
   size_t *offsets = ARENA_ARRAY(p->arena, p->n, size_t);
   packing->bound = p->bound;
   packing->height = place_over_time(p, offsets);
   for (uint32_t i = 0; i < p->n; i++) slots[i].offset = offsets[i];
+  if (packing->height > p->bound) find_meetings(p);
   for (size_t s = 0; p->meet != NULL && s < STRATEGIES && packing->height > p->bound; s++) {
     size_t height = place_in_order(p, &strategies[s], packing->height, offsets);
     if (height >= packing->height) continue;
@@ -327,7 +329,6 @@ bool plan_pack(Arena *arena, PlanSlot *slots, size_t n, PlanPacking *packing) {
   p.work = &packing->work;
   p.by_first = order_by(p.arena, &p, key_first);
   find_contention(&p);
-  find_meetings(&p);
   keep_best(slots, &p, packing);
   arena_drop(p.arena);
   return true;
