@@ -2,23 +2,24 @@
 
     check.py FOLDER
 
-The work that --time-report counts, memory, steps and generated code are compared for 512 and 1,024
+The work that --time-report counts, memory, steps and generated code are compared for 256 and 512
 blocks: with fewer, what a limit keeps short is not at its limit yet. Times are only shown, but for
-the bound on 1,024 blocks.
+the bound on 512 blocks.
 """
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import onnx
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import onnxc  # noqa: E402
+from support import JOBS, onnxc  # noqa: E402
 from deep import MODELS  # noqa: E402
 
-FEW, MANY = 512, 1024  # tables that double have doubled once
+FEW, MANY = 256, 512  # tables that double have doubled once
 TOLERANCE = 1.15  # some costs grow with the logarithm
-SECONDS = 10
+SECONDS = 5
 DIMS = {"batch": "1..2", "seq": "1..8", "past": "0..8"}
 
 
@@ -69,7 +70,7 @@ def check(kind, folder):
 
 
 def show(kind, few, many):
-    """Times of 1,024 blocks, and how much more one of them costs than among fewer."""
+    """Times of 512 blocks, and how much more one of them costs than among fewer."""
     stages = ("import", "infer", "passes", "lower", "plan", "write")
     cells = [f"{name} {many[name][0]:.0f} ms ({many[name][0] / MANY / (few[name][0] / FEW):.2f})"
              for name in stages]
@@ -81,7 +82,9 @@ def show(kind, few, many):
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    faults = [fault for kind in MODELS for fault in check(kind, folder)]
+    with ThreadPoolExecutor(JOBS) as pool:
+        faults = [fault for found in pool.map(lambda kind: check(kind, folder), MODELS)
+                  for fault in found]
     print("\n".join(faults or ["all grows as the models do"]))
     return bool(faults)
 
