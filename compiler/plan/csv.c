@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char header[] = "id,lower,upper,size";
-enum { COLUMNS = 4, MAX_LINE = 256 };
+static const char header[] = "id,lower,upper,size", with_offset[] = "id,lower,upper,size,offset";
+enum { MOST_COLUMNS = 5, MAX_LINE = 256 };
 
 /* One file being read. */
 typedef struct Csv {
@@ -15,6 +15,7 @@ typedef struct Csv {
   Diag *diag;
   FILE *file;
   size_t line;
+  int columns; /* 4, or 5 with offsets */
   Vec(const char *) ids;
   Vec(PlanSlot) slots;
 } Csv;
@@ -32,11 +33,11 @@ static bool read_line(Csv *csv, char line[MAX_LINE]) {
 }
 
 /* Cuts a line at its commas. */
-static bool split(char *line, char *columns[COLUMNS]) {
-  for (int i = 0; i < COLUMNS; i++) {
+static bool split(char *line, char *columns[MOST_COLUMNS], int n) {
+  for (int i = 0; i < n; i++) {
     columns[i] = line;
     char *comma = strchr(line, ',');
-    if ((comma == NULL) != (i == COLUMNS - 1)) return false;
+    if ((comma == NULL) != (i == n - 1)) return false;
     if (comma == NULL) return true;
     *comma = '\0';
     line = comma + 1;
@@ -53,15 +54,24 @@ static bool parse_number(const char *text, uint64_t most, uint64_t *value) {
 }
 
 static bool parse_row(Csv *csv, char *line) {
-  char *columns[COLUMNS];
-  uint64_t lower, upper, size;
-  if (!split(line, columns)) return malformed(csv, "a row is `id,lower,upper,size`");
+  char *columns[MOST_COLUMNS];
+  uint64_t lower, upper, size, offset = 0;
+  if (!split(line, columns, csv->columns)) {
+    return malformed(csv, csv->columns == MOST_COLUMNS ? "a row is `id,lower,upper,size,offset`"
+                                                       : "a row is `id,lower,upper,size`");
+  }
   if (!parse_number(columns[1], UINT32_MAX, &lower) ||
       !parse_number(columns[2], UINT32_MAX, &upper) || upper <= lower) {
     return malformed(csv, "lower and upper are no interval of 32-bit numbers");
   }
   if (!parse_number(columns[3], SIZE_MAX, &size)) return malformed(csv, "the size is no number");
-  PlanSlot slot = {.first = (uint32_t)lower, .last = (uint32_t)upper - 1, .size = (size_t)size};
+  if (csv->columns == MOST_COLUMNS && !parse_number(columns[4], SIZE_MAX - size, &offset)) {
+    return malformed(csv, "the offset is no number, or too large");
+  }
+  PlanSlot slot = {.first = (uint32_t)lower,
+                   .last = (uint32_t)upper - 1,
+                   .size = (size_t)size,
+                   .offset = (size_t)offset};
   vec_push(csv->arena, &csv->slots, slot);
   vec_push(csv->arena, &csv->ids, arena_printf(csv->arena, "%s", columns[0]));
   return true;
@@ -69,12 +79,15 @@ static bool parse_row(Csv *csv, char *line) {
 
 static bool parse(Csv *csv) {
   char line[MAX_LINE];
-  if (!read_line(csv, line) || strcmp(line, header) != 0) {
+  bool read = read_line(csv, line), plan = read && strcmp(line, with_offset) == 0;
+  if (!plan && (!read || strcmp(line, header) != 0)) {
     csv->line = 1;
-    return malformed(csv, "the first line must be `id,lower,upper,size`");
+    return malformed(csv,
+                     "the first line must be `id,lower,upper,size`, then `,offset` or nothing");
   }
+  csv->columns = plan ? MOST_COLUMNS : MOST_COLUMNS - 1;
   while (read_line(csv, line)) {
-    if (*line != '\0' && !parse_row(csv, line)) return false;
+    if (*line != '\0' && *line != '#' && !parse_row(csv, line)) return false;
   }
   return true;
 }
@@ -93,7 +106,7 @@ static bool read_file(Csv *csv, const char *path) {
 }
 
 static void write_result(const Csv *csv, const PlanPacking *packing, Out *w) {
-  out(w, "%s,offset\n", header);
+  out(w, "%s\n", with_offset);
   for (size_t i = 0; i < csv->slots.len; i++) {
     const PlanSlot *slot = &csv->slots.data[i];
     out(w, "%s,%" PRIu32 ",%" PRIu64 ",%zu,%zu\n", csv->ids.data[i], slot->first,
@@ -101,23 +114,46 @@ static void write_result(const Csv *csv, const PlanPacking *packing, Out *w) {
   }
   double gap =
       packing->bound == 0 ? 0 : 100 * ((double)packing->height / (double)packing->bound - 1);
-  out(w, "# height %zu, lower bound %zu, gap %.1f %%, packed by %s\n", packing->height,
-      packing->bound, gap, packing->strategy);
+  out(w, "# height %zu, lower bound %zu, gap %.1f %%, %s, packed by %s\n", packing->height,
+      packing->bound, gap, packing->optimal ? "optimal" : "not proven optimal", packing->strategy);
 }
 
-bool plan_csv(Arena *arena, Diag *diag, const char *path, size_t capacity, Out *w) {
+/* The height of the plan in the file. */
+static size_t given_height(const Csv *csv) {
+  size_t height = 0;
+  VEC_EACH(const PlanSlot, slot, &csv->slots) {
+    if (slot->offset + slot->size > height) height = slot->offset + slot->size;
+  }
+  return height;
+}
+
+static bool check_plan(Csv *csv, const PlanCsv *given, Out *w) {
+  size_t height = given_height(csv);
+  if (csv->columns != MOST_COLUMNS) return malformed(csv, "there is no column `offset` to check");
+  const char *fault = plan_check_slots(csv->arena, csv->slots.data, csv->slots.len, height);
+  if (fault != NULL) return diag_error(csv->diag, DIAG_INVALID, (DiagSite){0}, "%s", fault);
+  if (given->capacity != 0 && height > given->capacity) {
+    return diag_error(csv->diag, DIAG_LIMIT, (DiagSite){0},
+                      "the plan needs %zu bytes but the capacity is %zu", height, given->capacity);
+  }
+  out(w, "# height %zu, no overlaps\n", height);
+  return true;
+}
+
+bool plan_csv(Arena *arena, Diag *diag, const PlanCsv *given, Out *w) {
   Csv csv = {.arena = arena, .diag = diag};
   PlanPacking packing;
-  if (!read_file(&csv, path)) return false;
-  if (!plan_pack(arena, csv.slots.data, csv.slots.len, &packing)) {
+  if (!read_file(&csv, given->path)) return false;
+  if (given->check) return check_plan(&csv, given, w);
+  if (!plan_pack(arena, csv.slots.data, csv.slots.len, given->capacity, given->effort, &packing)) {
     return diag_error(diag, DIAG_LIMIT, (DiagSite){0}, "the sum of all sizes overflows");
   }
   const char *fault = plan_check_slots(arena, csv.slots.data, csv.slots.len, packing.height);
   if (fault != NULL) return diag_error(diag, DIAG_INTERNAL, (DiagSite){0}, "%s", fault);
-  if (capacity != 0 && packing.height > capacity) {
+  if (given->capacity != 0 && packing.height > given->capacity) {
     return diag_error(diag, DIAG_LIMIT, (DiagSite){0},
                       "the plan needs %zu bytes but the capacity is %zu; no plan fits below %zu",
-                      packing.height, capacity, packing.bound);
+                      packing.height, given->capacity, packing.bound);
   }
   write_result(&csv, &packing, w);
   return true;

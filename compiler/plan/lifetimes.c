@@ -81,9 +81,8 @@ static void accept(Planner *p, const Offer *offer, uint32_t *accepted) {
   ++*accepted;
 }
 
-/* Which offers to accept. Equal sizes come first: they cost nothing. A smaller output keeps the
- * larger input's memory, and a larger one has its own while there is only the input, both of which
- * can be worse than none at all. */
+/* Which offers to accept. Equal sizes come first: their memory is used up. A smaller output, then a
+ * larger one, begins where its input does, which can be in the way. */
 typedef enum Sharing { SHARE_GROWING, SHARE_ANY, SHARE_EQUAL, SHARE_NONE, SHARINGS } Sharing;
 
 static uint32_t share(Planner *p, Sharing sharing) {
@@ -152,23 +151,21 @@ static size_t find_bound(const Planner *p) {
   return most;
 }
 
-/* One slot for each chain of buffers; `index` says where a buffer that leads one has its own. */
+/* One slot for each buffer. A step counts as two times: where an output takes over the memory of an
+ * input, that one ends with the first and the output begins with the second. */
 static bool make_slots(Planner *p, PlanSlot *slots, uint32_t *index, uint32_t *n) {
   *n = 0;
   for (uint32_t i = 0; i < p->n; i++) {
     const Life *life = &p->lives[i];
-    if (life->buffer == NULL || slot_of(p, i) != i) continue;
+    if (life->buffer == NULL) continue;
     index[i] = *n;
-    slots[*n] = (PlanSlot){.first = life->first, .last = life->last};
+    slots[*n] = (PlanSlot){.first = 2 * life->first + (life->slot != i),
+                           .last = 2 * life->last + !life->succeeded};
     if (!round_up(life->buffer->bytes, &slots[(*n)++].size)) return false;
   }
   for (uint32_t i = 0; i < p->n; i++) {
-    if (p->lives[i].buffer == NULL) continue;
-    PlanSlot *slot = &slots[index[slot_of(p, i)]];
-    size_t bytes;
-    if (!round_up(p->lives[i].buffer->bytes, &bytes)) return false;
-    if (bytes > slot->size) slot->size = bytes;
-    if (p->lives[i].last > slot->last) slot->last = p->lives[i].last;
+    uint32_t first = slot_of(p, i);
+    if (p->lives[i].buffer != NULL && first != i) slots[index[i]].with = 1 + index[first];
   }
   return true;
 }
@@ -177,21 +174,23 @@ static bool pack_shared(Planner *p, Sharing sharing, Plan *plan, size_t *offsets
   PlanSlot *slots = ARENA_ARRAY(p->arena, p->n, PlanSlot);
   uint32_t *index = ARENA_ARRAY(p->arena, p->n, uint32_t), n, shared = share(p, sharing);
   PlanPacking packing;
-  if (!make_slots(p, slots, index, &n) || !plan_pack(p->arena, slots, n, &packing)) return false;
+  if (!make_slots(p, slots, index, &n) ||
+      !plan_pack(p->arena, slots, n, plan->bound_bytes, PLAN_EFFORT / SHARINGS, &packing))
+    return false;
   p->root->ctx->work += packing.work;
   if (packing.height >= plan->arena_bytes) return true;
   plan->arena_bytes = packing.height;
   plan->packing = packing.strategy;
   plan->in_place = shared;
   for (uint32_t i = 0; i < p->n; i++) {
-    if (p->lives[i].buffer != NULL) offsets[i] = slots[index[slot_of(p, i)]].offset;
+    if (p->lives[i].buffer != NULL) offsets[i] = slots[index[i]].offset;
   }
   return true;
 }
 
 static bool pack(Planner *p, Plan *plan) {
   size_t *offsets = ARENA_ARRAY(p->arena, p->n, size_t);
-  *plan = (Plan){.arena_bytes = SIZE_MAX};
+  *plan = (Plan){.arena_bytes = SIZE_MAX, .bound_bytes = find_bound(p)};
   for (uint32_t i = 0; i < p->n; i++) {
     const Buffer *buffer = p->lives[i].buffer;
     if (buffer == NULL) continue;
@@ -200,8 +199,9 @@ static bool pack(Planner *p, Plan *plan) {
   }
   for (Sharing sharing = SHARE_GROWING; sharing < SHARINGS; sharing++) {
     if (!pack_shared(p, sharing, plan, offsets)) return false;
+    if (plan->arena_bytes == plan->bound_bytes) break;
   }
-  plan->bound_bytes = find_bound(p);
+  plan->optimal = plan->arena_bytes == plan->bound_bytes;
   VEC_EACH(Buffer *const, buffer, &p->root->buffers) {
     if ((*buffer)->place == BUFFER_ARENA) (*buffer)->offset = offsets[(*buffer)->id];
   }

@@ -12,6 +12,7 @@
 typedef struct Plan {
   size_t arena_bytes;  /* what the generated function needs */
   size_t bound_bytes;  /* no plan for this order of steps needs less */
+  bool optimal;        /* proven: none needs less than arena_bytes */
   size_t tensor_bytes; /* all arena buffers side by side */
   uint32_t in_place;   /* buffers that took over the memory of another one */
   const char *packing; /* the strategy that won */
@@ -29,29 +30,45 @@ const char *plan_check(const Steps *steps, size_t arena_bytes);
 /* ---- packing: intervals of time with sizes, without knowledge of steps -------------------------
  */
 
-/* Occupies [offset, offset + size) from `first` to `last`, both included. */
+/* Occupies [offset, offset + size) from `first` to `last`, both included. Slots that take over from
+ * one another have one offset: then `with` is 1 + the index of the first of them, which has 0, as
+ * all others have. They follow one another in time without gaps. */
 typedef struct PlanSlot {
   uint32_t first, last;
   size_t size, offset;
+  uint32_t with;
 } PlanSlot;
 
 typedef struct PlanPacking {
   size_t height, bound; /* of all slots, and the largest sum of sizes at one time */
+  bool optimal;         /* proven: no height is less */
   const char *strategy;
   uint64_t work; /* slots that were compared */
 } PlanPacking;
 
+/* What an exact search may cost by default: looks at slots, hundreds of millions a second. */
+#define PLAN_EFFORT (UINT64_C(1) << 27)
+
 /* Sets all offsets; they are sums of sizes, so sizes that are multiples of an alignment give
  * aligned offsets. False when the sum of all sizes overflows. Time is near O(n log n + n k), k
- * slots being live at a time. */
-bool plan_pack(Arena *arena, PlanSlot *slots, size_t n, PlanPacking *packing);
+ * slots being live at a time, and where that does not reach the bound, for a search that proves
+ * what the least height is, in proportion to `effort`. No search goes below `enough`. */
+bool plan_pack(Arena *arena, PlanSlot *slots, size_t n, size_t enough, uint64_t effort,
+               PlanPacking *packing);
 
 /* NULL when the slots are disjoint and below `height`. */
 const char *plan_check_slots(Arena *arena, const PlanSlot *slots, size_t n, size_t height);
 
 /* Packs a file of lifetimes in the format of MiniMalloc (`id,lower,upper,size`, upper excluded) and
  * writes it with a column `offset`, then a line that begins with `#` and gives height and bound.
+ * A column `offset` of the file is a plan that is made anew, or with `check` only checked.
  * False: reported; also when the height exceeds `capacity`, unless that is 0. */
-bool plan_csv(Arena *arena, Diag *diag, const char *path, size_t capacity, Out *w);
+typedef struct PlanCsv {
+  const char *path;
+  size_t capacity;
+  bool check;
+  uint64_t effort;
+} PlanCsv;
+bool plan_csv(Arena *arena, Diag *diag, const PlanCsv *csv, Out *w);
 
 #endif
