@@ -36,13 +36,19 @@ static bool others_within(const Node *node, int n) {
   return true;
 }
 
+/* Whether the only reader is computed element by element: in the norm's step, if their spaces are
+ * one. */
+static bool feeds_element(const Value *out) {
+  return !value_is_output(out) && value_single_use(out) && is_elementwise(out->uses->user);
+}
+
 static Value *defer_behind_norm(Match *m) {
   Value *x = match_value(m, "x");
   const Value *out = m->root->out[0];
   int normed = out->type.rank - param_axis(m->root, out->type.rank);
   if (x->producer == NULL || !is_elementwise(x->producer)) return NULL;
   if (!same_last(&x->type, &out->type, normed) || !others_within(m->root, normed)) return NULL;
-  if (has_other_outputs(m->root)) return NULL;
+  if (has_other_outputs(m->root) || feeds_element(out)) return NULL;
   Value *inputs[] = {x, node_in(m->root, 1), node_in(m->root, 2)};
   Node *norm = build_node(&m->builder, "", m->root->op->name, inputs, m->root->n_in, 1);
   for (uint32_t i = 0; i < m->root->n_attrs; i++) node_set_attr(norm, m->root->attrs[i]);
