@@ -1,4 +1,4 @@
-#include "plan/search.h"
+#include "plan/skyline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -426,15 +426,15 @@ static void search(PlanSlot *slots, const Packer *p, size_t enough, uint64_t eff
     at -= at % grain;
     if (at < low) at = low;
     uint64_t part = effort / 2, rest = part;
-    SearchResult result = plan_search(p->arena, slots, p->leaders, p->n, at, &rest, offsets);
+    SkylineResult result = plan_skyline(p->arena, slots, p->leaders, p->n, at, &rest, offsets);
     effort -= part - rest;
     *p->work += part - rest;
-    if (result == SEARCH_FOUND) {
+    if (result == SKYLINE_FOUND) {
       keep(slots, p, offsets, height_of(p, offsets), "search", packing);
     } else {
       low = at + grain;
     }
-    if (result == SEARCH_NONE) refuted = at;
+    if (result == SKYLINE_NONE) refuted = at;
   }
   packing->optimal = refuted != 0 && refuted + grain >= packing->height;
 }

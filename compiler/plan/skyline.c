@@ -11,7 +11,7 @@
  * Which item comes first decides how soon a solution is found, and for a wrong order that can be
  * never. So several orders are tried for a while each, then new ones, in which items come earlier
  * that live in sections where the search often failed. */
-#include "plan/search.h"
+#include "plan/skyline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -538,21 +538,21 @@ static void forget(Search *s) {
   for (uint32_t i = 0; i < s->n_sections; i++) s->blame[i] -= s->blame[i] / 8;
 }
 
-static SearchResult run_all(Search *s, uint64_t *effort) {
+static SkylineResult run_all(Search *s, uint64_t *effort) {
   uint64_t random = 1, looks = (uint64_t)FIRST_LOOKS * s->n_items;
   for (uint32_t run = 0; s->work < *effort; run++) {
     Part all = rank_items(s, run, &random);
     s->limit = *effort - s->work < looks ? *effort : s->work + looks;
-    if (solve(s, &all, all.span)) return SEARCH_FOUND;
-    if (s->work <= s->limit) return SEARCH_NONE;
+    if (solve(s, &all, all.span)) return SKYLINE_FOUND;
+    if (s->work <= s->limit) return SKYLINE_NONE;
     forget(s);
     if (run % RUNS_OF_A_KIND == RUNS_OF_A_KIND - 1) looks += looks / 4;
   }
-  return SEARCH_ENDED;
+  return SKYLINE_ENDED;
 }
 
-SearchResult plan_search(Arena *arena, const PlanSlot *slots, const uint32_t *leaders, uint32_t n,
-                         size_t height, uint64_t *effort, size_t *offsets) {
+SkylineResult plan_skyline(Arena *arena, const PlanSlot *slots, const uint32_t *leaders, uint32_t n,
+                           size_t height, uint64_t *effort, size_t *offsets) {
   Search s = {.arena = arena_scratch(arena), .height = height};
   uint32_t *index = ARENA_ARRAY(s.arena, n, uint32_t);
   make_items(&s, slots, leaders, n, index);
@@ -563,8 +563,9 @@ SearchResult plan_search(Arena *arena, const PlanSlot *slots, const uint32_t *le
   s.crossed = ARENA_ARRAY(s.arena, s.n_sections, bool);
   s.lows = ARENA_ARRAY(s.arena, s.n_items, size_t);
   s.rejected = ARENA_ARRAY(s.arena, s.n_items, size_t);
-  SearchResult result = run_all(&s, effort);
-  for (uint32_t i = 0; i < n && result == SEARCH_FOUND; i++) offsets[i] = s.lows[index[leaders[i]]];
+  SkylineResult result = run_all(&s, effort);
+  for (uint32_t i = 0; i < n && result == SKYLINE_FOUND; i++)
+    offsets[i] = s.lows[index[leaders[i]]];
   *effort -= s.work < *effort ? s.work : *effort;
   arena_drop(s.arena);
   return result;
