@@ -185,7 +185,8 @@ static bool run_lower(Compilation *c) {
 
 static bool run_plan(Compilation *c) {
   Plan *plan = ARENA_NEW(c->arena, Plan);
-  if (!plan_steps(c->steps, plan)) return false;
+  size_t budget = c->options.plan_budget == 0 ? PLAN_BUDGET : c->options.plan_budget - 1;
+  if (!plan_in_best_order(c->steps, c->options.level == 1 ? 0 : budget, plan)) return false;
   const char *fault = plan_check(c->steps, plan->arena_bytes);
   if (fault != NULL)
     return diag_error(c->ctx.diag, DIAG_INTERNAL, (DiagSite){0}, "plan: %s", fault);

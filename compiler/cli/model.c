@@ -72,6 +72,13 @@ const CliOption cli_model_options[] = {
      MEMBER(max_rewrites),
      .value = "N",
      .help = "stop rewriting after N changes (bisects a miscompile)"},
+    {.name = "plan-budget",
+     .kind = CLI_SIZE,
+     MEMBER(plan_budget),
+     .value = "N",
+     .help =
+         "steps that the search for the order with the least\nmemory tries; 0: the model's order "
+         "(default: 4000000)"},
     {.name = "dump",
      .unrecorded = true,
      .kind = CLI_TEXT,
@@ -189,6 +196,7 @@ bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) 
                              .dump = given->dump,
                              .stop_after = given->stop_after};
   options->max_rewrites = given->max_rewrites == SIZE_MAX ? 0 : given->max_rewrites + 1;
+  options->plan_budget = given->plan_budget == SIZE_MAX ? 0 : given->plan_budget + 1;
   bool ok = check_name(cli, given->name);
   VEC_EACH(const char *, flag, &given->passes) ok = known_pass(cli, *flag) && ok;
   ok = parse_states(cli, &given->states, options) && ok;

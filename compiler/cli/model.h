@@ -11,11 +11,11 @@ typedef struct ModelOptions {
   CliList dims, states, passes;
   int level, weights; /* CLI_CHOICE: the values of onnxc_options */
   bool single_file, strict_fp, verify_passes, time_report;
-  size_t max_rewrites;
+  size_t max_rewrites, plan_budget;
 } ModelOptions;
 
 #define MODEL_DEFAULTS                                                                             \
-  { .max_rewrites = SIZE_MAX }
+  { .max_rewrites = SIZE_MAX, .plan_budget = SIZE_MAX }
 
 extern const CliOption cli_model_options[];
 

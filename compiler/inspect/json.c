@@ -195,6 +195,8 @@ static void json_plan(Compilation *c, Out *w) {
   out(w,
       ",\n\"memory\": {\"arena_bytes\": %zu, \"lower_bound_bytes\": %zu, \"tensor_bytes\": %zu, ",
       c->plan->arena_bytes, c->plan->bound_bytes, c->plan->tensor_bytes);
+  out(w, "\"model_order_bytes\": %zu, \"order_optimal\": %s, ", c->plan->model_order_bytes,
+      c->plan->order_optimal ? "true" : "false");
   out(w, "\"weight_bytes\": %zu, \"state_bytes\": %zu}", inspect_weight_bytes(c->graph),
       c->steps->state.bytes);
 }

@@ -91,6 +91,9 @@ static void print_memory(Compilation *c, Out *w) {
   out(w, "\nMemory\n");
   out(w, "  arena       %15s bytes\n", inspect_number(a, plan->arena_bytes));
   out(w, "  lower bound %15s bytes, %.1f %% above it\n", inspect_number(a, plan->bound_bytes), gap);
+  out(w, "  model order %15s bytes at least; this order %s\n",
+      inspect_number(a, plan->model_order_bytes),
+      plan->order_optimal ? "is proven best" : "is not proven best");
   out(w, "  tensors     %15s bytes without reuse\n", inspect_number(a, plan->tensor_bytes));
   size_t state = c->steps->state.bytes;
   if (state != 0) out(w, "  state       %15s bytes\n", inspect_number(a, state));

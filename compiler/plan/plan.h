@@ -1,4 +1,4 @@
-/* The memory plan: where in the arena every intermediate lives.
+/* The memory plan: when every step runs, and where in the arena every intermediate lives.
  *
  * plan_steps derives the lifetime of each buffer from the steps, lets outputs take over the memory
  * of inputs that die there, and packs what is left. plan_check shares no code with it: it proves
@@ -10,16 +10,29 @@
 #include "lower/step.h"
 
 typedef struct Plan {
-  size_t arena_bytes;  /* what the generated function needs */
-  size_t bound_bytes;  /* no plan for this order of steps needs less */
-  bool optimal;        /* proven: none needs less than arena_bytes */
-  size_t tensor_bytes; /* all arena buffers side by side */
-  uint32_t in_place;   /* buffers that took over the memory of another one */
-  const char *packing; /* the strategy that won */
+  size_t arena_bytes;       /* what the generated function needs */
+  size_t bound_bytes;       /* no plan for this order of steps needs less */
+  bool optimal;             /* proven: none needs less than arena_bytes */
+  size_t tensor_bytes;      /* all arena buffers side by side */
+  uint32_t in_place;        /* buffers that took over the memory of another one */
+  const char *packing;      /* the strategy that won */
+  size_t model_order_bytes; /* what bound_bytes is in the model's order of steps */
+  bool order_optimal;       /* proven: no order of the steps has a smaller bound */
 } Plan;
 
 /* Sets the offsets of all arena buffers. False: reported. */
 bool plan_steps(Steps *steps, Plan *plan);
+
+/* The same after the steps, nested ones too, were put into the order that needs least (order.c). As
+ * long as nothing is gained they stay as they are. The search ends when it has tried `budget` steps
+ * somewhere; 0: all stay. */
+bool plan_in_best_order(Steps *steps, size_t budget, Plan *plan);
+enum { PLAN_BUDGET = 4000000 };
+
+/* What a buffer of that many bytes takes in the arena, if that can be counted. */
+static inline size_t plan_rounded(size_t bytes) {
+  return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
 
 /* NULL when the steps may run in an arena of this size, else what is wrong (in the arena of the
  * context): no two live buffers overlap, in-place where a step allows it excepted; what is read was

@@ -1,0 +1,51 @@
+/* Inside planning: the order of tasks that touch pieces of memory, without knowledge of steps. */
+#ifndef ONNXC_PLAN_SEARCH_H
+#define ONNXC_PLAN_SEARCH_H
+
+#include "base/vec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef Vec(uint32_t) Numbers;
+
+/* Piece `out` may begin where piece `in` ends, if that is so in the order at hand. */
+typedef struct TaskOffer {
+  uint32_t out, in;
+} TaskOffer;
+
+typedef struct Task {
+  Numbers next;     /* tasks that wait for it; all come later in the given order */
+  uint32_t waiting; /* tasks that it waits for */
+  Numbers touches;  /* pieces, without repeats */
+  Vec(TaskOffer) offers;
+  size_t inner; /* what it needs while it runs, beside the pieces */
+} Task;
+
+/* A piece is live from the first task that touches it to the last one. */
+typedef struct Piece {
+  size_t bytes;
+  uint32_t touches; /* tasks */
+} Piece;
+
+/* Tasks in an order in which they can run. */
+typedef struct TaskList {
+  const Task *tasks;
+  const Piece *pieces;
+  uint32_t n, n_pieces;
+} TaskList;
+
+/* Peaks are the largest sums of what is live at once; a piece that begins where another one ends is
+ * counted after it. */
+typedef struct TaskOrder {
+  uint32_t *tasks;    /* in the order found, which is the given one unless that has a larger peak */
+  size_t given, peak; /* of the given order and of this one */
+  size_t least;       /* proven: no order has less */
+} TaskOrder;
+
+/* Looks for an order with the smallest peak, and among those for one near to the given order. Takes
+ * from `budget` one for each task that it tries somewhere; with enough of it the peak is proven to
+ * be the smallest. The same on every machine. */
+TaskOrder order_tasks(Arena *arena, const TaskList *list, size_t *budget);
+
+#endif
