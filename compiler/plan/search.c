@@ -296,7 +296,7 @@ static Verdict search(Search *s, size_t most, size_t *bound) {
 /* ---- the smallest peak of a segment ------------------------------------------------------------
  */
 
-enum { HALVINGS = 8 };
+enum { HALVINGS = 8, MOST_RELATED = 4096 };
 
 static void enter(Search *s, const Segment *segment) {
   s->begin = segment->begin;
@@ -369,9 +369,11 @@ static void halve_peak(Search *s, Segment *segment, size_t low, size_t tries, si
 
 /* A peak of at most `enough` is not made smaller. */
 static void lower_peak(Search *s, Segment *segment, size_t enough, size_t budget) {
-  size_t low = segment->least > enough ? segment->least : enough;
-  if (segment->given <= low || s->tried >= budget) return;
-  size_t left = budget - s->tried;
+  if (segment->given <= enough || segment->given == segment->least || s->tried >= budget) return;
+  if (segment->end - segment->begin <= MOST_RELATED)
+    learn(segment, least_peak(s->arena, &s->list, segment->begin, segment->end, s->touched));
+  size_t low = segment->least > enough ? segment->least : enough, left = budget - s->tried;
+  if (segment->given <= low) return;
   enter(s, segment);
   allow(s, left / 2, budget);
   if (!raise_peak(s, segment, &low))

@@ -48,4 +48,13 @@ typedef struct TaskOrder {
  * be the smallest. The same on every machine. */
 TaskOrder order_tasks(Arena *arena, const TaskList *list, size_t *budget);
 
+/* ---- for the search ----------------------------------------------------------------------------
+ */
+
+/* What the tasks from `begin` to before `end` need in every order that runs them after those before
+ * them, which have touched each piece `touched` times, and before the others. Time and memory grow
+ * with the square of their number. */
+size_t least_peak(Arena *arena, const TaskList *list, uint32_t begin, uint32_t end,
+                  const uint32_t *touched);
+
 #endif
