@@ -134,15 +134,17 @@ static size_t saving(const Bounder *b, uint32_t task) {
 size_t least_peak(Arena *arena, const TaskList *list, uint32_t begin, uint32_t end,
                   const uint32_t *touched) {
   Bounder b = {.arena = arena_scratch(arena), .list = list, .begin = begin, .n = end - begin};
-  size_t least = 0, *sums = ARENA_ARRAY(b.arena, b.n, size_t);
+  size_t least = 0, *sums = ARENA_ARRAY(b.arena, (size_t)b.n + 64, size_t);
   relate(&b);
   find_touchers(&b, touched);
   uint64_t *live = ARENA_ARRAY(b.arena, b.before.words, uint64_t);
   uint64_t *dying = ARENA_ARRAY(b.arena, b.before.words, uint64_t);
   VEC_EACH(const uint32_t, piece, &b.pieces) {
     find_live(&b, *piece, live, dying);
-    for (uint32_t i = 0; i < b.n; i++) {
-      if (has(live, i)) sums[i] += list->pieces[*piece].bytes;
+    for (size_t word = 0; word < b.before.words; word++) {
+      for (uint64_t bits = live[word]; bits != 0; bits &= bits - 1) {
+        sums[64 * word + (size_t)__builtin_ctzll(bits)] += list->pieces[*piece].bytes;
+      }
     }
   }
   for (uint32_t i = 0; i < b.n; i++) {

@@ -17,7 +17,7 @@
 typedef struct Option {
   uint32_t task;
   uint32_t length; /* of the beginning of the chain that leaves no more live than before; 0: none */
-  size_t hill, valley; /* the largest need along the chain, the least that is live behind a task */
+  size_t hill, valley; /* the largest need along the chain, and the least that is live behind it */
 } Option;
 
 /* A set of tasks with options that are tried one after another. */
@@ -197,8 +197,8 @@ static Option probe(Search *s, uint32_t task, size_t most) {
   uint32_t ran = s->ran;
   for (size_t n = need(s, task); n <= most; n = need(s, task)) {
     run(s, task);
+    if (n >= option.hill || s->live < option.valley) option.valley = s->live;
     if (n > option.hill) option.hill = n;
-    if (s->live < option.valley) option.valley = s->live;
     if (s->live <= before) option.length = s->ran - ran;
     if (option.length != 0 || s->enabled != 1) break;
     task = s->enabled_task;
@@ -226,29 +226,33 @@ static int compare_options(const void *a, const void *b) {
 /* Whether some order of what is left needs at most `most`; SPENT: nobody knows. */
 typedef enum Verdict { FOUND, DEAD, OPEN, SPENT } Verdict;
 
+/* Adds what could be next, from task `from` to before task `to`, to the options; true when that
+ * ends with a chain to be run at once. */
+static bool gather(Search *s, uint32_t from, uint32_t to, size_t most, size_t *bound) {
+  for (uint32_t task = from; (task = next_ready(s, task)) < to; task++) {
+    size_t needs = need(s, task);
+    if (needs > most && needs < *bound) *bound = needs;
+    if (needs > most) continue;
+    Option option = probe(s, task, most);
+    vec_push(s->arena, &s->options, option);
+    if (option.length != 0 || s->tried >= s->limit) return option.length != 0;
+  }
+  return false;
+}
+
 /* Runs what can as well be run at once. OPEN: there are options to try, behind those there were.
  * DEAD: `bound` says what is needed at least. */
 static Verdict settle(Search *s, size_t most, size_t *bound) {
   size_t first = s->options.len;
   for (bool falls = true; falls;) {
-    falls = false;
+    uint32_t enabled = s->enabled == 0 ? s->begin : s->enabled_task;
     s->options.len = first;
     if (s->ran == s->end - s->begin) return FOUND;
     *bound = known_bound(s);
     if (*bound > most) return DEAD;
     *bound = SIZE_MAX;
-    for (uint32_t task = s->begin; (task = next_ready(s, task)) < s->end; task++) {
-      if (s->tried >= s->limit) return SPENT;
-      size_t needs = need(s, task);
-      if (needs > most) {
-        if (needs < *bound) *bound = needs;
-        continue;
-      }
-      Option option = probe(s, task, most);
-      vec_push(s->arena, &s->options, option);
-      falls = option.length != 0;
-      if (falls) break;
-    }
+    falls = gather(s, enabled, s->end, most, bound) || gather(s, s->begin, enabled, most, bound);
+    if (s->tried >= s->limit) return SPENT;
     if (falls) run_chain(s, &s->options.data[s->options.len - 1]);
   }
   if (s->options.len == first) {
@@ -330,9 +334,9 @@ static void keep(Search *s, Segment *segment) {
   undo_to(s, 0);
 }
 
-static void allow(Search *s, size_t tries, size_t budget) {
-  size_t left = s->tried < budget ? budget - s->tried : 0;
-  s->limit = s->tried + (tries < left ? tries : left);
+/* A search may spend a part of what is left. */
+static void allow(Search *s, size_t part, size_t budget) {
+  s->limit = s->tried < budget ? s->tried + (budget - s->tried) / part : budget;
 }
 
 static void learn(Segment *segment, size_t bound) {
@@ -355,11 +359,11 @@ static bool raise_peak(Search *s, Segment *segment, size_t *low) {
   return true;
 }
 
-/* Between what is not known to be too low and what was found, with little to spend for each. */
-static void halve_peak(Search *s, Segment *segment, size_t low, size_t tries, size_t budget) {
+/* Between what is not known to be too low and what was found. */
+static void halve_peak(Search *s, Segment *segment, size_t low, size_t budget) {
   for (int i = 0; i < HALVINGS && low < segment->peak && s->tried < budget; i++) {
     size_t bound = 0, most = low + (segment->peak - low) / 2;
-    allow(s, tries, budget);
+    allow(s, 4, budget);
     Verdict verdict = search(s, most, &bound);
     if (verdict == FOUND) keep(s, segment);
     if (verdict != FOUND) low = most + 1;
@@ -372,12 +376,11 @@ static void lower_peak(Search *s, Segment *segment, size_t enough, size_t budget
   if (segment->given <= enough || segment->given == segment->least || s->tried >= budget) return;
   if (segment->end - segment->begin <= MOST_RELATED)
     learn(segment, least_peak(s->arena, &s->list, segment->begin, segment->end, s->touched));
-  size_t low = segment->least > enough ? segment->least : enough, left = budget - s->tried;
+  size_t low = segment->least > enough ? segment->least : enough;
   if (segment->given <= low) return;
   enter(s, segment);
-  allow(s, left / 2, budget);
-  if (!raise_peak(s, segment, &low))
-    halve_peak(s, segment, low, left / (4 * (size_t)HALVINGS), budget);
+  allow(s, 4, budget);
+  if (!raise_peak(s, segment, &low)) halve_peak(s, segment, low, budget);
 }
 
 /* ---- near to the given order -------------------------------------------------------------------
