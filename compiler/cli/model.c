@@ -78,7 +78,7 @@ const CliOption cli_model_options[] = {
      .value = "N",
      .help =
          "steps that the search for the order with the least\nmemory tries; 0: the model's order "
-         "(default: 4000000)"},
+         "(default: 1000000)"},
     {.name = "dump",
      .unrecorded = true,
      .kind = CLI_TEXT,

@@ -27,7 +27,7 @@ bool plan_steps(Steps *steps, Plan *plan);
  * long as nothing is gained they stay as they are. The search ends when it has tried `budget` steps
  * somewhere; 0: all stay. */
 bool plan_in_best_order(Steps *steps, size_t budget, Plan *plan);
-enum { PLAN_BUDGET = 4000000 };
+enum { PLAN_BUDGET = 1000000 };
 
 /* What a buffer of that many bytes takes in the arena, if that can be counted. */
 static inline size_t plan_rounded(size_t bytes) {
