@@ -1,9 +1,9 @@
 /* The order of steps that needs the least memory.
  *
  * Steps keep their order where one needs what another has done: where both touch a buffer and one
- * of them writes to it, and behind a step that finds a size. Each list is ordered for itself, inner
- * ones first: a nested list is a part of the step that holds it, with a peak of its own for what
- * only it touches. */
+ * of them writes to it, unless both write apart, and behind a step that finds a size. Each list is
+ * ordered for itself, inner ones first: a nested list is a part of the step that holds it, with a
+ * peak of its own for what only it touches. */
 #include "plan/plan.h"
 #include "plan/search.h"
 
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { NO_LIST = UINT32_MAX };
+enum { NO_LIST = UINT32_MAX, MOST_WRITERS = 64 };
 
 /* A list of steps and the one around it. */
 typedef struct List {
@@ -140,14 +140,27 @@ static void add_reads(Builder *b, const Step *step, uint32_t task) {
   }
 }
 
+/* Whether the step writes to the buffer apart from the latest writers, behind whom nobody reads. */
+static bool joins_writers(Builder *b, const Access *access, const Step *step,
+                          const Buffer *buffer) {
+  if (access->readers.len != 0 || access->writers.len > MOST_WRITERS) return false;
+  Step *const *steps = b->o->lists.data[b->list].given;
+  VEC_EACH(const uint32_t, writer, &access->writers) {
+    if (!writes_apart(b->o->arena, steps[*writer], step, buffer)) return false;
+  }
+  return access->writers.len != 0;
+}
+
 static void add_writes(Builder *b, const Step *step, uint32_t task) {
   Steps *bodies[2];
   VEC_EACH(Buffer *const, buffer, &step->writes) {
     Access *access = access_of(b, *buffer, task);
-    access->before.len = 0;
-    VEC_EACH(const uint32_t, t, &access->writers) vec_push(b->o->arena, &access->before, *t);
-    VEC_EACH(const uint32_t, t, &access->readers) vec_push(b->o->arena, &access->before, *t);
-    access->writers.len = access->readers.len = 0;
+    if (!joins_writers(b, access, step, *buffer)) {
+      access->before.len = 0;
+      VEC_EACH(const uint32_t, t, &access->writers) vec_push(b->o->arena, &access->before, *t);
+      VEC_EACH(const uint32_t, t, &access->readers) vec_push(b->o->arena, &access->before, *t);
+      access->writers.len = access->readers.len = 0;
+    }
     vec_push(b->o->arena, &access->writers, task);
     link_all(b, &access->before, task);
   }

@@ -1,11 +1,8 @@
-/* Inside planning: the order of tasks that touch pieces of memory, without knowledge of steps. */
+/* Inside planning: the order of tasks that touch pieces of memory. */
 #ifndef ONNXC_PLAN_SEARCH_H
 #define ONNXC_PLAN_SEARCH_H
 
-#include "base/vec.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "lower/step.h"
 
 typedef Vec(uint32_t) Numbers;
 
@@ -56,5 +53,11 @@ TaskOrder order_tasks(Arena *arena, const TaskList *list, size_t *budget);
  * with the square of their number. */
 size_t least_peak(Arena *arena, const TaskList *list, uint32_t begin, uint32_t end,
                   const uint32_t *touched);
+
+/* ---- for those who make tasks of steps ---------------------------------------------------------
+ */
+
+/* Whether no element of the buffer is written by both steps, as far as constant strides tell. */
+bool writes_apart(Arena *arena, const Step *a, const Step *b, const Buffer *buffer);
 
 #endif
