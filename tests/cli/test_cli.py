@@ -212,7 +212,8 @@ class Inspect(CliTest):
         self.assertEqual(view["nodes"], 2)
         self.assertLessEqual({"schema", "nodes", "passes", "steps", "memory"}, set(view))
         self.assertLessEqual({"name", "rewrites", "rules"}, set(view["passes"][0]))
-        self.assertLessEqual({"arena_bytes", "lower_bound_bytes", "tensor_bytes"},
+        self.assertLessEqual({"arena_bytes", "lower_bound_bytes", "tensor_bytes",
+                              "model_order_bytes", "order_optimal"},
                              set(view["memory"]))
         (step,) = view["steps"]
         self.assertEqual(step["kind"], "row")
