@@ -51,10 +51,10 @@ typedef struct onnxc_options {
   int single_file;
   int strict_fp;
   int verify_passes;
-  int time_report;        /* on stderr, by onnxc_write, or by onnxc_compile when it ends early */
-  size_t max_rewrites;    /* 0: no limit; N: only the first N - 1 */
-  size_t plan_budget;     /* 0: the default; N: the search for the best order of steps tries N - 1 */
-  const char *dump;       /* "before:NAME", "after:NAME", NAME a stage or pass; text to stdout */
+  int time_report;     /* on stderr, by onnxc_write, or by onnxc_compile when it ends early */
+  size_t max_rewrites; /* 0: no limit; N: only the first N - 1 */
+  size_t plan_budget;  /* 0: the default; N: the search for the best order of steps tries N - 1 */
+  const char *dump;    /* "before:NAME", "after:NAME", NAME a stage or pass; text to stdout */
   const char *stop_after; /* stage */
   const char *command;    /* shown in the header of the output; NULL: left out */
 } onnxc_options;

@@ -295,35 +295,30 @@ static bool can_add_up(const Steps *steps) {
   return steps->steps.len < NO_LIST / 2;
 }
 
-/* Plans the steps as they are now; keeps that and their order when it takes less memory. */
+/* Plans the steps in their new order, and goes back where that takes no less memory. */
 static bool improve(Orderer *o, Steps *steps, Plan *plan) {
+  uint32_t next = 0;
   Plan found;
   if (!plan_steps(steps, &found)) return false;
-  if (found.arena_bytes < plan->arena_bytes) {
-    uint32_t next = 0;
-    number(steps, &next);
-    found.model_order_bytes = plan->model_order_bytes;
-    found.order_optimal = o->proven;
-    *plan = found;
-    return true;
+  if (found.arena_bytes >= plan->arena_bytes) {
+    restore(o);
+    o->proven = false;
+    return plan_steps(steps, plan);
   }
-  Plan given = *plan;
-  restore(o);
-  return plan_steps(steps, plan) && ((*plan = given), true);
+  number(steps, &next);
+  *plan = found;
+  return true;
 }
 
 bool plan_in_best_order(Steps *steps, size_t budget, Plan *plan) {
   if (!plan_steps(steps, plan)) return false;
-  plan->model_order_bytes = plan->bound_bytes;
-  if (budget == 0 || !can_add_up(steps)) return true;
-  Orderer o = {.root = steps, .budget = budget, .proven = true};
+  size_t model = plan->bound_bytes;
+  Orderer o = {.root = steps, .budget = budget, .proven = budget != 0 && can_add_up(steps)};
   o.arena = arena_scratch(steps->ctx->arena);
-  order_steps(&o, steps);
-  bool planned = true;
-  if (o.changed)
-    planned = improve(&o, steps, plan);
-  else
-    plan->order_optimal = o.proven;
+  if (o.proven) order_steps(&o, steps);
+  bool planned = !o.changed || improve(&o, steps, plan);
+  plan->model_order_bytes = model;
+  plan->order_optimal = o.proven;
   arena_drop(o.arena);
   return planned;
 }
