@@ -138,29 +138,14 @@ static void json_symbols(Arena *a, Out *w, const DimTable *dims) {
   out(w, "]");
 }
 
-/* Steps in which a buffer is used, counted in the order of the whole program. */
-typedef struct Span {
-  uint32_t first, last;
-  bool used;
-} Span;
-
-static void use(Span *span, uint32_t time) {
-  if (!span->used) span->first = time;
-  span->last = time;
-  span->used = true;
-}
-
-static uint32_t find_spans(const Steps *steps, Span *spans, uint32_t time) {
-  VEC_EACH(Step *, step, &steps->steps) {
-    VEC_EACH(Buffer *, b, &(*step)->reads) use(&spans[(*b)->id], time);
-    VEC_EACH(Buffer *, b, &(*step)->writes) use(&spans[(*b)->id], time);
-    time++;
-    Steps *bodies[2];
-    uint32_t n = step_bodies(*step, bodies);
-    for (uint32_t i = 0; i < n; i++) time = find_spans(bodies[i], spans, time);
-    VEC_EACH(Buffer *, b, &(*step)->writes) use(&spans[(*b)->id], time - 1);
+/* By time: the steps that have begun before it, counted in the order of the whole program. */
+static uint32_t *positions(Arena *a, const PlanLives *lives) {
+  uint32_t *at = ARENA_ARRAY(a, (size_t)lives->end + 1, uint32_t);
+  for (uint32_t time = 1; time <= lives->end; time++) {
+    uint32_t id = lives->steps[time]->id;
+    at[time] = id > at[time - 1] ? id : at[time - 1];
   }
-  return time;
+  return at;
 }
 
 static void json_buffers(Arena *a, Out *w, const Steps *steps) {
@@ -169,8 +154,8 @@ static void json_buffers(Arena *a, Out *w, const Steps *steps) {
                                        [BUFFER_OUTPUT] = "output",
                                        [BUFFER_WEIGHT] = "weight",
                                        [BUFFER_STATE] = "state"};
-  Span *spans = ARENA_ARRAY(a, steps->buffers.len, Span);
-  find_spans(steps, spans, 0);
+  PlanLives lives = plan_lives(steps, a);
+  const uint32_t *at = positions(a, &lives);
   out(w, ",\n\"buffers\": [");
   for (size_t i = 0; i < steps->buffers.len; i++) {
     const Buffer *b = steps->buffers.data[i];
@@ -178,9 +163,22 @@ static void json_buffers(Arena *a, Out *w, const Steps *steps) {
         i == 0 ? "" : ",", b->id, text_json(a, b->name), places[b->place],
         dtype_info(b->dtype)->name, text_json(a, dim_text(a, b->count)));
     out(w, "\"bytes\": %zu, \"offset\": %zu, \"first\": %u, \"last\": %u}", b->bytes, b->offset,
-        spans[i].first, spans[i].last);
+        at[lives.of[i].first], at[lives.of[i].last]);
   }
   out(w, "]");
+}
+
+static void json_peak(Arena *a, Out *w, const Steps *steps) {
+  PlanPeak peak = plan_peak(steps, a);
+  out(w, "\"peak\": {\"bytes\": %zu, \"steps\": [", peak.bytes);
+  for (size_t i = 0; i < peak.steps.len; i++) {
+    out(w, "%s%u", i == 0 ? "" : ", ", peak.steps.data[i]->id);
+  }
+  out(w, "], \"buffers\": [");
+  for (size_t i = 0; i < peak.buffers.len; i++) {
+    out(w, "%s%u", i == 0 ? "" : ", ", peak.buffers.data[i]->id);
+  }
+  out(w, "]}");
 }
 
 static void json_plan(Compilation *c, Out *w) {
@@ -197,8 +195,10 @@ static void json_plan(Compilation *c, Out *w) {
       c->plan->arena_bytes, c->plan->bound_bytes, c->plan->tensor_bytes);
   out(w, "\"model_order_bytes\": %zu, \"order_optimal\": %s, ", c->plan->model_order_bytes,
       c->plan->order_optimal ? "true" : "false");
-  out(w, "\"weight_bytes\": %zu, \"state_bytes\": %zu}", inspect_weight_bytes(c->graph),
+  out(w, "\"weight_bytes\": %zu, \"state_bytes\": %zu, ", inspect_weight_bytes(c->graph),
       c->steps->state.bytes);
+  json_peak(c->arena, w, c->steps);
+  out(w, "}");
 }
 
 void inspect_json(Compilation *c, Out *w) {

@@ -82,6 +82,25 @@ static void print_all_steps(Compilation *c, Out *w) {
       inspect_number(c->arena, (uint64_t)totals.bytes));
 }
 
+/* Where the most is in use, and by what. */
+static void print_peak(Compilation *c, Out *w) {
+  Arena *a = c->arena;
+  PlanPeak peak = plan_peak(c->steps, a);
+  size_t n = peak.steps.len;
+  if (n == 0) return;
+  out(w, "\nPeak: %s bytes in use at %s", inspect_number(a, peak.bytes), n == 1 ? "step" : "steps");
+  for (size_t i = 0; i < n && i < NAMES_SHOWN; i++) {
+    out(w, "%s %u", i == 0 ? "" : ",", peak.steps.data[i]->id);
+  }
+  if (n > NAMES_SHOWN) out(w, " and %zu more", n - NAMES_SHOWN);
+  out(w, "%s\n", n == 1 ? "" : "; at the first of them");
+  out(w, "  %6s %15s %15s  %s\n", "buffer", "bytes", "offset", "of");
+  VEC_EACH(const Buffer *const, buffer, &peak.buffers) {
+    out(w, "  %6u %15s %15s  %s\n", (*buffer)->id, inspect_number(a, (*buffer)->bytes),
+        inspect_number(a, (*buffer)->offset), text_escape(a, (*buffer)->name));
+  }
+}
+
 static void print_memory(Compilation *c, Out *w) {
   Arena *a = c->arena;
   const Plan *plan = c->plan;
@@ -97,6 +116,7 @@ static void print_memory(Compilation *c, Out *w) {
   out(w, "  tensors     %15s bytes without reuse\n", inspect_number(a, plan->tensor_bytes));
   size_t state = c->steps->state.bytes;
   if (state != 0) out(w, "  state       %15s bytes\n", inspect_number(a, state));
+  print_peak(c, w);
 }
 
 bool view_text(Compilation *c, Out *w) {

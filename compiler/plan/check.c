@@ -106,9 +106,8 @@ const char *plan_check_slots(Arena *arena, const PlanSlot *slots, size_t n, size
 /* ---- steps ------------------------------------------------------------------------------------
  */
 
-/* What is known of a buffer. Times count all steps, nested ones in place. */
+/* What is known of a buffer. */
 typedef struct Track {
-  uint32_t born, died;    /* first and last access; 0: none yet */
   uint32_t reads, writes; /* time of the last step that declares the access */
   bool written, in_then;  /* on the path at hand */
   bool passing;           /* made within a turn of a loop that has ended */
@@ -125,6 +124,7 @@ typedef Vec(uint32_t) Ids;
 typedef struct Checker {
   Arena *arena, *scratch;
   const Steps *root;
+  PlanLives lives;
   Track *tracks; /* by buffer id */
   uint32_t n, time;
   Vec(Allowed) allowed;
@@ -151,14 +151,11 @@ static bool is_given(const Buffer *buffer) {
 
 static bool see(Checker *c, const Step *step, const Buffer *buffer) {
   if (!known(c, buffer)) return fault(c, step, "has the unknown", buffer);
-  Track *track = &c->tracks[buffer->id];
-  if (buffer->scratch && track->born != 0 && track->born != c->time) {
+  if (buffer->scratch && c->lives.of[buffer->id].first != c->time) {
     return fault(c, step, "is not the only one with the scratch", buffer);
   }
-  if (track->passing) return fault(c, step, "uses what only one turn of a loop has, the", buffer);
-  if (track->born == 0) track->born = c->time;
-  track->died = c->time;
-  return true;
+  if (!c->tracks[buffer->id].passing) return true;
+  return fault(c, step, "uses what only one turn of a loop has, the", buffer);
 }
 
 static bool check_read(Checker *c, const Step *step, const Buffer *buffer) {
@@ -205,7 +202,7 @@ static bool updates_state(const Checker *c, const Step *step, const Operand *ope
   for (uint32_t i = 0; i < call->n_in; i++) {
     if ((call->in[i].buffer == operand->buffer) != (i == 0)) return false;
   }
-  return c->tracks[operand->buffer->id].born == c->time;
+  return c->lives.of[operand->buffer->id].first == c->time;
 }
 
 /* What the next run finds is written, and nothing of what this one has found: behind the length of
@@ -290,8 +287,8 @@ static bool check_branches(Checker *c, const Step *step, const Branches *branche
   return true;
 }
 
-/* The loop ends at a time of its own; until then every turn may read what was there before it. What
- * the turns write counts as written behind it: without a turn there is nothing of it to read. */
+/* The loop ends at a time of its own. What the turns write counts as written behind it: without a
+ * turn there is nothing of it to read. */
 static bool check_turns(Checker *c, const Step *step, const Turns *turns) {
   uint32_t begin = c->time;
   bool declared = reads(c, step, turns->trip_count.buffer) && reads(c, step, turns->first.buffer) &&
@@ -300,12 +297,9 @@ static bool check_turns(Checker *c, const Step *step, const Turns *turns) {
   if (!declared || !check_steps(c, turns->body)) return false;
   c->time++;
   for (uint32_t i = 0; i < c->n; i++) {
-    Track *track = &c->tracks[i];
-    if (track->born == 0 || track->died < begin) continue;
-    if (track->born <= begin)
-      track->died = c->time;
-    else
-      track->passing = !is_given(c->root->buffers.data[i]);
+    uint32_t first = c->lives.of[i].first;
+    if (first <= begin || first > c->time) continue;
+    c->tracks[i].passing = !is_given(c->root->buffers.data[i]);
   }
   return true;
 }
@@ -365,7 +359,7 @@ static bool check_bounds(Checker *c, size_t arena_bytes) {
     if (buffer->place == BUFFER_WEIGHT && buffer->index >= c->root->weights.len) {
       wrong = "weight does not exist";
     }
-    bool used = c->tracks[buffer->id].born != 0; /* others have no place */
+    bool used = c->lives.of[buffer->id].first != 0; /* others have no place */
     if (buffer->place == BUFFER_ARENA && used) {
       if (buffer->offset % ARENA_ALIGN != 0) wrong = "offset is not aligned";
       if (buffer->bytes > arena_bytes || buffer->offset > arena_bytes - buffer->bytes) {
@@ -387,9 +381,7 @@ static bool check_bounds(Checker *c, size_t arena_bytes) {
 static void allow_in_place(const Checker *c, Hold *holds) {
   VEC_EACH(const Allowed, allowed, &c->allowed) {
     const Buffer *in = allowed->pair->in, *out = allowed->pair->out;
-    if (c->tracks[in->id].died != allowed->time || c->tracks[out->id].born != allowed->time)
-      continue;
-    if (in->place != BUFFER_ARENA || out->place != BUFFER_ARENA || in == out) continue;
+    if (!plan_takes_over(&c->lives, allowed->pair, allowed->time)) continue;
     bool fits = out->bytes <= in->bytes || allowed->pair->grows;
     if (in->offset != out->offset || !fits) continue;
     holds[in->id].until = 2 * (uint64_t)allowed->time;
@@ -418,9 +410,10 @@ static bool check_overlaps(Checker *c) {
   Hold *holds = ARENA_ARRAY(c->scratch, c->n, Hold);
   for (uint32_t i = 0; i < c->n; i++) {
     const Buffer *buffer = c->root->buffers.data[i];
-    if (buffer->place != BUFFER_ARENA || c->tracks[i].born == 0) continue;
-    holds[i] = (Hold){.from = 2 * (uint64_t)c->tracks[i].born,
-                      .until = 2 * (uint64_t)c->tracks[i].died + 1,
+    const PlanLife *life = &c->lives.of[i];
+    if (buffer->place != BUFFER_ARENA || life->first == 0) continue;
+    holds[i] = (Hold){.from = 2 * (uint64_t)life->first,
+                      .until = 2 * (uint64_t)life->last + 1,
                       .begin = buffer->offset,
                       .end = buffer->offset + buffer->bytes,
                       .id = i};
@@ -446,6 +439,7 @@ static bool check_ids(Checker *c) {
 const char *plan_check(const Steps *steps, size_t arena_bytes) {
   Checker c = {.arena = steps->ctx->arena, .root = steps, .n = (uint32_t)steps->buffers.len};
   c.scratch = arena_scratch(c.arena);
+  c.lives = plan_lives(steps, c.scratch);
   c.tracks = ARENA_ARRAY(c.scratch, c.n, Track);
   if (check_ids(&c) && check_steps(&c, steps) && check_bounds(&c, arena_bytes) && check_state(&c)) {
     check_overlaps(&c);

@@ -40,6 +40,37 @@ static inline size_t plan_rounded(size_t bytes) {
  * aligned and inside; accesses are declared. */
 const char *plan_check(const Steps *steps, size_t arena_bytes);
 
+/* ---- lives: when buffers are in use, read off the steps without the planner's help -------------
+ */
+
+/* Times count all steps from 1 on, nested ones in place; a loop ends at a time of its own. Both are
+ * included; 0: no step uses it. */
+typedef struct PlanLife {
+  uint32_t first, last;
+} PlanLife;
+
+typedef struct PlanLives {
+  const PlanLife *of;       /* by buffer id */
+  const Step *const *steps; /* by time; a loop stands at its end, too */
+  uint32_t end;             /* the last time */
+} PlanLives;
+
+PlanLives plan_lives(const Steps *steps, Arena *arena);
+bool plan_is_live(const PlanLives *lives, const Buffer *buffer, uint32_t time);
+/* Whether the step at this time lets `out` have memory of `in`, for which nobody else has a use. */
+bool plan_takes_over(const PlanLives *lives, const InPlace *pair, uint32_t time);
+
+/* Where the most memory is in use. What lies between the buffers then is the plan's waste: the
+ * arena is larger by that much. */
+typedef struct PlanPeak {
+  size_t bytes;
+  Vec(const Step *) steps;     /* at which so much is in use */
+  Vec(const Buffer *) buffers; /* in use at the first of them */
+} PlanPeak;
+
+/* Of steps with a plan. */
+PlanPeak plan_peak(const Steps *steps, Arena *arena);
+
 /* ---- packing: intervals of time with sizes, without knowledge of steps -------------------------
  */
 

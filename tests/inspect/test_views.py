@@ -194,6 +194,25 @@ class Views(unittest.TestCase):
         for part in ("input  x: f32[1, 2, 4]", "Passes", "Steps", "Memory", "lower bound"):
             self.assertIn(part, text)
 
+    def test_peak(self):
+        """Of a, b and c three are in use when the sum is taken; the bound is reached."""
+        info, node = helper.make_tensor_value_info, helper.make_node
+        made = model([node("MatMul", ["x", "w"], ["a"]), node("MatMul", ["a", "w"], ["b"]),
+                      node("MatMul", ["a", "b"], ["c"]), node("MatMul", ["c", "b"], ["y"])],
+                     [info("x", FLOAT, [8, 8])], [info("y", FLOAT, [8, 8])],
+                     [numpy_helper.from_array(np.ones((8, 8), np.float32), "w")])
+        view = json.loads(self.view(made, "--format", "json", "-O1"))
+        memory, buffers = view["memory"], view["buffers"]
+        peak = [buffers[i] for i in memory["peak"]["buffers"]]
+        self.assertEqual(memory["peak"]["steps"], [2])
+        for name in "abc":
+            self.assertIn(name, [b["name"] for b in peak])
+        self.assertEqual(memory["peak"]["bytes"], sum(b["bytes"] for b in peak))
+        self.assertEqual(memory["peak"]["bytes"], memory["arena_bytes"])
+        self.assertTrue(all(b["first"] <= 2 <= b["last"] for b in peak))
+        text = self.view(made, "-O1")
+        self.assertIn("bytes in use at step 2\n", text)
+
     def test_output_is_whole_or_absent(self):
         onnx.save(nasty_model(), self.folder / "model.onnx")
         path = self.folder / "model.onnx"
