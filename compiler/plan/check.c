@@ -396,9 +396,10 @@ static bool check_state(Checker *c) {
   VEC_EACH(Buffer *const, each, &c->root->buffers) {
     const Buffer *buffer = *each;
     if (buffer->place != BUFFER_STATE) continue;
-    bool aligned = buffer->offset % ARENA_ALIGN == 0 && buffer->offset >= end;
+    bool behind = buffer->offset % ARENA_ALIGN == 0 && buffer->offset >= end;
+    bool inside = buffer->offset <= block->bytes && buffer->bytes <= block->bytes - buffer->offset;
     end = buffer->offset + buffer->bytes;
-    if (aligned && end <= block->bytes) continue;
+    if (behind && inside) continue;
     c->fault = arena_printf(c->arena, "buffer %u '%s' is not in its place of the state", buffer->id,
                             buffer->name);
     return false;

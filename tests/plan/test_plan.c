@@ -1,5 +1,5 @@
 /* Steps through the planner and the checker, which share no code; faults of every kind planted. */
-#include "make_steps.h"
+#include "steps.h"
 
 #include <string.h>
 
@@ -23,24 +23,10 @@ static Chain new_chain(Context *ctx) {
   return c;
 }
 
-static void plan(Steps *steps, Plan *result) {
-  assert_true(plan_steps(steps, result));
-  const char *fault = plan_check(steps, result->arena_bytes);
-  if (fault != NULL) fail_msg("%s", fault);
-  assert_true(result->arena_bytes >= result->bound_bytes);
-}
-
 static Chain planned_chain(Context *ctx) {
   Chain c = new_chain(ctx);
   plan(c.steps, &c.plan);
   return c;
-}
-
-static void finds(const Steps *steps, size_t bytes, const char *expected) {
-  const char *fault = plan_check(steps, bytes);
-  if (fault == NULL || strstr(fault, expected) == NULL) {
-    fail_msg("'%s' expected, got '%s'", expected, fault == NULL ? "nothing" : fault);
-  }
 }
 
 /* ---- plans -------------------------------------------------------------------------------------
