@@ -51,6 +51,7 @@ typedef struct onnxc_options {
   int single_file;
   int strict_fp;
   int verify_passes;
+  int poison;          /* the generated code overwrites memory of the arena that is out of use */
   int time_report;     /* on stderr, by onnxc_write, or by onnxc_compile when it ends early */
   size_t max_rewrites; /* 0: no limit; N: only the first N - 1 */
   size_t plan_budget;  /* 0: the default; N: the search for the best order of steps tries N - 1 */

@@ -67,6 +67,11 @@ const CliOption cli_model_options[] = {
      .kind = CLI_FLAG,
      MEMBER(verify_passes),
      .help = "interpret the graph before and after each pass\non random inputs and compare"},
+    {.name = "poison",
+     .kind = CLI_FLAG,
+     MEMBER(poison),
+     .help = "generated code overwrites each intermediate value\nwith NaN behind its last use "
+             "(finds faults of the\nmemory plan)"},
     {.name = "max-rewrites",
      .kind = CLI_SIZE,
      MEMBER(max_rewrites),
@@ -192,6 +197,7 @@ bool model_options(Cli *cli, const ModelOptions *given, onnxc_options *options) 
                              .single_file = given->single_file,
                              .strict_fp = given->strict_fp,
                              .verify_passes = given->verify_passes,
+                             .poison = given->poison,
                              .time_report = given->time_report,
                              .dump = given->dump,
                              .stop_after = given->stop_after};

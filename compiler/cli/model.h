@@ -10,7 +10,7 @@ typedef struct ModelOptions {
   const char *name, *target, *dump, *stop_after;
   CliList dims, states, passes;
   int level, weights; /* CLI_CHOICE: the values of onnxc_options */
-  bool single_file, strict_fp, verify_passes, time_report;
+  bool single_file, strict_fp, verify_passes, poison, time_report;
   size_t max_rewrites, plan_budget;
 } ModelOptions;
 

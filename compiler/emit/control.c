@@ -3,6 +3,7 @@
 
 void emit_call_of(Emitter *e, const Step *step) {
   out(e->out, "if (status == ONNXC_RT_OK) status = step_%u(f);\n", step->id);
+  if (step->kind != STEP_IF) emit_deaths(e, step);
 }
 
 void emit_calls(Emitter *e, const Steps *steps) {
@@ -17,8 +18,10 @@ static void emit_entry_checks(Emitter *e, const Graph *graph) {
   e->scope = outer;
 }
 
-static void emit_branch(Emitter *e, const Branches *branches, bool then) {
+static void emit_branch(Emitter *e, const Step *step, bool then) {
+  const Branches *branches = &step->branches;
   out_indent(e->out, 1);
+  emit_deaths(e, step); /* here: what the branch makes may lie there */
   const Steps *steps = then ? branches->then_steps : branches->else_steps;
   emit_entry_checks(e, steps->graph);
   emit_calls(e, steps);
@@ -33,9 +36,9 @@ void emit_if_step(Emitter *e, const Step *step) {
   out(e->out, "const uint8_t *const condition = %s;\n",
       emit_pointer(e, &branches->condition, false));
   out(e->out, "int status = ONNXC_RT_OK;\nif (condition[0] != 0) {\n");
-  emit_branch(e, branches, true);
+  emit_branch(e, step, true);
   out(e->out, "} else {\n");
-  emit_branch(e, branches, false);
+  emit_branch(e, step, false);
   out(e->out, "}\nif (status != ONNXC_RT_OK) return status;\n");
   emit_ready_checks(e, "SHAPE");
 }

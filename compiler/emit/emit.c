@@ -453,6 +453,7 @@ static void emit_run(Emitter *e) {
     out(e->out, "f->text.bytes = outputs->text;\nf->text.size = outputs->text_bytes;\n");
   }
   if (i->keeps_state) out(e->out, "f->state = inputs->state;\n");
+  if (e->deaths != NULL) out(e->out, "poison(f, 0, %s_ARENA_BYTES);\n", i->upper);
   out(e->out, "int status = enter(f);\n");
   emit_state_calls(e);
   if (i->keeps_state) out(e->out, "if (status == ONNXC_RT_OK) leave(f);\n");
@@ -519,6 +520,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
   out(e.out, "#include \"onnxc_rt_math.h\"\n#include \"onnxc_rt_reference.h\"\n\n");
   emit_weights(&e, files);
   emit_frame(&e);
+  emit_poison_begin(&e);
   const char *checks = entry_checks(&e);
   emit_steps(&e, steps);
   if (interface->keeps_state) emit_state_struct(&e);

@@ -4,6 +4,8 @@
 
 #include "emit/emit.h"
 
+typedef Vec(const Buffer *) Deaths;
+
 typedef struct Emitter {
   const Steps *steps;
   const Plan *plan;
@@ -20,6 +22,8 @@ typedef struct Emitter {
   bool *checked;             /* by check of the context: emitted */
   const char **inputs;       /* by graph input: member of struct N_inputs */
   const char **outputs;      /* by graph output */
+  PlanLives *lives;          /* with --poison; else NULL, */
+  Deaths *deaths;            /* by step id: buffers that it uses last */
   const char **weight_names; /* by weight: the expression that points to its first element */
 } Emitter;
 
@@ -60,6 +64,10 @@ void emit_loop_step(Emitter *e, const Step *step);
 /* The call of a step while `status` is good; those of all steps of a list. */
 void emit_call_of(Emitter *e, const Step *step);
 void emit_calls(Emitter *e, const Steps *steps);
+
+/* What --poison asks for: the function poison, and calls of it where buffers die with a step. */
+void emit_poison_begin(Emitter *e);
+void emit_deaths(Emitter *e, const Step *step);
 
 /* The state: in the header; its beginning, as a struct; what checks the caller's pointer; what a
  * run begins with; and what it ends with, beside N_reset. */

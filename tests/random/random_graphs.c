@@ -1,11 +1,15 @@
 /* Draws random graphs and checks that nothing the compiler does changes what they compute.
  *
  *     random_graphs [--graphs N] [--seed S] [--nodes N] [--jobs N] [--cc COMMAND] [--no-cc]
- *                   [--no-switches] [--only GRAPH] [--print] [--shrink] [--write DIR] [FILE...]
+ *                   [--no-switches] [--poison] [--plant] [--only GRAPH] [--print] [--shrink]
+ *                   [--write DIR] [FILE...]
  *
  * Graph K of seed S is always the same, in whatever run. FILE holds one graph in text form instead,
  * to be checked at several sizes. A graph that fails is printed with what failed; with --shrink,
- * the least that is left of it when everything that does not matter has been taken away. */
+ * the least that is left of it when everything that does not matter has been taken away.
+ *
+ * With --plant each memory plan has a fault, and --poison must make it show in the results; but for
+ * few of them, as not everything that is computed matters to a result. */
 #include "draw.h"
 #include "ir/text.h"
 #include "routes.h"
@@ -20,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 16, MAX_JOBS = 64, MAX_FILES = 256, TIMES = 16 };
+enum { BATCH = 16, MAX_JOBS = 64, MAX_FILES = 256, TIMES = 16, CAUGHT_OF_MISSED = 8 };
 enum { UNBOUNDED = 3, GRAPHS = 100 }; /* how many of how many may leave the range of f16 */
 
 typedef struct Settings {
@@ -28,14 +32,14 @@ typedef struct Settings {
   size_t graphs, first, jobs;
   uint32_t nodes;
   const char *cc, *write;
-  bool switches, print, shrink;
+  bool switches, print, shrink, poison, plant;
   const char *files[MAX_FILES];
   size_t n_files;
 } Settings;
 
 /* What children count, in shared memory. */
 typedef struct Totals {
-  size_t passed, failed, rewrites, switched, built, nodes;
+  size_t passed, failed, caught, rewrites, switched, built, nodes;
   size_t unbounded; /* graphs with results that hang on a value that left f16's range */
 } Totals;
 
@@ -128,6 +132,10 @@ static void report(const RouteOptions *options, size_t k, const char *text, cons
   char *shrunk = settings.shrink ? shrink(options, text, seed_of(k), route) : NULL;
   if (shrunk != NULL) text = shrunk;
   totals->failed++;
+  if (settings.plant && strcmp(route, "plant") == 0) {
+    printf("%s: %s", name_of(k), message);
+    return;
+  }
   printf("FAIL %s: %s%s", name_of(k), message, text);
   if (settings.n_files == 0) {
     printf("again: random_graphs --seed %" PRIu64 " --only %zu\n", settings.seed, k);
@@ -142,6 +150,7 @@ static void finish(const RouteOptions *options, Job *job, size_t k, const char *
   totals->switched += job->switched;
   totals->built += job->built;
   totals->unbounded += job->sample != NULL && job->sample->unbounded != 0;
+  totals->caught += job->caught;
   if (job->failed)
     report(options, k, job->text, job->route, message);
   else
@@ -179,7 +188,11 @@ typedef struct Child {
 } Child;
 
 static RouteOptions options_of(const Child *child) {
-  return (RouteOptions){.cc = settings.cc, .switches = settings.switches, .folder = child->folder};
+  return (RouteOptions){.cc = settings.cc,
+                        .switches = settings.switches,
+                        .folder = child->folder,
+                        .poison = settings.poison,
+                        .plant = settings.plant};
 }
 
 static void start(Child *child, size_t first, size_t n) {
@@ -204,7 +217,9 @@ static void finish_child(Child *child, int status) {
       continue;
     }
     char *route = check_alone(&options, text, seed_of(k), &message);
-    if (route != NULL)
+    bool caught = route != NULL && settings.plant && strcmp(route, "plant") != 0;
+    totals->caught += caught;
+    if (route != NULL && !caught)
       report(&options, k, text, route, message);
     else
       totals->passed++;
@@ -270,6 +285,10 @@ static void read_arguments(char **argv) {
       settings.cc = NULL;
     else if (strcmp(word, "--no-switches") == 0)
       settings.switches = false;
+    else if (strcmp(word, "--poison") == 0)
+      settings.poison = true;
+    else if (strcmp(word, "--plant") == 0)
+      settings.plant = true;
     else if (strcmp(word, "--print") == 0)
       settings.print = true;
     else if (strcmp(word, "--shrink") == 0)
@@ -311,6 +330,10 @@ int main(int argc, char **argv) {
   if (totals->unbounded > UNBOUNDED * (1 + settings.graphs / GRAPHS)) {
     printf("that is too many of them to be held to nothing\n");
     return 1;
+  }
+  if (settings.plant) {
+    printf("%zu planted faults show\n", totals->caught);
+    return totals->failed * CAUGHT_OF_MISSED > totals->caught || totals->caught == 0;
   }
   return totals->failed != 0 || (!settings.print && totals->passed == 0);
 }

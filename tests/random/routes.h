@@ -10,6 +10,8 @@ typedef struct RouteOptions {
   const char *folder; /* for generated C */
   const char *cc;     /* command and flags; NULL: no generated C */
   bool switches;      /* also without each pass and rule */
+  bool poison;        /* generated C overwrites what is out of use */
+  bool plant;         /* and its plan has a fault, which must show */
 } RouteOptions;
 
 /* A graph on its way. */
@@ -24,6 +26,8 @@ typedef struct Job {
   Compilation *compiled[3]; /* for generated C, */
   const char *routes[3];    /* and what these are called */
   size_t n_compiled;
+  const char *planted;          /* what was done to the plan; NULL: nothing */
+  bool caught;                  /* and it shows */
   size_t switched, built, hits; /* routes of that kind, rewrites */
 } Job;
 
