@@ -111,13 +111,13 @@ def node_model(op, inputs, outputs, domain="", opset=None, constants=(), **attri
     return helper.make_model(graph, ir_version=10, opset_imports=opsets)
 
 
-def dim_flags(folder):
+def dim_flags(folder, data="test_data_set_*"):
     """--dim flags that bound every dynamic size of the model by the data sets of its folder."""
     graph = onnx.load(folder / "model.onnx", load_external_data=False).graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     bounds = {}
-    for path in folder.glob("test_data_set_*/input_*.pb"):
+    for path in folder.glob(f"{data}/input_*.pb"):
         value = inputs[int(path.stem.split("_")[1])]
         if value.type.WhichOneof("value") != "tensor_type":
             continue
