@@ -4,8 +4,8 @@
 
 The weights are random. The generated code runs in a program of its own, with the weights in the
 executable, of which the system loads what is read: not the rows of embeddings that nobody looks up.
- ONNX Runtime runs in Python; what Python takes that has loaded it, and runs nothing, is
-subtracted. Both with one thread.
+ONNX Runtime runs in Python; what Python takes that has loaded it, and runs nothing, is subtracted.
+Both with one thread.
 """
 import sys
 import tempfile
