@@ -85,7 +85,7 @@ typedef struct Declaration {
 
 static void declare(Single *s, const Declaration *d, Names *local, Names *external) {
   if (d->is_typedef)
-    add_once(s, local, d->last);
+    add_once(s, local, d->named ? d->name : d->last);
   else if (d->named && d->is_static)
     add_once(s, local, d->name);
   else if (d->named && external != NULL)
@@ -96,7 +96,8 @@ static void note(Declaration *d, Token token) {
   if (token_is(token, "static")) *d = (Declaration){.is_static = true}; /* begins one */
   if (token_is(token, "typedef")) d->is_typedef = true;
   if (token_is(token, "enum")) d->is_enum = true;
-  bool ends_name = token_is(token, "(") || token_is(token, "=") || token_is(token, "[");
+  bool ends_name = token_is(token, "(") || token_is(token, "=") || token_is(token, "[") ||
+                   (d->is_typedef && token_is(token, "__attribute__"));
   if (ends_name && !d->named && d->last.size != 0) {
     d->named = true;
     d->name = d->last;

@@ -1,8 +1,8 @@
 """Runs onnxc on ONNX's own test cases, as extract.py writes them.
 
     run.py check CASES     every case in supported.txt must pass
-    run.py poison CASES    some of them, and all with control flow, with --poison: the generated code
-                           spoils memory that the plan says is out of use
+    run.py poison CASES    some of them, and all with control flow, with --poison
+    run.py single CASES    some of them, and all that resize, with --single-file
     run.py refresh CASES   writes supported.txt anew: every case that passes
 """
 import re
@@ -25,11 +25,17 @@ def check(root):
     return all_pass(root, SUPPORTED.read_text().split())
 
 
-def poison(root):
+def some(pattern, first):
     names = SUPPORTED.read_text().split()
-    nested = re.compile("loop|scan|if_|range|sequence")
-    return all_pass(root, [name for i, name in enumerate(names)
-                           if i % 6 == 0 or nested.search(name)], "--poison")
+    return [name for i, name in enumerate(names) if i % 6 == first or re.search(pattern, name)]
+
+
+def poison(root):
+    return all_pass(root, some("loop|scan|if_|range|sequence", 0), "--poison")
+
+
+def single(root):
+    return all_pass(root, some("resize", 3), "--single-file", "--cflags", "-O0")
 
 
 def refresh(root):
@@ -43,4 +49,5 @@ def refresh(root):
 
 
 if __name__ == "__main__":
-    sys.exit({"check": check, "poison": poison, "refresh": refresh}[sys.argv[1]](Path(sys.argv[2])))
+    commands = {"check": check, "poison": poison, "single": single, "refresh": refresh}
+    sys.exit(commands[sys.argv[1]](Path(sys.argv[2])))
