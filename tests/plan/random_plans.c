@@ -102,7 +102,7 @@ static size_t draw_slots(uint64_t seed, PlanSlot *slots) {
 }
 
 typedef struct Packed {
-  uint64_t sets, at_bound, few, best, above_bound;
+  uint64_t sets, at_bound, optimal, few, best, above_bound;
   double worst, gap; /* height over bound: the largest, and the sum of what is above 1 */
 } Packed;
 
@@ -111,7 +111,7 @@ static void pack_one(Arena *arena, uint64_t seed, Packed *total) {
   PlanPacking packing;
   size_t n = seed % 4 == 3 ? draw_dense(seed, slots) : draw_slots(seed, slots),
          sum = live_sum(slots, n);
-  if (!plan_pack(arena, slots, n, &packing)) {
+  if (!plan_pack(arena, slots, n, 0, PLAN_EFFORT, &packing)) {
     fail("lifetimes %" PRIu64 ": refused", seed);
     return;
   }
@@ -124,12 +124,17 @@ static void pack_one(Arena *arena, uint64_t seed, Packed *total) {
   double ratio = sum == 0 ? 1 : (double)packing.height / (double)sum;
   total->sets++;
   total->at_bound += packing.height == sum;
+  total->optimal += packing.optimal;
   total->gap += ratio - 1;
   if (ratio > total->worst) total->worst = ratio;
   if (n > FEW) return;
   size_t least = least_height(slots, n, sum);
   if (packing.height < least) {
     fail("lifetimes %" PRIu64 ": height %zu, but none is below %zu", seed, packing.height, least);
+  }
+  if (packing.optimal != (packing.height == least)) {
+    fail("lifetimes %" PRIu64 ": %zu is %sthe least height, which is %zu", seed, packing.height,
+         packing.optimal ? "" : "not said to be ", least);
   }
   total->few++;
   total->best += packing.height == least;
@@ -153,9 +158,11 @@ static void run_lifetimes(void) {
     pack_guarded(&escape, settings.seed * UINT64_C(1000003) + i, &total);
   }
   if (total.sets == 0) return;
-  printf("lifetimes: %" PRIu64 " sets, %" PRIu64 " packed at the bound, worst %.3f of it, "
+  printf("lifetimes: %" PRIu64 " sets, %" PRIu64 " packed at the bound, %" PRIu64
+         " as low as can be, worst %.3f of it, "
          "mean %.5f\n",
-         total.sets, total.at_bound, total.worst, 1 + total.gap / (double)total.sets);
+         total.sets, total.at_bound, total.optimal, total.worst,
+         1 + total.gap / (double)total.sets);
   printf("  of up to %d slots: %" PRIu64 ", %" PRIu64
          " packed as low as any packing is, of %" PRIu64 " the least height is above the bound\n",
          FEW, total.few, total.best, total.above_bound);
