@@ -82,8 +82,8 @@ const CliOption cli_model_options[] = {
      MEMBER(plan_budget),
      .value = "N",
      .help =
-         "steps that the search for the order with the least\nmemory tries; 0: the model's order "
-         "(default: 1000000)"},
+         "how much the searches for the order of steps and for\ntheir places in memory may try; "
+         "0: the model's order,\nand places as they come (default: 1000000)"},
     {.name = "dump",
      .unrecorded = true,
      .kind = CLI_TEXT,

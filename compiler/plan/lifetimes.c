@@ -22,6 +22,7 @@ typedef struct Planner {
   const Steps *root;
   Life *lives; /* by buffer id */
   uint32_t n, clock;
+  uint64_t effort;
   Vec(Offer) offers;
 } Planner;
 
@@ -175,7 +176,7 @@ static bool pack_shared(Planner *p, Sharing sharing, Plan *plan, size_t *offsets
   uint32_t *index = ARENA_ARRAY(p->arena, p->n, uint32_t), n, shared = share(p, sharing);
   PlanPacking packing;
   if (!make_slots(p, slots, index, &n) ||
-      !plan_pack(p->arena, slots, n, plan->bound_bytes, PLAN_EFFORT / SHARINGS, &packing))
+      !plan_pack(p->arena, slots, n, plan->bound_bytes, p->effort / SHARINGS, &packing))
     return false;
   p->root->ctx->work += packing.work;
   if (packing.height >= plan->arena_bytes) return true;
@@ -208,9 +209,9 @@ static bool pack(Planner *p, Plan *plan) {
   return plan->arena_bytes <= PTRDIFF_MAX;
 }
 
-bool plan_steps(Steps *steps, Plan *plan) {
+bool plan_steps(Steps *steps, uint64_t effort, Plan *plan) {
   Context *ctx = steps->ctx;
-  Planner p = {.root = steps, .n = (uint32_t)steps->buffers.len};
+  Planner p = {.root = steps, .effort = effort, .n = (uint32_t)steps->buffers.len};
   p.arena = arena_scratch(ctx->arena);
   p.lives = ARENA_ARRAY(p.arena, p.n, Life);
   visit_steps(&p, steps);

@@ -295,15 +295,21 @@ static bool can_add_up(const Steps *steps) {
   return steps->steps.len < NO_LIST / 2;
 }
 
+/* For offsets, in looks at slots, each of which is much less than a step tried. */
+static uint64_t effort_of(size_t budget) {
+  enum { LOOKS = 32 };
+  return budget > UINT64_MAX / LOOKS ? UINT64_MAX : (uint64_t)budget * LOOKS;
+}
+
 /* Plans the steps in their new order, and goes back where that takes no less memory. */
 static bool improve(Orderer *o, Steps *steps, Plan *plan) {
   uint32_t next = 0;
   Plan found;
-  if (!plan_steps(steps, &found)) return false;
+  if (!plan_steps(steps, effort_of(o->budget), &found)) return false;
   if (found.arena_bytes >= plan->arena_bytes) {
     restore(o);
     o->proven = false;
-    return plan_steps(steps, plan);
+    return plan_steps(steps, effort_of(o->budget), plan);
   }
   number(steps, &next);
   *plan = found;
@@ -311,7 +317,7 @@ static bool improve(Orderer *o, Steps *steps, Plan *plan) {
 }
 
 bool plan_in_best_order(Steps *steps, size_t budget, Plan *plan) {
-  if (!plan_steps(steps, plan)) return false;
+  if (!plan_steps(steps, effort_of(budget), plan)) return false;
   size_t model = plan->bound_bytes;
   Orderer o = {.root = steps, .budget = budget, .proven = budget != 0 && can_add_up(steps)};
   o.arena = arena_scratch(steps->ctx->arena);

@@ -20,12 +20,12 @@ typedef struct Plan {
   bool order_optimal;       /* proven: no order of the steps has a smaller bound */
 } Plan;
 
-/* Sets the offsets of all arena buffers. False: reported. */
-bool plan_steps(Steps *steps, Plan *plan);
+/* Sets the offsets of all arena buffers. `effort` is what plan_pack may spend. False: reported. */
+bool plan_steps(Steps *steps, uint64_t effort, Plan *plan);
 
 /* The same after the steps, nested ones too, were put into the order that needs least (order.c). As
  * long as nothing is gained they stay as they are. The search ends when it has tried `budget` steps
- * somewhere; 0: all stay. */
+ * somewhere; 0: all stay. The effort for offsets is in proportion to it. */
 bool plan_in_best_order(Steps *steps, size_t budget, Plan *plan);
 enum { PLAN_BUDGET = 1000000 };
 
@@ -90,13 +90,11 @@ typedef struct PlanPacking {
   uint64_t work; /* slots that were compared */
 } PlanPacking;
 
-/* What an exact search may cost by default: looks at slots, hundreds of millions a second. */
-#define PLAN_EFFORT (UINT64_C(1) << 27)
-
 /* Sets all offsets; they are sums of sizes, so sizes that are multiples of an alignment give
  * aligned offsets. False when the sum of all sizes overflows. Time is near O(n log n + n k), k
- * slots being live at a time, and where that does not reach the bound, for a search that proves
- * what the least height is, in proportion to `effort`. No search goes below `enough`. */
+ * slots being live at a time. Where the height is above the bound a search (skyline.c) looks for
+ * less, which may look at slots `effort` times, hundreds of millions a second; none goes below
+ * `enough`. */
 bool plan_pack(Arena *arena, PlanSlot *slots, size_t n, size_t enough, uint64_t effort,
                PlanPacking *packing);
 

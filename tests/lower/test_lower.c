@@ -15,7 +15,7 @@ static Steps *lower(Context *ctx, const char *text) {
   Steps *steps = lower_graph(graph, true);
   if (steps == NULL) fail_msg("%s", diag_text(ctx->diag, 0));
   Plan plan;
-  assert_true(plan_steps(steps, &plan));
+  assert_true(plan_steps(steps, 1 << 16, &plan));
   const char *fault = plan_check(steps, plan.arena_bytes);
   if (fault != NULL) fail_msg("%s", fault);
   return steps;

@@ -111,7 +111,7 @@ static void pack_one(Arena *arena, uint64_t seed, Packed *total) {
   PlanPacking packing;
   size_t n = seed % 4 == 3 ? draw_dense(seed, slots) : draw_slots(seed, slots),
          sum = live_sum(slots, n);
-  if (!plan_pack(arena, slots, n, 0, PLAN_EFFORT, &packing)) {
+  if (!plan_pack(arena, slots, n, 0, 1 << 27, &packing)) {
     fail("lifetimes %" PRIu64 ": refused", seed);
     return;
   }

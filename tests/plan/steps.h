@@ -8,7 +8,7 @@
 
 /* Plans steps that the checker then accepts. */
 static inline void plan(Steps *steps, Plan *result) {
-  assert_true(plan_steps(steps, result));
+  assert_true(plan_steps(steps, 1 << 16, result));
   const char *fault = plan_check(steps, result->arena_bytes);
   if (fault != NULL) fail_msg("%s", fault);
   assert_true(result->arena_bytes >= result->bound_bytes);

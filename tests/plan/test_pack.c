@@ -33,7 +33,7 @@ static size_t live_sum(const PlanSlot *slots, size_t n) {
 }
 
 static bool pack(Context *ctx, PlanSlot *slots, size_t n, PlanPacking *packing) {
-  return plan_pack(ctx->arena, slots, n, 0, PLAN_EFFORT, packing);
+  return plan_pack(ctx->arena, slots, n, 0, 1 << 27, packing);
 }
 
 static void random_plans_are_sound(void **state) {
@@ -253,7 +253,7 @@ static const char *plan_text(Context *ctx, const char *lines, size_t capacity, b
   fputs(lines, file);
   fclose(file);
   Out *w = out_memory(ctx->arena);
-  PlanCsv csv = {.path = path, .capacity = capacity, .check = check, .effort = PLAN_EFFORT};
+  PlanCsv csv = {.path = path, .capacity = capacity, .check = check, .effort = 1 << 27};
   bool planned = plan_csv(ctx->arena, ctx->diag, &csv, w);
   remove(path);
   return planned ? out_text(w, NULL) : NULL;

@@ -126,7 +126,7 @@ static void sizes_that_overflow_are_reported(void **state) {
   TEST_BEGIN(state);
   Chain c = new_chain(ctx);
   c.a->bytes = c.b->bytes = PTRDIFF_MAX;
-  assert_false(plan_steps(c.steps, &c.plan));
+  assert_false(plan_steps(c.steps, 1 << 16, &c.plan));
   assert_int_equal(diag_exit_code(ctx->diag), DIAG_LIMIT);
 }
 

@@ -44,7 +44,7 @@ static const char *plant_early_death(Compilation *c, uint64_t *seed) {
     if (buffer->place != BUFFER_ARENA || life->last != time || life->first == time) continue;
     drop(step, k);
     PlanLives after = plan_lives(c->steps, c->arena);
-    if (after.of[buffer->id].last < time && plan_steps(c->steps, c->plan)) {
+    if (after.of[buffer->id].last < time && plan_steps(c->steps, 0, c->plan)) {
       return arena_printf(c->arena, "buffer %u dies before step %u", buffer->id, step->id);
     }
     vec_push(c->arena, &step->reads, buffer);
