@@ -1,5 +1,5 @@
 /* Whether two steps write to different elements of a buffer, like the parts of a concatenation. */
-#include "plan/search.h"
+#include "plan/tasks.h"
 
 /* Where one result goes: all of offset + i * stride + j * stride + ..., in elements. */
 typedef struct Region {

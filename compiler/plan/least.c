@@ -1,6 +1,6 @@
 /* What a task needs in every order: the pieces that it touches, and those that a task before it in
  * every order has begun and one behind it in every order will touch. */
-#include "plan/search.h"
+#include "plan/tasks.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * ordered for itself, inner ones first: a nested list is a part of the step that holds it, with a
  * peak of its own for what only it touches. */
 #include "plan/plan.h"
-#include "plan/search.h"
+#include "plan/tasks.h"
 
 #include "base/map.h"
 #include "ops/op.h"

@@ -1,7 +1,7 @@
 /* What two steps write to one buffer, beside the elements one by one. */
 #include "make_steps.h"
 
-#include "plan/search.h"
+#include "plan/tasks.h"
 
 #include <string.h>
 

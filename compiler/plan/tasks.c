@@ -5,7 +5,7 @@
  * few: a task that is comparable to all others divides the list into segments that have nothing to
  * do with one another; and a chain of tasks that stays below the peak and in the end leaves no more
  * live than before is run at once, since an order that runs it later is no better. */
-#include "plan/search.h"
+#include "plan/tasks.h"
 
 #include "base/map.h"
 

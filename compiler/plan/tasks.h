@@ -1,6 +1,6 @@
 /* Inside planning: the order of tasks that touch pieces of memory. */
-#ifndef ONNXC_PLAN_SEARCH_H
-#define ONNXC_PLAN_SEARCH_H
+#ifndef ONNXC_PLAN_TASKS_H
+#define ONNXC_PLAN_TASKS_H
 
 #include "lower/step.h"
 
