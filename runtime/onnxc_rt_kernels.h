@@ -41,14 +41,18 @@ typedef struct onnxc_rt_gemm {
   onnxc_rt_epilogue *epilogue; /* NULL: stored to c */
   const void *context;         /* for the epilogue */
   ptrdiff_t first_row;         /* row i comes to the epilogue as first_row + i */
-  float *scratch;              /* onnxc_rt_gemm_f32_scratch(m, n, k) */
+  float *scratch;              /* onnxc_rt_gemm_f32_scratch(m, n, k, packed != NULL) */
 } onnxc_rt_gemm;
 
-/* Room for a pair of panels, and for unfinished results: a tile, or a block when k is blocked. */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gemm_f32_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
+/* Room for a pair of panels, unless they are there, and for unfinished results: a tile, or what a
+ * row of A gives at a time, or a block when k is blocked. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_gemm_f32_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                                                    int packed) {
   const ptrdiff_t tile_columns = ONNXC_RT_GEMM_TILE_COLUMNS, limit = ONNXC_RT_GEMM_BLOCK;
-  const ptrdiff_t panels = tile_columns * (onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK) + 1);
-  const ptrdiff_t tile = tile_columns * ONNXC_RT_GEMM_TILE_ROWS;
+  const ptrdiff_t depth = onnxc_rt_min_size(k, ONNXC_RT_GEMM_K_BLOCK) + 1;
+  const ptrdiff_t panels = packed ? 0 : tile_columns * depth;
+  const ptrdiff_t rows = onnxc_rt_min_size(m, ONNXC_RT_GEMM_TILE_ROWS);
+  const ptrdiff_t tile = onnxc_rt_max_size(tile_columns * rows, (ptrdiff_t)8 * ONNXC_RT_PANEL);
   const ptrdiff_t columns = onnxc_rt_min_size(n, ONNXC_RT_GEMM_COLUMN_BLOCK) + tile_columns - 1;
   const ptrdiff_t block = onnxc_rt_min_size(onnxc_rt_min_size(m, limit) * columns, limit);
   return panels + tile + (k > ONNXC_RT_GEMM_K_BLOCK ? block : 0);
@@ -115,7 +119,7 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
   const ptrdiff_t runs = 3 * strip + (strip + 1) * onnxc_rt_conv_phase(conv, 0);
   return onnxc_rt_gemm_f32_scratch(
              conv->out_channels / conv->groups, conv->out[0] * conv->out[1] * conv->out[2],
-             conv->in_channels / conv->groups * kernel[0] * kernel[1] * kernel[2]) +
+             conv->in_channels / conv->groups * kernel[0] * kernel[1] * kernel[2], 0) +
          kernel[0] * kernel[1] * stride * runs + slack;
 }
 
@@ -131,7 +135,7 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_transpose_f32_scratch(const onnxc_rt_con
   const ptrdiff_t channels = conv->out_channels / conv->groups;
   const ptrdiff_t taps = conv->kernel[0] * conv->kernel[1] * conv->kernel[2];
   return onnxc_rt_gemm_f32_scratch(channels * taps, conv->in[0] * conv->in[1] * conv->in[2],
-                                   conv->in_channels / conv->groups) +
+                                   conv->in_channels / conv->groups, 0) +
          channels * conv->out[0] * conv->out[1] * conv->out[2];
 }
 
@@ -378,7 +382,7 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_needs(const onnxc_rt_attention 
   const ptrdiff_t rows = call->heads / onnxc_rt_max_size(call->kv_heads, 1) * call->queries;
   const ptrdiff_t few = ONNXC_RT_ATTENTION_FEW * v_size;
   const ptrdiff_t product = onnxc_rt_gemm_f32_scratch(block, onnxc_rt_max_size(keys, v_size),
-                                                      onnxc_rt_max_size(keys, size));
+                                                      onnxc_rt_max_size(keys, size), 0);
   return (block + 1) * keys + 2 * (rows + block) + (tiles ? onnxc_rt_max_size(product, few) : few) +
          (panels ? keys * (size + columns) : 0);
 }
@@ -437,16 +441,24 @@ typedef struct onnxc_rt_recurrent {
 /* The products with the input are made for this many steps at a time. */
 #define ONNXC_RT_RECURRENT_STEPS 64
 
+/* That of the products, `row` numbers a step and sequence. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_recurrent_product(const onnxc_rt_recurrent *call,
+                                                     ptrdiff_t row) {
+  const ptrdiff_t steps = onnxc_rt_min_size(call->steps, ONNXC_RT_RECURRENT_STEPS);
+  return onnxc_rt_max_size(
+      onnxc_rt_gemm_f32_scratch(steps * call->batch, row, call->input, call->packed_w != NULL),
+      onnxc_rt_gemm_f32_scratch(call->batch, row, call->hidden, call->packed_r != NULL));
+}
+
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_recurrent_scratch(const onnxc_rt_recurrent *call,
                                                      ptrdiff_t gates) {
   const ptrdiff_t steps = onnxc_rt_min_size(call->steps, ONNXC_RT_RECURRENT_STEPS);
   const ptrdiff_t row = gates * call->hidden, state = call->batch * call->hidden;
-  return onnxc_rt_gemm_f32_scratch(steps * call->batch, row, call->input) +
-         onnxc_rt_gemm_f32_scratch(call->batch, row, call->hidden) +
-         (steps + 1) * call->batch * row + 3 * state + row + call->hidden;
+  return onnxc_rt_recurrent_product(call, row) + (steps + 1) * call->batch * row + 3 * state + row +
+         call->hidden;
 }
 
-/* Read the sizes only. */
+/* Read the sizes, and whether the weights are packed. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_lstm_f32_scratch(const onnxc_rt_recurrent *call) {
   return onnxc_rt_recurrent_scratch(call, 4);
 }

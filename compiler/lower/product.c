@@ -88,9 +88,9 @@ static bool pack_constant(Lowering *l, Step *step, const Value *b, const Product
 }
 
 /* The scratch of the largest sizes serves all. */
-static void add_scratch(Lowering *l, Step *step, const Product *p) {
-  ptrdiff_t floats =
-      onnxc_rt_gemm_f32_scratch((ptrdiff_t)p->m->hi, (ptrdiff_t)p->n->hi, (ptrdiff_t)p->k->hi);
+static void add_scratch(Lowering *l, Step *step, const Product *p, bool packed) {
+  ptrdiff_t floats = onnxc_rt_gemm_f32_scratch((ptrdiff_t)p->m->hi, (ptrdiff_t)p->n->hi,
+                                               (ptrdiff_t)p->k->hi, packed);
   kernel_scratch(l, step, "scratch", dim_const(l->ctx->dims, 4 * (int64_t)floats));
 }
 
@@ -136,8 +136,9 @@ void lower_product(Lowering *l, Operand a, Operand b, const Value *b_value, cons
   Product p = product_of(l, &a, &b, batch);
   Step *step = lower_kernel(l, STEP_CONTRACTION, "onnxc_rt_gemm_f32", "onnxc_rt_gemm");
   add_sizes(l, step, &p);
-  if (!pack_constant(l, step, b_value, &p)) add_b(l, step, &p);
-  add_scratch(l, step, &p);
+  bool packed = pack_constant(l, step, b_value, &p);
+  if (!packed) add_b(l, step, &p);
+  add_scratch(l, step, &p, packed);
   add_result(l, step, &p, out, row_axes);
 }
 

@@ -297,7 +297,7 @@ static ptrdiff_t scratch_room(const onnxc_rt_attention *a) {
   ptrdiff_t whole = onnxc_rt_attention_f32_scratch(a), least = onnxc_rt_attention_f32_least(a);
   double rows = (double)a->batch * (double)a->heads * (double)a->queries;
   double parts = rows * (double)(a->keys - a->v_size) +
-                 (double)onnxc_rt_gemm_f32_scratch(a->queries, a->v_size, a->keys);
+                 (double)onnxc_rt_gemm_f32_scratch(a->queries, a->v_size, a->keys, 0);
   if (parts >= (double)whole) return whole;
   return parts > (double)least ? (ptrdiff_t)parts : least;
 }

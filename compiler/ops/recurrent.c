@@ -228,19 +228,22 @@ static bool has_kernel(const Node *node) {
   return true;
 }
 
-static const Dim *kernel_scratch_bytes(const Node *node, const Sizes *s) {
-  onnxc_rt_recurrent call = {.steps = (ptrdiff_t)s->steps->hi,
-                             .batch = (ptrdiff_t)s->batch->hi,
-                             .input = (ptrdiff_t)s->input->hi,
-                             .hidden = (ptrdiff_t)s->hidden->hi};
-  ptrdiff_t floats =
-      kind_of(node).has_cell ? onnxc_rt_lstm_f32_scratch(&call) : onnxc_rt_gru_f32_scratch(&call);
-  return dim_const(infer_dims(node), 4 * (int64_t)floats);
-}
-
 /* Whether input `i` goes to the kernel in panels. */
 static bool is_packed(const Node *node, uint32_t i) {
   return (i == W || i == R) && node_in(node, i)->constant != NULL;
+}
+
+static const Dim *kernel_scratch_bytes(const Node *node, const Sizes *s) {
+  static const float panels[1];
+  onnxc_rt_recurrent call = {.steps = (ptrdiff_t)s->steps->hi,
+                             .batch = (ptrdiff_t)s->batch->hi,
+                             .input = (ptrdiff_t)s->input->hi,
+                             .hidden = (ptrdiff_t)s->hidden->hi,
+                             .packed_w = is_packed(node, W) ? panels : NULL,
+                             .packed_r = is_packed(node, R) ? panels : NULL};
+  ptrdiff_t floats =
+      kind_of(node).has_cell ? onnxc_rt_lstm_f32_scratch(&call) : onnxc_rt_gru_f32_scratch(&call);
+  return dim_const(infer_dims(node), 4 * (int64_t)floats);
 }
 
 static Operand packed_weights(Lowering *l, const Node *node, uint32_t i) {

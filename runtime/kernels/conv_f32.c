@@ -144,7 +144,7 @@ static void conv_run_group(const onnxc_rt_conv *c, ptrdiff_t image_index, ptrdif
   const ptrdiff_t k = in_channels * conv_volume(c->kernel);
   const ptrdiff_t channel = group * rows, row = image_index * c->out_channels + channel;
   const conv_image image = {c, c->x + (image_index * c->in_channels + group * in_channels) * in,
-                            c->scratch + onnxc_rt_gemm_f32_scratch(rows, columns, k)};
+                            c->scratch + onnxc_rt_gemm_f32_scratch(rows, columns, k, 0)};
   onnxc_rt_gemm_core core = {
       .gemm = {.m = rows, .n = columns, .k = k, .a_row = k, .a_col = 1, .c_row = columns}};
   core.gemm.a = c->w + channel * k;

@@ -64,7 +64,7 @@ static void transpose_group(const onnxc_rt_conv *c, ptrdiff_t image, ptrdiff_t g
   const ptrdiff_t in_channels = c->in_channels / c->groups, in = transpose_volume(c->in);
   const ptrdiff_t channels = c->out_channels / c->groups, out = transpose_volume(c->out);
   const ptrdiff_t rows = channels * transpose_volume(c->kernel);
-  const transpose_sums sums = {c, c->scratch + onnxc_rt_gemm_f32_scratch(rows, in, in_channels)};
+  const transpose_sums sums = {c, c->scratch + onnxc_rt_gemm_f32_scratch(rows, in, in_channels, 0)};
   onnxc_rt_gemm_core core = {
       .gemm = {.m = rows, .n = in, .k = in_channels, .a_row = 1, .a_col = rows, .b_col = 1}};
   core.gemm.a = c->w + group * in_channels * rows;

@@ -309,7 +309,8 @@ static void gemm_plan_blocks(const onnxc_rt_gemm *g, gemm_block *block) {
     row_limit = ONNXC_RT_GEMM_BLOCK / block->columns;
   }
   block->rows = gemm_piece(g->m, row_limit / multiple * multiple, GEMM_ROWS);
-  block->waiting = g->scratch + ONNXC_RT_GEMM_TILE_COLUMNS * (block->depth + 1);
+  block->waiting = g->scratch;
+  if (g->packed == NULL) block->waiting += ONNXC_RT_GEMM_TILE_COLUMNS * (block->depth + 1);
   block->waiting_row = one_block ? ONNXC_RT_GEMM_TILE_COLUMNS : block->columns;
 }
 

@@ -116,14 +116,11 @@ static void recurrent_finish(const recurrent *d, ptrdiff_t index) {
 }
 
 int onnxc_rt_recurrent_f32(const onnxc_rt_recurrent *call, ptrdiff_t gates, recurrent_step *step) {
-  const ptrdiff_t steps = onnxc_rt_min_size(call->steps, ONNXC_RT_RECURRENT_STEPS);
   const ptrdiff_t state = call->batch * call->hidden;
   recurrent d = {.call = call, .gates = gates, .row = gates * call->hidden, .step = step};
   if (state == 0) return ONNXC_RT_OK;
   d.gemm = call->scratch;
-  d.h =
-      d.gemm + onnxc_rt_max_size(onnxc_rt_gemm_f32_scratch(steps * call->batch, d.row, call->input),
-                                 onnxc_rt_gemm_f32_scratch(call->batch, d.row, call->hidden));
+  d.h = d.gemm + onnxc_rt_recurrent_product(call, d.row);
   d.c = d.h + state;
   d.reset = d.c + state;
   d.bias = d.reset + state;

@@ -67,7 +67,7 @@ static void measure(const ptrdiff_t *shape) {
   p.values =
       (onnxc_rt_gemm){.m = m, .n = d, .k = n, .a_row = n, .a_col = 1, .b_row = d, .b_col = 1};
   p.values.c_row = d;
-  p.scores.scratch = p.values.scratch = floats(onnxc_rt_gemm_f32_scratch(m, n + d, n + d));
+  p.scores.scratch = p.values.scratch = floats(onnxc_rt_gemm_f32_scratch(m, n + d, n + d, 0));
   const double flops = 4e-9 * (double)(a.batch * heads * m * n * d);
   const int repeats = 1 + (int)(0.2 / flops);
   double best[2] = {1e9, 1e9}, best_probe = 0;

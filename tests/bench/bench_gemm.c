@@ -10,7 +10,7 @@ static void measure(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
   onnxc_rt_pack_b(b, k, n, n, 1, packed);
   onnxc_rt_gemm call = {
       .m = m, .n = n, .k = k, .a = a, .a_row = k, .a_col = 1, .b = b, .c = c, .c_row = n};
-  call.scratch = floats(onnxc_rt_gemm_f32_scratch(m, n, k));
+  call.scratch = floats(onnxc_rt_gemm_f32_scratch(m, n, k, 0));
   const double flops = 2e-9 * (double)m * (double)n * (double)k;
   const int repeats = 1 + (int)(0.5 / flops);
   double best_probe = 0, best[3] = {0};

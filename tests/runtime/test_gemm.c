@@ -37,7 +37,7 @@ static void run_case(const Case *c, uint64_t *seed) {
   g.c_row = c->n + pad;
   const ptrdiff_t a_size = (c->m + pad) * (c->k + pad), b_size = 2 * (c->n + pad) * (c->k + pad);
   const ptrdiff_t packed_size = (ptrdiff_t)onnxc_rt_packed_count((size_t)c->n, (size_t)c->k);
-  const ptrdiff_t scratch_size = onnxc_rt_gemm_f32_scratch(c->m, c->n, c->k);
+  const ptrdiff_t scratch_size = onnxc_rt_gemm_f32_scratch(c->m, c->n, c->k, c->b == PACKED);
   float *a = guarded_random(seed, a_size), *b = guarded_random(seed, b_size);
   float *packed = guarded_new(packed_size);
   onnxc_rt_pack_b(b, c->k, c->n, g.b_row, g.b_col, packed);
