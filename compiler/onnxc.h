@@ -36,6 +36,9 @@ typedef enum onnxc_weights {
   ONNXC_WEIGHTS_FILE
 } onnxc_weights;
 
+/* Of `level`: -Os, which is -O2 with memory before speed. */
+enum { ONNXC_LEVEL_SMALL = 5 };
+
 /* Zero is the default of every member. Strings and arrays are borrowed until onnxc_free. */
 typedef struct onnxc_options {
   const char *name;      /* of the generated files and functions; NULL: from the model's file */
@@ -45,7 +48,7 @@ typedef struct onnxc_options {
   size_t n_states;
   const char *const *pass_flags; /* -f flags in order: "NAME" or "no-NAME" of a pass or rule */
   size_t n_pass_flags;
-  int level;          /* 0: the default, 2; else 1 + the -O level */
+  int level;          /* 0: the default, 2; else 1 + the -O level, or ONNXC_LEVEL_SMALL */
   const char *target; /* NULL: portable */
   onnxc_weights weights;
   int single_file;

@@ -238,7 +238,8 @@ typedef struct onnxc_rt_conv_bytes {
   const void *context;
   ptrdiff_t first_row;
   /* Output positions whose input is gathered at a time: a multiple of ONNXC_RT_PANEL, at most
-   * ONNXC_RT_DOT_COLUMNS, or less than ONNXC_RT_PANEL where memory counts more than time. */
+   * ONNXC_RT_DOT_COLUMNS, or less than ONNXC_RT_PANEL where memory counts more than time. A
+   * depthwise convolution computes as many whole rows as have about so many, one at least. */
   ptrdiff_t strip;
   void *scratch; /* onnxc_rt_conv_i8_scratch */
 } onnxc_rt_conv_bytes;
@@ -257,12 +258,15 @@ ONNXC_RT_INLINE onnxc_rt_band onnxc_rt_conv_band(const onnxc_rt_conv_bytes *conv
   const ptrdiff_t *kernel = conv->kernel, *stride = conv->stride, *dilation = conv->dilation;
   onnxc_rt_band band;
   band.columns = conv->out[2] + (kernel[2] - 1) * dilation[2] / stride[2];
-  band.outputs = onnxc_rt_max_size(1, 128 / onnxc_rt_max_size(1, band.columns));
+  band.outputs = onnxc_rt_max_size(1, conv->strip / onnxc_rt_max_size(1, band.columns));
   band.outputs = onnxc_rt_min_size(band.outputs, onnxc_rt_max_size(1, conv->out[1]));
   band.rows = band.outputs + (kernel[1] - 1) * dilation[1] / stride[1];
   band.parts = kernel[0] * stride[1] * stride[2];
   return band;
 }
+
+/* The strip with which a depthwise convolution takes the least time. */
+#define ONNXC_RT_DEPTHWISE_STRIP 128
 
 /* A depthwise convolution keeps a band and its sums, with room for a vector behind them, and where
  * the taps are; others the input under a strip. Reads the sizes only. */

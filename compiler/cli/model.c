@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const levels[] = {"0", "1", "2", "3", NULL};
+static const char *const levels[] = {"0", "1", "2", "3", "s", NULL};
 static const char *const weights[] = {"inline", "incbin", "file", NULL};
 
 #define MEMBER(name_) .offset = offsetof(ModelOptions, name_)
@@ -36,7 +36,8 @@ const CliOption cli_model_options[] = {
      MEMBER(level),
      .value = "LEVEL",
      .choices = levels,
-     .help = "0, 1, 2 or 3: how much to optimise (default: 2)"},
+     .help = "0, 1, 2 or 3: how much to optimise (default: 2);\ns: as 2, but for little memory "
+             "before speed"},
     {.letter = 'f',
      .attached = true,
      .kind = CLI_LIST,

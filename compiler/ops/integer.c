@@ -1,6 +1,7 @@
 /* Products of quantised operands. The integer forms are contractions of their own; the others
  * are those with a scale behind. */
 #include "lower/lower.h"
+#include "onnxc.h"
 #include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
@@ -133,9 +134,11 @@ static onnxc_rt_conv_bytes largest_conv(const Node *node, const Geometry *g) {
 }
 
 /* A wide strip takes less time, but what it gathers shall take little memory beside the input and
- * the output, and stay in the cache. */
-static ptrdiff_t choose_strip(const onnxc_rt_conv_bytes *conv) {
-  enum { CACHED = 1 << 16, SHARE = 4 }; /* bytes; a part of the others */
+ * the output, and stay in the cache. With -Os nothing else counts than memory. */
+static ptrdiff_t choose_strip(const Options *options, const onnxc_rt_conv_bytes *conv) {
+  enum { CACHED = 1 << 16, SHARE = 4, SMALL = 1 }; /* bytes; a part of the others; positions */
+  if (options->level == ONNXC_LEVEL_SMALL) return SMALL;
+  if (conv->in_channels == conv->groups) return ONNXC_RT_DEPTHWISE_STRIP;
   double outputs = 1, inputs = 1;
   for (int k = 0; k < SPATIAL; k++) {
     outputs *= (double)conv->out[k];
@@ -228,7 +231,7 @@ static bool lower_conv_integer(Lowering *l, Node *node) {
   if (is_depthwise(node)) w = lower_dense(l, node_in(node, 1));
   lower_zeros(l, node, zeros);
   onnxc_rt_conv_bytes largest = largest_conv(node, &g);
-  largest.strip = choose_strip(&largest);
+  largest.strip = choose_strip(lower_context(l)->options, &largest);
   Step *step = lower_kernel(l, STEP_CONTRACTION, "onnxc_rt_conv_i8", "onnxc_rt_conv_bytes");
   kernel_dim(l, step, "batch", y->type.dims[0]);
   kernel_int(l, step, "groups", op_param_i(node, "group"));

@@ -22,6 +22,9 @@ static const Row rows[] = {
 
 enum { N_ROWS = sizeof rows / sizeof *rows, DEFAULT_LEVEL = 2 };
 
+/* The level of passes that -Os alone runs. */
+enum { SMALL = ONNXC_LEVEL_SMALL - 1 };
+
 /* ---- the table ---------------------------------------------------------------------------------
  */
 
@@ -87,7 +90,8 @@ static bool is_switched(const Options *options, const char *name, bool enabled) 
 }
 
 static bool is_enabled(const Options *options, const Row *row) {
-  int level = options->level == 0 ? DEFAULT_LEVEL : options->level - 1;
+  int given = options->level == 0 ? DEFAULT_LEVEL : options->level - 1;
+  int level = given == SMALL && row->level != SMALL ? DEFAULT_LEVEL : given;
   bool enabled = level >= row->level && !(row->pass->rounds && options->strict_fp);
   return is_switched(options, row->pass->name, enabled) || row->pass->required;
 }

@@ -172,7 +172,7 @@ static void passes_and_rules_have_names(void **state) {
   for (size_t i = 0; i < pass_count(); i++) {
     const PassDef *pass = pass_at(i);
     assert_true(*pass->name != '\0' && *pass->what != '\0');
-    assert_true(pass_level(i) >= 0 && pass_level(i) <= 3);
+    assert_true(pass_level(i) >= 0 && pass_level(i) <= 4);
     for (size_t k = 0; k < i; k++) assert_string_not_equal(pass->name, pass_at(k)->name);
     const char *rule;
     for (size_t k = 0; (rule = pass_rule(pass, k)) != NULL; k++) {
