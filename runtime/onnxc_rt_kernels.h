@@ -79,6 +79,11 @@ ONNXC_RT_INLINE void onnxc_rt_pack_b(const float *b, ptrdiff_t k, ptrdiff_t n, p
 
 /* ---- convolution ---- */
 
+/* How far apart the channels of an input are, of which a member x_plane says it. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_plane(ptrdiff_t x_plane, const ptrdiff_t in[3]) {
+  return x_plane != 0 ? x_plane : in[0] * in[1] * in[2];
+}
+
 /* Y[batch][out_channels][out] = W * X[batch][in_channels][in] + bias, W[out_channels][in_channels /
  * groups][kernel]. Spatial sizes are [depth, height, width]; where there are fewer axes, the first
  * ones have size, kernel, stride and dilation 1 and pad 0. `pad` is before the first element; the
@@ -87,6 +92,7 @@ typedef struct onnxc_rt_conv {
   ptrdiff_t batch, groups, in_channels, out_channels;
   ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
   const float *x, *w;
+  ptrdiff_t x_plane; /* from one channel of X to the next; 0: they follow one another */
   const float *bias; /* [out_channels]; NULL: none */
   float *y;          /* ignored with an epilogue */
   /* NULL: stored to y. Channel c of image n comes as row first_row + n out_channels + c, its
@@ -223,6 +229,7 @@ typedef struct onnxc_rt_conv_bytes {
   ptrdiff_t batch, groups, in_channels, out_channels;
   ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
   const void *x;
+  ptrdiff_t x_plane; /* as in onnxc_rt_conv */
   ptrdiff_t x_signed;
   const void *x_zero; /* one, of the type of X; NULL: 0 */
   const void *w;      /* [out_channels][in_channels / groups][kernel]; ignored when packed */
@@ -275,7 +282,8 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_i8_scratch(const onnxc_rt_conv_bytes *co
   if (conv->in_channels == conv->groups) {
     const onnxc_rt_band band = onnxc_rt_conv_band(conv);
     const ptrdiff_t numbers = band.parts * band.rows * band.columns + ONNXC_RT_PANEL;
-    return 4 * (band.outputs * band.columns + ONNXC_RT_PANEL + taps) + 2 * (numbers + taps);
+    const ptrdiff_t places = conv->kernel[0] * conv->kernel[1] + conv->kernel[2];
+    return 4 * (band.outputs * band.columns + ONNXC_RT_PANEL + places) + 2 * (numbers + taps);
   }
   return 4 * onnxc_rt_words(conv->in_channels / conv->groups * taps) * conv->strip + 64;
 }
@@ -315,6 +323,7 @@ typedef struct onnxc_rt_pool {
   ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
   ptrdiff_t average;           /* else maximum */
   ptrdiff_t count_include_pad; /* of averages */
+  ptrdiff_t x_plane;           /* from one row of X to the next; 0: they follow one another */
   const float *x;
   /* x is NULL: bytes, each less `zero` (of their type; NULL: 0) and times `scale`. */
   const void *bytes;
@@ -385,8 +394,9 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_attention_f32_needs(const onnxc_rt_attention 
   const ptrdiff_t columns = (v_size + panel - 1) / panel * panel;
   const ptrdiff_t rows = call->heads / onnxc_rt_max_size(call->kv_heads, 1) * call->queries;
   const ptrdiff_t few = ONNXC_RT_ATTENTION_FEW * v_size;
-  const ptrdiff_t product = onnxc_rt_gemm_f32_scratch(block, onnxc_rt_max_size(keys, v_size),
-                                                      onnxc_rt_max_size(keys, size), 0);
+  const ptrdiff_t product =
+      onnxc_rt_gemm_f32_scratch(onnxc_rt_max_size(block, ONNXC_RT_GEMM_TILE_ROWS),
+                                onnxc_rt_max_size(keys, v_size), onnxc_rt_max_size(keys, size), 0);
   return (block + 1) * keys + 2 * (rows + block) + (tiles ? onnxc_rt_max_size(product, few) : few) +
          (panels ? keys * (size + columns) : 0);
 }
@@ -410,6 +420,7 @@ typedef struct onnxc_rt_max_pool {
   ptrdiff_t rows;
   ptrdiff_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
   ptrdiff_t is_signed;
+  ptrdiff_t x_plane; /* as in onnxc_rt_pool */
   const void *x;
   void *y;
 } onnxc_rt_max_pool;

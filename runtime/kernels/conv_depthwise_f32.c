@@ -168,7 +168,7 @@ static void depthwise_plane(const depthwise *d, const float *channel, ptrdiff_t 
 }
 
 int onnxc_rt_conv_depthwise_f32(const onnxc_rt_conv *call) {
-  const ptrdiff_t in = call->in[0] * call->in[1] * call->in[2];
+  const ptrdiff_t plane = onnxc_rt_plane(call->x_plane, call->in);
   const ptrdiff_t multiplier = call->out_channels / call->groups;
   depthwise d = {.conv = call};
   d.input = (conv_rows){call, conv_input_end(call), onnxc_rt_conv_phase(call, call->out[2])};
@@ -178,7 +178,7 @@ int onnxc_rt_conv_depthwise_f32(const onnxc_rt_conv *call) {
   d.results = d.rings + call->kernel[0] * d.span * d.row;
   if (call->out[2] == 0) return ONNXC_RT_OK;
   for (ptrdiff_t row = 0; row < call->batch * call->out_channels; row++) {
-    const float *channel = call->x + row / multiplier * in;
+    const float *channel = call->x + row / multiplier * plane;
     for (ptrdiff_t z = 0; z < call->out[0]; z++) depthwise_plane(&d, channel, row, z);
   }
   return ONNXC_RT_OK;

@@ -14,8 +14,10 @@ enum { TOGETHER = 4 }; /* taps that are added at a time */
 typedef struct depthwise {
   const onnxc_rt_conv_bytes *conv;
   onnxc_rt_band size;
-  uint32_t *sums;   /* [outputs][columns], and a vector beyond */
-  int32_t *taps;    /* where the band has the first input of each tap */
+  uint32_t *sums; /* [outputs][columns], and a vector beyond */
+  int32_t
+      *lines; /* where the band has the first input of a line of taps: [kernel[0]][kernel[1]], */
+  int32_t *places;  /* and how much further that of each tap in it is: [kernel[2]] */
   int16_t *band;    /* [kernel[0]][stride[1]][stride[2]][rows][columns], and a vector beyond */
   int16_t *weights; /* of the filter, less their zero point */
 } depthwise;
@@ -103,14 +105,18 @@ static void depthwise_add(uint32_t *restrict sums, const int16_t *const from[TOG
   }
 }
 
-static int32_t depthwise_find_tap(const depthwise *d, ptrdiff_t tap) {
+static void depthwise_find_taps(const depthwise *d) {
   const onnxc_rt_conv_bytes *c = d->conv;
-  const ptrdiff_t line = tap / c->kernel[2], z = line / c->kernel[1];
-  const ptrdiff_t y = line % c->kernel[1] * c->dilation[1];
-  const ptrdiff_t x = tap % c->kernel[2] * c->dilation[2];
-  const ptrdiff_t part = (z * c->stride[1] + y % c->stride[1]) * c->stride[2] + x % c->stride[2];
-  const ptrdiff_t row = part * d->size.rows + y / c->stride[1];
-  return (int32_t)(row * d->size.columns + x / c->stride[2]);
+  const ptrdiff_t rows = d->size.rows, columns = d->size.columns;
+  for (ptrdiff_t line = 0; line < c->kernel[0] * c->kernel[1]; line++) {
+    const ptrdiff_t z = line / c->kernel[1], y = line % c->kernel[1] * c->dilation[1];
+    const ptrdiff_t part = (z * c->stride[1] + y % c->stride[1]) * c->stride[2];
+    d->lines[line] = (int32_t)((part * rows + y / c->stride[1]) * columns);
+  }
+  for (ptrdiff_t tap = 0; tap < c->kernel[2]; tap++) {
+    const ptrdiff_t x = tap * c->dilation[2];
+    d->places[tap] = (int32_t)(x % c->stride[2] * rows * columns + x / c->stride[2]);
+  }
 }
 
 /* Sums of `rows` output rows, one behind the other. */
@@ -119,13 +125,18 @@ static void depthwise_sum(const depthwise *d, ptrdiff_t rows) {
   const ptrdiff_t taps = c->kernel[0] * c->kernel[1] * c->kernel[2], vector = ONNXC_RT_PANEL;
   const ptrdiff_t width = c->out[2], columns = d->size.columns;
   const ptrdiff_t count = ((rows - 1) * columns + width + vector - 1) / vector * vector;
+  ptrdiff_t line = 0, place = 0;
   memset(d->sums, 0, (size_t)count * sizeof *d->sums);
   for (ptrdiff_t k = 0; k < taps; k += TOGETHER) {
     const int16_t *from[TOGETHER];
     int16_t weights[TOGETHER] = {0};
     for (ptrdiff_t i = 0; i < TOGETHER; i++) {
-      from[i] = d->band + d->taps[onnxc_rt_min_size(k + i, taps - 1)];
+      from[i] = d->band + d->lines[line] + d->places[place];
       if (k + i < taps) weights[i] = d->weights[k + i];
+      if (k + i + 1 >= taps) continue; /* the last one again, with weight 0 */
+      if (++place < c->kernel[2]) continue;
+      place = 0;
+      line++;
     }
     for (ptrdiff_t i = 0; i < count; i += vector) depthwise_add(d->sums + i, from, weights, i);
   }
@@ -155,17 +166,18 @@ static void depthwise_plane(const depthwise *d, const uint8_t *channel, ptrdiff_
 
 int onnxc_rt_conv_depthwise_i8(const onnxc_rt_conv_bytes *call) {
   const onnxc_rt_conv_bytes *c = call;
-  const ptrdiff_t in = c->in[0] * c->in[1] * c->in[2], multiplier = c->out_channels / c->groups;
+  const ptrdiff_t plane = onnxc_rt_plane(c->x_plane, c->in);
+  const ptrdiff_t multiplier = c->out_channels / c->groups;
   depthwise d = {.conv = c, .size = onnxc_rt_conv_band(c), .sums = c->scratch};
   if (c->out[0] * c->out[1] * c->out[2] == 0) return ONNXC_RT_OK;
-  const ptrdiff_t taps = c->kernel[0] * c->kernel[1] * c->kernel[2];
-  d.taps = (int32_t *)d.sums + d.size.outputs * d.size.columns + ONNXC_RT_PANEL;
-  d.band = (int16_t *)(void *)(d.taps + taps);
+  d.lines = (int32_t *)d.sums + d.size.outputs * d.size.columns + ONNXC_RT_PANEL;
+  d.places = d.lines + c->kernel[0] * c->kernel[1];
+  d.band = (int16_t *)(void *)(d.places + c->kernel[2]);
   d.weights = d.band + d.size.parts * d.size.rows * d.size.columns + ONNXC_RT_PANEL;
   memset(d.band, 0, (size_t)(d.weights - d.band) * sizeof *d.band);
-  for (ptrdiff_t k = 0; k < taps; k++) d.taps[k] = depthwise_find_tap(&d, k);
+  depthwise_find_taps(&d);
   for (ptrdiff_t row = 0; row < c->batch * c->out_channels; row++) {
-    const uint8_t *channel = (const uint8_t *)c->x + row / multiplier * in;
+    const uint8_t *channel = (const uint8_t *)c->x + row / multiplier * plane;
     depthwise_take_filter(&d, row % c->out_channels);
     for (ptrdiff_t z = 0; z < c->out[0]; z++) depthwise_plane(&d, channel, row, z);
   }

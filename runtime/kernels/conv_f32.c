@@ -70,7 +70,7 @@ static void conv_find_runs(conv_strip *s, ptrdiff_t j, ptrdiff_t columns) {
 
 static ONNXC_RT_V_FUNCTION void conv_fill_box(const conv_strip *s, ptrdiff_t channel) {
   const onnxc_rt_conv *c = s->image->conv;
-  const float *from = s->image->x + channel * conv_volume(c->in);
+  const float *from = s->image->x + channel * onnxc_rt_plane(c->x_plane, c->in);
   float *row = s->image->box;
   for (const conv_run *run = s->runs; run < s->runs + s->n_runs; run++) {
     for (ptrdiff_t z = 0; z < c->kernel[0]; z++) {
@@ -139,17 +139,18 @@ static int conv_is_pointwise(const onnxc_rt_conv *c) {
 }
 
 static void conv_run_group(const onnxc_rt_conv *c, ptrdiff_t image_index, ptrdiff_t group) {
-  const ptrdiff_t in_channels = c->in_channels / c->groups, in = conv_volume(c->in);
+  const ptrdiff_t in_channels = c->in_channels / c->groups;
+  const ptrdiff_t plane = onnxc_rt_plane(c->x_plane, c->in);
   const ptrdiff_t rows = c->out_channels / c->groups, columns = conv_volume(c->out);
   const ptrdiff_t k = in_channels * conv_volume(c->kernel);
   const ptrdiff_t channel = group * rows, row = image_index * c->out_channels + channel;
-  const conv_image image = {c, c->x + (image_index * c->in_channels + group * in_channels) * in,
+  const conv_image image = {c, c->x + (image_index * c->in_channels + group * in_channels) * plane,
                             c->scratch + onnxc_rt_gemm_f32_scratch(rows, columns, k, 0)};
   onnxc_rt_gemm_core core = {
       .gemm = {.m = rows, .n = columns, .k = k, .a_row = k, .a_col = 1, .c_row = columns}};
   core.gemm.a = c->w + channel * k;
   core.gemm.b = image.x;
-  core.gemm.b_row = columns;
+  core.gemm.b_row = plane;
   core.gemm.b_col = 1;
   core.gemm.c = c->y == NULL ? NULL : c->y + row * columns;
   core.gemm.epilogue = c->epilogue;

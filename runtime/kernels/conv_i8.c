@@ -142,7 +142,7 @@ static void conv_write_words(const conv_strip *s, const uint8_t *const lines[4],
 
 /* The rows of the matrix are the taps, and of each the channels. */
 static void conv_fill_panels(conv_strip *s, ptrdiff_t channels, ptrdiff_t k, uint8_t *panels) {
-  const ptrdiff_t words = onnxc_rt_words(k), plane = conv_volume(s->conv->in);
+  const ptrdiff_t words = onnxc_rt_words(k), plane = onnxc_rt_plane(s->conv->x_plane, s->conv->in);
   uint8_t copies[4][LINE] = {{0}};
   conv_find_runs(s);
   for (ptrdiff_t word = 0, channel = 0, tap = 0; word < words; word++) {
@@ -219,11 +219,11 @@ static void conv_run_strip(const conv_strip *s, ptrdiff_t image, ptrdiff_t group
 
 static void conv_run_group(const onnxc_rt_conv_bytes *c, ptrdiff_t image, ptrdiff_t group,
                            int has_w_zero) {
-  const ptrdiff_t channels = c->in_channels / c->groups, in = conv_volume(c->in);
-  const ptrdiff_t out = conv_volume(c->out), first = image * c->in_channels + group * channels;
+  const ptrdiff_t channels = c->in_channels / c->groups, out = conv_volume(c->out);
+  const ptrdiff_t plane = onnxc_rt_plane(c->x_plane, c->in);
   conv_strip s = {.conv = c, .begin = c->x, .flip = c->x_signed != 0 ? 0x80 : 0};
-  s.end = s.begin + c->batch * c->in_channels * in;
-  s.x = s.begin + first * in;
+  s.end = s.begin + (c->batch * c->in_channels - 1) * plane + conv_volume(c->in);
+  s.x = s.begin + (image * c->in_channels + group * channels) * plane;
   s.zero = c->x_zero == NULL ? 0 : *(const uint8_t *)c->x_zero;
   s.shifted = 1;
   for (int i = 0; i < 3; i++) s.shifted &= c->stride[i] == 1 && c->in[i] == c->out[i];

@@ -14,7 +14,8 @@ typedef struct conv_rows {
 } conv_rows;
 
 ONNXC_RT_V_INLINE const float *conv_input_end(const onnxc_rt_conv *c) {
-  return c->x + c->batch * c->in_channels * c->in[0] * c->in[1] * c->in[2];
+  const ptrdiff_t planes = c->batch * c->in_channels, size = c->in[0] * c->in[1] * c->in[2];
+  return planes == 0 ? c->x : c->x + (planes - 1) * onnxc_rt_plane(c->x_plane, c->in) + size;
 }
 
 /* Zeros in [from, to), and up to a vector beyond. */

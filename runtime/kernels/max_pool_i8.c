@@ -50,10 +50,10 @@ static void max_pool_row(const onnxc_rt_max_pool *p, const uint8_t *from, ptrdif
 }
 
 int onnxc_rt_max_pool_i8(const onnxc_rt_max_pool *call) {
-  const ptrdiff_t in = call->in[0] * call->in[1] * call->in[2];
+  const ptrdiff_t plane = onnxc_rt_plane(call->x_plane, call->in);
   uint8_t *results = call->y;
   for (ptrdiff_t row = 0; row < call->rows; row++) {
-    const uint8_t *from = (const uint8_t *)call->x + row * in;
+    const uint8_t *from = (const uint8_t *)call->x + row * plane;
     for (ptrdiff_t line = 0; line < call->out[0] * call->out[1]; line++) {
       max_pool_row(call, from, line / call->out[1], line % call->out[1], results);
       results += call->out[2];

@@ -71,17 +71,18 @@ static void pool_divide(const onnxc_rt_pool *p, ptrdiff_t z, ptrdiff_t y, float 
   }
 }
 
-/* Input row `line`, in its place, or in scratch as f32. */
-static const float *pool_line(const onnxc_rt_pool *p, ptrdiff_t line) {
-  if (p->x != NULL) return p->x + line * p->in[2];
+/* Input row (z, y) of volume `row`, in its place, or in scratch as f32. */
+static const float *pool_line(const onnxc_rt_pool *p, ptrdiff_t row, ptrdiff_t z, ptrdiff_t y) {
+  const ptrdiff_t at = row * onnxc_rt_plane(p->x_plane, p->in) + (z * p->in[1] + y) * p->in[2];
+  if (p->x != NULL) return p->x + at;
   const float scale = *p->scale;
   float *const room = p->scratch + p->out[2];
   if (p->bytes_signed != 0) {
-    const int8_t *from = (const int8_t *)p->bytes + line * p->in[2];
+    const int8_t *from = (const int8_t *)p->bytes + at;
     const int32_t zero = p->zero == NULL ? 0 : *(const int8_t *)p->zero;
     for (ptrdiff_t i = 0; i < p->in[2]; i++) room[i] = (float)(from[i] - zero) * scale;
   } else {
-    const uint8_t *from = (const uint8_t *)p->bytes + line * p->in[2];
+    const uint8_t *from = (const uint8_t *)p->bytes + at;
     const int32_t zero = p->zero == NULL ? 0 : *(const uint8_t *)p->zero;
     for (ptrdiff_t i = 0; i < p->in[2]; i++) room[i] = (float)(from[i] - zero) * scale;
   }
@@ -98,7 +99,7 @@ static void pool_row(const onnxc_rt_pool *p, ptrdiff_t row, ptrdiff_t z, ptrdiff
     for (ptrdiff_t j = 0; j < p->kernel[1]; j++) {
       const ptrdiff_t in_y = y * p->stride[1] + j * p->dilation[1] - p->pad[1];
       if (in_y < 0 || in_y >= p->in[1]) continue;
-      pool_take_row(p, results, pool_line(p, (row * p->in[0] + in_z) * p->in[1] + in_y));
+      pool_take_row(p, results, pool_line(p, row, in_z, in_y));
     }
   }
   if (p->average != 0) pool_divide(p, z, y, results);

@@ -171,6 +171,15 @@ static ptrdiff_t volume(const ptrdiff_t size[3]) {
   return size[0] * size[1] * size[2];
 }
 
+/* In every third draw planes of the input lie apart. */
+static ptrdiff_t random_plane(uint64_t *state, const ptrdiff_t in[3]) {
+  return random_size(state, 0, 2) == 0 ? volume(in) + random_size(state, 0, 40) : 0;
+}
+
+static ptrdiff_t planes_size(ptrdiff_t planes, ptrdiff_t x_plane, const ptrdiff_t in[3]) {
+  return planes == 0 ? 0 : (planes - 1) * onnxc_rt_plane(x_plane, in) + volume(in);
+}
+
 /* One output by the definition. */
 static int32_t convolve(const onnxc_rt_conv_bytes *c, ptrdiff_t image, ptrdiff_t filter,
                         const ptrdiff_t o[3]) {
@@ -190,7 +199,7 @@ static int32_t convolve(const onnxc_rt_conv_bytes *c, ptrdiff_t image, ptrdiff_t
     }
     for (ptrdiff_t channel = 0; inside && channel < channels; channel++) {
       const ptrdiff_t plane = image * c->in_channels + group * channels + channel;
-      sum += (number(c->x, plane * volume(c->in) + at, c->x_signed) -
+      sum += (number(c->x, plane * onnxc_rt_plane(c->x_plane, c->in) + at, c->x_signed) -
               number(c->x_zero, 0, c->x_signed)) *
              (number(c->w, (filter * channels + channel) * taps + tap, c->w_signed) - w_zero);
     }
@@ -280,7 +289,8 @@ static void random_convolution(uint64_t *state, ptrdiff_t groups, ptrdiff_t chan
   c.w_signed = random_size(state, 0, 1);
   c.first_row = random_size(state, 0, 3);
   ptrdiff_t ignored;
-  uint8_t *x = random_bytes(state, c.batch * c.in_channels * volume(c.in));
+  c.x_plane = random_plane(state, c.in);
+  uint8_t *x = random_bytes(state, planes_size(c.batch * c.in_channels, c.x_plane, c.in));
   uint8_t *w = random_bytes(state, c.out_channels * channels * volume(c.kernel));
   uint8_t *x_zero = random_zeros(state, 1, &ignored);
   uint8_t *w_zero = random_zeros(state, c.out_channels, &c.w_zero_stride);
@@ -340,13 +350,14 @@ static int maximum(const onnxc_rt_max_pool *p, ptrdiff_t row, const ptrdiff_t o[
   for (ptrdiff_t tap = 0; tap < volume(p->kernel); tap++) {
     const ptrdiff_t k[3] = {tap / p->kernel[2] / p->kernel[1], tap / p->kernel[2] % p->kernel[1],
                             tap % p->kernel[2]};
-    ptrdiff_t at = row;
+    ptrdiff_t at = 0;
     bool inside = true;
     for (int axis = 0; axis < 3; axis++) {
       const ptrdiff_t i = o[axis] * p->stride[axis] + k[axis] * p->dilation[axis] - p->pad[axis];
       inside = inside && i >= 0 && i < p->in[axis];
       at = at * p->in[axis] + i;
     }
+    at += row * onnxc_rt_plane(p->x_plane, p->in);
     const int x = inside ? (int)number(p->x, at, p->is_signed) : most;
     if (x > most) most = x;
   }
@@ -359,7 +370,9 @@ static void maxima(void **state) {
   for (int draw = 0; draw < 200; draw++) {
     onnxc_rt_max_pool p = random_pool(&random);
     const ptrdiff_t plane = volume(p.out), count = p.rows * plane;
-    uint8_t *x = random_bytes(&random, p.rows * volume(p.in)), *y = random_bytes(&random, count);
+    p.x_plane = random_plane(&random, p.in);
+    uint8_t *x = random_bytes(&random, planes_size(p.rows, p.x_plane, p.in));
+    uint8_t *y = random_bytes(&random, count);
     p.x = x;
     p.y = y;
     FOR_EACH_VARIANT(onnxc_rt_max_pool_i8, v) {
@@ -388,7 +401,8 @@ static void averages(void **state) {
     memcpy(p.stride, sizes.stride, sizeof p.stride);
     memcpy(p.dilation, sizes.dilation, sizeof p.dilation);
     memcpy(p.pad, sizes.pad, sizeof p.pad);
-    const ptrdiff_t count = p.rows * volume(p.in), results = p.rows * volume(p.out);
+    p.x_plane = random_plane(&random, p.in);
+    const ptrdiff_t count = planes_size(p.rows, p.x_plane, p.in), results = p.rows * volume(p.out);
     const float scale = 0.37f;
     ptrdiff_t ignored;
     uint8_t *bytes = random_bytes(&random, count), *zero = random_zeros(&random, 1, &ignored);

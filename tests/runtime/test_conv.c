@@ -23,7 +23,7 @@ static double convolve(const onnxc_rt_conv *c, ptrdiff_t image, ptrdiff_t channe
       inside &= i[axis] >= 0 && i[axis] < c->in[axis];
     }
     if (!inside) continue;
-    const ptrdiff_t at = (image * c->in_channels + in_channel) * volume(c->in) +
+    const ptrdiff_t at = (image * c->in_channels + in_channel) * onnxc_rt_plane(c->x_plane, c->in) +
                          (i[0] * c->in[1] + i[1]) * c->in[2] + i[2];
     const double term = (double)c->x[at] * (double)c->w[channel * depth * volume(c->kernel) + p];
     sum += term;
@@ -48,7 +48,9 @@ static void check_results(const onnxc_rt_conv *c, const float *results, const ch
 }
 
 static void run_case(onnxc_rt_conv c, bool epilogue, uint64_t *seed) {
-  const ptrdiff_t x_size = c.batch * c.in_channels * volume(c.in);
+  if (random_size(seed, 0, 2) == 0) c.x_plane = volume(c.in) + random_size(seed, 0, 40);
+  const ptrdiff_t planes = c.batch * c.in_channels, plane = onnxc_rt_plane(c.x_plane, c.in);
+  const ptrdiff_t x_size = planes == 0 ? 0 : (planes - 1) * plane + volume(c.in);
   const ptrdiff_t w_size = c.out_channels * c.in_channels / c.groups * volume(c.kernel);
   const ptrdiff_t rows = c.batch * c.out_channels, columns = volume(c.out);
   const ptrdiff_t scratch_size = onnxc_rt_conv_f32_scratch(&c);

@@ -38,7 +38,7 @@ static void check_results(const onnxc_rt_pool *p, const float *results, const ch
     for (o[0] = 0; o[0] < p->out[0]; o[0]++) {
       for (o[1] = 0; o[1] < p->out[1]; o[1]++) {
         for (o[2] = 0; o[2] < p->out[2]; o[2]++) {
-          const double expected = pool(p, p->x + row * volume(p->in), o);
+          const double expected = pool(p, p->x + row * onnxc_rt_plane(p->x_plane, p->in), o);
           const float got = *results++;
           if (isnan(expected) || isinf(expected)) {
             assert_true(isnan(expected) ? isnan(got) : (double)got == expected);
@@ -52,7 +52,9 @@ static void check_results(const onnxc_rt_pool *p, const float *results, const ch
 }
 
 static void run_case(onnxc_rt_pool p, bool epilogue, uint64_t *seed) {
-  const ptrdiff_t x_size = p.rows * volume(p.in), columns = volume(p.out);
+  if (random_size(seed, 0, 2) == 0) p.x_plane = volume(p.in) + random_size(seed, 0, 40);
+  const ptrdiff_t plane = onnxc_rt_plane(p.x_plane, p.in), columns = volume(p.out);
+  const ptrdiff_t x_size = p.rows == 0 ? 0 : (p.rows - 1) * plane + volume(p.in);
   const ptrdiff_t scratch_size = onnxc_rt_pool_f32_scratch(&p);
   float *x = guarded_random(seed, x_size);
   if (!p.average && x_size > 0) x[random_size(seed, 0, x_size - 1)] = NAN;
