@@ -187,6 +187,7 @@ static bool run_plan(Compilation *c) {
   Plan *plan = ARENA_NEW(c->arena, Plan);
   size_t budget = c->options.plan_budget == 0 ? PLAN_BUDGET : c->options.plan_budget - 1;
   if (!plan_in_best_order(c->steps, c->options.level == 1 ? 0 : budget, plan)) return false;
+  plan_rooms(c->steps, plan->arena_bytes);
   const char *fault = plan_check(c->steps, plan->arena_bytes);
   if (fault != NULL)
     return diag_error(c->ctx.diag, DIAG_INTERNAL, (DiagSite){0}, "plan: %s", fault);

@@ -65,6 +65,11 @@ void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *byte
   step_writes(step, l->ctx, operand.buffer);
 }
 
+void kernel_room(Lowering *l, Step *step, const char *roomy, int64_t value, size_t bytes) {
+  step->kernel.roomy = roomy;
+  vec_push(l->ctx->arena, &step->kernel.rooms, (Room){value, bytes});
+}
+
 /* The epilogue's space is the contraction's result: its first axes count rows, the others columns.
  */
 static RowProgram *build_epilogue(Lowering *l, Step *step, Value *value, int row_axes) {

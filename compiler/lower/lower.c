@@ -171,6 +171,7 @@ Operand lower_output(Lowering *l, Value *value) {
   Buffer *buffer =
       lower_buffer(l, where, value->type.dtype, type_count(l->ctx, &value->type), value->name);
   if (output != 0) buffer->index = output - 1;
+  buffer->value = value;
   *place = dense_operand(l, buffer, &value->type);
   return *place;
 }
@@ -197,6 +198,27 @@ Operand lower_batches(Lowering *l, Value *value) {
   memmove(part.dims, from.dims + 1, (size_t)part.rank * sizeof *part.dims);
   memmove(part.strides, from.strides + 1, (size_t)part.rank * sizeof *part.strides);
   return operand_dense(l->ctx->dims, &part) ? from : lower_dense(l, value);
+}
+
+/* Whether the parts of a view along the first two axes are row-major without gaps and follow one
+ * another with the same distance. */
+static bool has_planes(DimTable *t, const Operand *view) {
+  const Dim *stride = dim_const(t, 1);
+  for (int i = view->rank - 1; i >= 2; i--) {
+    if (view->strides[i] != stride && !dim_is(view->dims[i], 1)) return false;
+    stride = dim_mul(t, stride, view->dims[i]);
+  }
+  return dim_is(view->dims[0], 1) ||
+         view->strides[0] == dim_mul(t, view->dims[1], view->strides[1]);
+}
+
+bool lower_planes(Lowering *l, Value *value, Operand *x, const Dim **apart) {
+  DimTable *t = l->ctx->dims;
+  *x = lower_operand(l, value);
+  bool dense = operand_dense(t, x);
+  bool planes = !dense && has_planes(t, x);
+  *apart = planes ? x->strides[1] : NULL;
+  return dense || planes;
 }
 
 /* ---- steps ---- */

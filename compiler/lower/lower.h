@@ -19,6 +19,10 @@ Operand lower_operand(Lowering *l, Value *value);
 Operand lower_dense(Lowering *l, Value *value);
 /* Where each part of a value along axis 0 is row-major without gaps; the parts may be apart. */
 Operand lower_batches(Lowering *l, Value *value);
+/* Where a value of rank 3 up is, if each part of it along the first two axes is row-major without
+ * gaps and there are `*apart` elements from one to the next, NULL: they follow one another. Else
+ * false. */
+bool lower_planes(Lowering *l, Value *value, Operand *x, const Dim **apart);
 /* A new dense place for an output of the node being lowered. */
 Operand lower_output(Lowering *l, Value *value);
 /* `value` is the part of an existing buffer that `view` says; nothing is moved. */
@@ -48,6 +52,8 @@ void kernel_input(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_shared(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_output(Lowering *l, Step *step, const char *member, Operand operand);
 void kernel_scratch(Lowering *l, Step *step, const char *member, const Dim *bytes);
+/* Another value of member `roomy` would be faster and need that much. Slowest first. */
+void kernel_room(Lowering *l, Step *step, const char *roomy, int64_t value, size_t bytes);
 /* Fuses the nodes behind the contraction, if there are any, as its epilogue, which also stores a
  * result that has its place in something larger: members `epilogue`,
  * `context` and `first_row` are set. The first `row_axes` axes of `value` count rows, the others

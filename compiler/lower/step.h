@@ -22,6 +22,7 @@ typedef struct Buffer {
   size_t bytes;     /* at the upper bounds of all symbols: what is planned */
   uint32_t index;   /* of the graph's input or output, or in Steps.weights */
   const char *name; /* of the value that it was made for */
+  Value *value;     /* that lies in it, densely; NULL: none, or not known */
   bool scratch;     /* used by one step only, for its inner needs */
   size_t offset;    /* ARENA, set by the plan, and STATE: multiple of ARENA_ALIGN */
 } Buffer;
@@ -76,6 +77,12 @@ typedef struct Field {
   bool written;    /* FIELD_OPERAND */
 } Field;
 
+/* A value of a member with which a kernel needs so much scratch. */
+typedef struct Room {
+  int64_t value;
+  size_t bytes;
+} Room;
+
 /* A kernel of the runtime with a parameter structure, within loops: GEMM, convolution, pooling. */
 typedef struct Kernel {
   const char *function; /* onnxc_rt_gemm_f32: `int function(const params *)` */
@@ -85,6 +92,8 @@ typedef struct Kernel {
   const Dim *loops[MAX_RANK];
   const Dim *rows;      /* rows of one call: what a turn of the innermost loop adds to first_row */
   RowProgram *epilogue; /* NULL: the kernel stores its result itself */
+  const char *roomy;    /* the member of `rooms` */
+  Vec(Room) rooms;      /* faster ones than that it has, slowest first */
 } Kernel;
 
 /* A call of a reference kernel. Operands are dense; an absent one has no buffer. */

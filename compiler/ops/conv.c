@@ -64,6 +64,7 @@ const Dim *conv_macs(const Node *node, uint32_t iw) {
 typedef struct Recipe {
   const char *function;
   ptrdiff_t (*scratch)(const onnxc_rt_conv *conv);
+  bool planes; /* knows of an x_plane */
 } Recipe;
 
 /* The kernels know up to three spatial axes. */
@@ -89,20 +90,23 @@ static const Dim *scratch_bytes(const Node *node, const Geometry *g, const Recip
   return dim_const(infer_dims(node), 4 * (int64_t)recipe->scratch(&conv));
 }
 
-/* A step of a convolution kernel; w and each image of x are dense. */
+/* A step of a convolution kernel; w is dense, and each image of x, or each of its channels. */
 static bool lower_to(Lowering *l, Node *node, const Geometry *g, const Recipe *recipe) {
   Value *y = node_out(node, 0);
-  Operand data = lower_batches(l, node_in(node, 0)), weights = lower_dense(l, node_in(node, 1));
-  Operand bias = {0};
+  Value *x = node_in(node, 0);
+  Operand data, weights = lower_dense(l, node_in(node, 1)), bias = {0};
+  const Dim *plane = NULL;
+  if (!recipe->planes || !lower_planes(l, x, &data, &plane)) data = lower_batches(l, x);
   if (node_in(node, 2) != NULL) bias = lower_dense(l, node_in(node, 2));
   Step *step = lower_kernel(l, STEP_CONTRACTION, recipe->function, "onnxc_rt_conv");
-  bool apart = kernel_batches(l, step, &data, y->type.dims[1]);
+  bool apart = plane == NULL && kernel_batches(l, step, &data, y->type.dims[1]);
   kernel_dim(l, step, "batch", apart ? dim_const(infer_dims(node), 1) : y->type.dims[0]);
   kernel_int(l, step, "groups", op_param_i(node, "group"));
   kernel_dim(l, step, "in_channels", input_type(node, 0)->dims[1]);
   kernel_dim(l, step, "out_channels", y->type.dims[1]);
   window_fields(l, step, g);
   kernel_input(l, step, "x", data);
+  if (plane != NULL) kernel_dim(l, step, "x_plane", plane);
   kernel_shared(l, step, "w", weights);
   if (bias.buffer != NULL) kernel_shared(l, step, "bias", bias);
   kernel_scratch(l, step, "scratch", scratch_bytes(node, g, recipe));
@@ -134,7 +138,7 @@ static const Dim *macs(const Node *node) {
 }
 
 static bool lower_conv(Lowering *l, Node *node) {
-  static const Recipe recipe = {"onnxc_rt_conv_f32", onnxc_rt_conv_f32_scratch};
+  static const Recipe recipe = {"onnxc_rt_conv_f32", onnxc_rt_conv_f32_scratch, true};
   Geometry g;
   return has_kernel(node) && window_geometry(node, input_type(node, 1), &g) &&
          lower_to(l, node, &g, &recipe);
@@ -216,7 +220,8 @@ static const Dim *transpose_macs(const Node *node) {
 }
 
 static bool lower_conv_transpose(Lowering *l, Node *node) {
-  static const Recipe recipe = {"onnxc_rt_conv_transpose_f32", onnxc_rt_conv_transpose_f32_scratch};
+  static const Recipe recipe = {"onnxc_rt_conv_transpose_f32", onnxc_rt_conv_transpose_f32_scratch,
+                                false};
   Geometry g;
   return has_kernel(node) && window_geometry_transposed(node, input_type(node, 1), &g) &&
          lower_to(l, node, &g, &recipe);

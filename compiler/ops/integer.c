@@ -134,7 +134,7 @@ static onnxc_rt_conv_bytes largest_conv(const Node *node, const Geometry *g) {
 }
 
 /* A wide strip takes less time, but what it gathers shall take little memory beside the input and
- * the output, and stay in the cache. With -Os nothing else counts than memory. */
+ * the output, and stay in the cache. With -Os it has what is free anyway. */
 static ptrdiff_t choose_strip(const Options *options, const onnxc_rt_conv_bytes *conv) {
   enum { CACHED = 1 << 16, SHARE = 4, SMALL = 1 }; /* bytes; a part of the others; positions */
   if (options->level == ONNXC_LEVEL_SMALL) return SMALL;
@@ -154,6 +154,17 @@ static ptrdiff_t choose_strip(const Options *options, const onnxc_rt_conv_bytes 
     strip = wider.strip;
   }
   return strip;
+}
+
+static void offer_strips(Lowering *l, Step *step, const onnxc_rt_conv_bytes *conv) {
+  static const ptrdiff_t strips[] = {2, 4, 8, 16, 32, 48, 64, 128};
+  bool depthwise = conv->in_channels == conv->groups;
+  onnxc_rt_conv_bytes wider = *conv;
+  for (size_t i = 0; i < sizeof strips / sizeof *strips; i++) {
+    wider.strip = strips[i];
+    if (wider.strip <= conv->strip || (!depthwise && wider.strip > ONNXC_RT_DOT_COLUMNS)) continue;
+    kernel_room(l, step, "strip", wider.strip, (size_t)onnxc_rt_conv_i8_scratch(&wider));
+  }
 }
 
 /* The filters as the kernel reads them. */
@@ -227,7 +238,9 @@ static bool lower_conv_integer(Lowering *l, Node *node) {
   Operand zeros[2] = {{0}, {0}}, w = {0};
   Geometry g;
   if (!has_conv_kernel(node) || !window_geometry(node, input_type(node, 1), &g)) return false;
-  Operand x = lower_dense(l, node_in(node, 0));
+  const Dim *apart = NULL;
+  Operand x;
+  if (!lower_planes(l, node_in(node, 0), &x, &apart)) x = lower_dense(l, node_in(node, 0));
   if (is_depthwise(node)) w = lower_dense(l, node_in(node, 1));
   lower_zeros(l, node, zeros);
   onnxc_rt_conv_bytes largest = largest_conv(node, &g);
@@ -239,15 +252,18 @@ static bool lower_conv_integer(Lowering *l, Node *node) {
   kernel_dim(l, step, "out_channels", y->type.dims[1]);
   window_fields(l, step, &g);
   kernel_input(l, step, "x", x);
+  if (apart != NULL) kernel_dim(l, step, "x_plane", apart);
   kernel_int(l, step, "x_signed", node_in(node, 0)->type.dtype == ONNXC_RT_I8);
   if (zeros[0].buffer != NULL) kernel_input(l, step, "x_zero", zeros[0]);
   add_filters(l, step, node, w, zeros[1]);
   kernel_int(l, step, "strip", largest.strip);
   kernel_scratch(l, step, "scratch",
                  dim_const(infer_dims(node), (int64_t)onnxc_rt_conv_i8_scratch(&largest)));
+  if (lower_context(l)->options->level == ONNXC_LEVEL_SMALL) offer_strips(l, step, &largest);
   if (!kernel_epilogue(l, step, y, 2)) {
     kernel_output(l, step, "y", lower_output(l, y));
-  } else if (may_overwrite(node, &g) && x.offset == NULL && !reads_again(step, x.buffer)) {
+  } else if (may_overwrite(node, &g) && apart == NULL && x.offset == NULL &&
+             !reads_again(step, x.buffer)) {
     offer_input(l, step, node, x.buffer);
   }
   return true;

@@ -69,17 +69,20 @@ static bool lower_pool(Lowering *l, Node *node, bool average, bool count_include
   Value *y = node_out(node, 0);
   Geometry g;
   if (!has_kernel(node) || !window_geometry(node, NULL, &g)) return false;
-  Operand x[3] = {lower_batches(l, node_in(node, 0))};
+  const Dim *plane;
+  Operand x[3] = {{0}};
+  if (!lower_planes(l, node_in(node, 0), &x[0], &plane)) x[0] = lower_batches(l, node_in(node, 0));
   for (uint32_t i = 1; i < node->n_formal; i++) {
     if (node_in(node, i) != NULL) x[i] = lower_dense(l, node_in(node, i));
   }
   Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_pool_f32", "onnxc_rt_pool");
-  bool apart = kernel_batches(l, step, &x[0], y->type.dims[1]);
+  bool apart = plane == NULL && kernel_batches(l, step, &x[0], y->type.dims[1]);
   kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims + apart, 2 - apart));
   window_fields(l, step, &g);
   kernel_dims(l, step, "pad_end", g.pad_end, SPATIAL);
   kernel_int(l, step, "average", average);
   kernel_int(l, step, "count_include_pad", count_include_pad);
+  if (plane != NULL) kernel_dim(l, step, "x_plane", plane);
   if (is_bytes(input_type(node, 0)))
     add_bytes(l, step, node, x);
   else
@@ -95,11 +98,14 @@ static bool lower_max_pool_bytes(Lowering *l, Node *node) {
   Geometry g;
   if (y == NULL || node_out(node, 1) != NULL || y->type.rank > 2 + SPATIAL) return false;
   if (!window_geometry(node, NULL, &g)) return false;
-  Operand x = lower_dense(l, node_in(node, 0)), to = lower_output(l, y);
+  const Dim *plane;
+  Operand x, to = lower_output(l, y);
+  if (!lower_planes(l, node_in(node, 0), &x, &plane)) x = lower_dense(l, node_in(node, 0));
   Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_max_pool_i8", "onnxc_rt_max_pool");
   kernel_dim(l, step, "rows", dim_product(infer_dims(node), y->type.dims, 2));
   window_fields(l, step, &g);
   kernel_int(l, step, "is_signed", y->type.dtype == ONNXC_RT_I8);
+  if (plane != NULL) kernel_dim(l, step, "x_plane", plane);
   kernel_input(l, step, "x", x);
   kernel_output(l, step, "y", to);
   return true;

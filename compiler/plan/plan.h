@@ -34,6 +34,9 @@ static inline size_t plan_rounded(size_t bytes) {
   return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
+/* Gives kernels that were planned with little scratch what is free anyway while they run. */
+void plan_rooms(Steps *steps, size_t arena_bytes);
+
 /* NULL when the steps may run in an arena of this size, else what is wrong (in the arena of the
  * context): no two live buffers overlap, in-place where a step allows it excepted; what is read was
  * written before on every path; inputs and weights are never written; outputs are; all offsets are
