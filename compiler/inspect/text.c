@@ -39,7 +39,10 @@ static void print_passes(Compilation *c, Out *w) {
     if (count->hits == 0) continue;
     const char *name =
         count->rule == NULL ? count->pass : arena_printf(c->arena, "  %s", count->rule);
-    out(w, "  %-24s%8zu\n", name, count->hits);
+    out(w, "  %-24s%8zu", name, count->hits);
+    if (count->macs != 0)
+      out(w, "   %s macs more", inspect_number(c->arena, (uint64_t)count->macs));
+    out(w, "\n");
   }
 }
 

@@ -107,17 +107,24 @@ Arena *pass_scratch(const PassRun *run) {
   return run->scratch;
 }
 
-static void count_hits(PassRun *run, const char *rule, size_t hits) {
+static PassCount *find_count(PassRun *run, const char *rule) {
   PassReport *report = run->report;
   VEC_EACH(PassCount, count, &report->counts) {
     bool same_rule =
         rule == NULL ? count->rule == NULL : count->rule != NULL && strcmp(count->rule, rule) == 0;
-    if (same_rule && strcmp(count->pass, run->pass->name) == 0) {
-      count->hits += hits;
-      return;
-    }
+    if (same_rule && strcmp(count->pass, run->pass->name) == 0) return count;
   }
-  vec_push(run->ctx->arena, &report->counts, (PassCount){run->pass->name, rule, hits});
+  PassCount count = {.pass = run->pass->name, .rule = rule};
+  vec_push(run->ctx->arena, &report->counts, count);
+  return &report->counts.data[report->counts.len - 1];
+}
+
+static void count_hits(PassRun *run, const char *rule, size_t hits) {
+  find_count(run, rule)->hits += hits;
+}
+
+void pass_adds(PassRun *run, int64_t macs) {
+  find_count(run, NULL)->macs += macs;
 }
 
 bool pass_may(const PassRun *run) {
