@@ -331,22 +331,28 @@ class ResNet50(nn.Module):
 
 
 class DenseLayer(nn.Module):
-    def __init__(self, inputs, growth):
+    def __init__(self, inputs, growth, squeezed):
         super().__init__()
         self.f = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), conv_norm(
-            inputs, 2 * growth, activation=nn.ReLU), nn.Conv2d(2 * growth, growth, 3, padding=1))
+            inputs, squeezed, activation=nn.ReLU), nn.Conv2d(squeezed, growth, 3, padding=1))
 
     def forward(self, x):
         return torch.cat([x, self.f(x)], 1)
 
 
 class DenseNet(nn.Module):
-    def __init__(self, growth=8, depths=(3, 4, 3), classes=10):
+    """`squeeze` times the growth is what each layer reduces its inputs to; `pooled` is the stem for
+    large images."""
+
+    def __init__(self, growth=8, depths=(3, 4, 3), classes=10, squeeze=2, pooled=False):
         super().__init__()
-        layers, channels = [conv_norm(3, 2 * growth, 3, 2, activation=nn.ReLU)], 2 * growth
+        channels = 2 * growth
+        layers = [conv_norm(3, channels, 7 if pooled else 3, 2, activation=nn.ReLU)]
+        if pooled:
+            layers.append(nn.MaxPool2d(3, 2, 1))
         for block, depth in enumerate(depths):
             for _ in range(depth):
-                layers.append(DenseLayer(channels, growth))
+                layers.append(DenseLayer(channels, growth, squeeze * growth))
                 channels += growth
             if block + 1 < len(depths):
                 layers += [nn.BatchNorm2d(channels), nn.ReLU(),
@@ -411,10 +417,10 @@ class Norms(nn.Module):
 class Recurrent(nn.Module):
     """`kind` (nn.LSTM or nn.GRU), two layers, the second reading both directions of the first."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, dim=DIM, hidden=16, classes=8):
         super().__init__()
-        self.rnn = kind(DIM, 16, num_layers=2, bidirectional=True, batch_first=True)
-        self.head = nn.Linear(32, 8)
+        self.rnn = kind(dim, hidden, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(2 * hidden, classes)
 
     def forward(self, x):
         return self.head(self.rnn(x)[0])
