@@ -379,7 +379,8 @@ static Out *open_output(Compilation *c, const char *directory, const char *suffi
 
 /* Emitted as usual into memory, then written with the runtime folded in. */
 static void emit_single(Compilation *c, const EmitFiles *to) {
-  EmitFiles parts = {.header = out_memory(c->arena), .source = out_memory(c->arena)};
+  EmitFiles parts = {
+      .header = out_memory(c->arena), .source = out_memory(c->arena), .profile = to->profile};
   emit_files(c->steps, c->plan, c->interface, &parts);
   single_header(to->header, out_text(parts.header, NULL));
   single_source(c->arena, to->source, out_text(parts.source, NULL), c->interface->name);
@@ -391,7 +392,8 @@ static bool write_all(Compilation *c, void *directory) {
   EmitFiles out = {.header = open_output(c, directory, "h"),
                    .source = open_output(c, directory, "c"),
                    .weights = separate ? open_output(c, directory, "weights.bin") : NULL,
-                   .incbin = c->options.weights == ONNXC_WEIGHTS_INCBIN};
+                   .incbin = c->options.weights == ONNXC_WEIGHTS_INCBIN,
+                   .profile = c->options.profile != 0};
   if (out.header == NULL || out.source == NULL || (separate && out.weights == NULL)) return false;
   if (single)
     emit_single(c, &out);

@@ -54,6 +54,7 @@ typedef struct onnxc_options {
   int single_file;
   int strict_fp;
   int verify_passes;
+  int profile;         /* the code calls onnxc_harness_enter and _leave around each step */
   int poison;          /* the generated code overwrites memory of the arena that is out of use */
   int time_report;     /* on stderr, by onnxc_write, or by onnxc_compile when it ends early */
   size_t max_rewrites; /* 0: no limit; N: only the first N - 1 */

@@ -1,6 +1,7 @@
 /* `onnxc bench`: latency and sizes of the compiled model. */
 #include "cli/feed.h"
 #include "cli/process.h"
+#include "cli/profile.h"
 #include "inspect/inspect.h"
 
 #include <stddef.h>
@@ -11,7 +12,7 @@ typedef struct BenchOptions {
   BuildOptions build;
   CliList inputs;
   size_t threads, runs, warm_up, history;
-  bool json;
+  bool json, steps;
 } BenchOptions;
 
 static const BenchOptions defaults = {
@@ -45,6 +46,10 @@ static const CliOption options_table[] = {
      MEMBER(history),
      .value = "N",
      .help = "what has been appended to the --state\n(default: as much as there can be)"},
+    {.name = "steps",
+     .kind = CLI_FLAG,
+     MEMBER(steps),
+     .help = "also measure each step, whose clock\nadds to the time of the whole"},
     {.name = "json", .kind = CLI_FLAG, MEMBER(json), .help = "print a JSON object"},
     {.kind = CLI_END}};
 
@@ -79,27 +84,34 @@ static Figures figures_of(const Program *program, const Runs *runs) {
   return f;
 }
 
-static void print_json(const Trial *t, const Figures *f) {
-  fprintf(t->cli->out,
-          "{\"schema\": 1, \"median_us\": %.3f, \"min_us\": %.3f, \"max_us\": %.3f, "
-          "\"threads\": %zu, \"runs\": %zu, \"macs\": %lld, \"gflops\": %.3f, "
-          "\"arena_bytes\": %zu, \"weight_bytes\": %zu, \"text_bytes\": %zu}\n",
-          f->median * 1e6, f->least * 1e6, f->most * 1e6, t->given->threads, t->given->runs,
-          (long long)f->macs, 2e-9 * (double)f->macs / f->median, f->arena_bytes, f->weight_bytes,
-          f->text_bytes);
+static void print_json(const Trial *t, const Figures *f, const Program *program, const Runs *runs) {
+  Out *w = out_file(t->cli->arena, t->cli->out);
+  out(w,
+      "{\"schema\": 1, \"median_us\": %.3f, \"min_us\": %.3f, \"max_us\": %.3f, "
+      "\"threads\": %zu, \"runs\": %zu, \"macs\": %lld, \"gflops\": %.3f, "
+      "\"arena_bytes\": %zu, \"weight_bytes\": %zu, \"text_bytes\": %zu",
+      f->median * 1e6, f->least * 1e6, f->most * 1e6, t->given->threads, t->given->runs,
+      (long long)f->macs, 2e-9 * (double)f->macs / f->median, f->arena_bytes, f->weight_bytes,
+      f->text_bytes);
+  if (t->given->steps) {
+    out(w, ", \"steps\": ");
+    profile_json(program, runs, w);
+  }
+  out(w, "}\n");
 }
 
-static void print_text(const Trial *t, const Figures *f) {
+static void print_text(const Trial *t, const Figures *f, const Program *program, const Runs *runs) {
   Arena *a = t->cli->arena;
-  FILE *w = t->cli->out;
-  fprintf(w, "latency  %12.1f us median of %zu runs on %zu thread%s (%.1f to %.1f)\n",
-          f->median * 1e6, t->given->runs, t->given->threads, t->given->threads == 1 ? "" : "s",
-          f->least * 1e6, f->most * 1e6);
-  fprintf(w, "speed    %12.2f GFLOP/s for %s multiply-accumulates\n",
-          2e-9 * (double)f->macs / f->median, inspect_number(a, (uint64_t)f->macs));
-  fprintf(w, "arena    %12s bytes\n", inspect_number(a, f->arena_bytes));
-  fprintf(w, "weights  %12s bytes\n", inspect_number(a, f->weight_bytes));
-  fprintf(w, "code     %12s bytes, with what it links\n", inspect_number(a, f->text_bytes));
+  Out *w = out_file(a, t->cli->out);
+  out(w, "latency  %12.1f us median of %zu runs on %zu thread%s (%.1f to %.1f)\n", f->median * 1e6,
+      t->given->runs, t->given->threads, t->given->threads == 1 ? "" : "s", f->least * 1e6,
+      f->most * 1e6);
+  out(w, "speed    %12.2f GFLOP/s for %s multiply-accumulates\n",
+      2e-9 * (double)f->macs / f->median, inspect_number(a, (uint64_t)f->macs));
+  out(w, "arena    %12s bytes\n", inspect_number(a, f->arena_bytes));
+  out(w, "weights  %12s bytes\n", inspect_number(a, f->weight_bytes));
+  out(w, "code     %12s bytes, with what it links\n", inspect_number(a, f->text_bytes));
+  if (t->given->steps) profile_text(program, runs, w);
 }
 
 static const char *measure(Compilation *c, Trial *t) {
@@ -115,13 +127,14 @@ static const char *measure(Compilation *c, Trial *t) {
     if (inputs[i] == NULL) inputs[i] = feed_sample(c, c->graph->inputs.data[i], sizes);
     if (inputs[i] == NULL) wrong = "an input cannot be made up; give it with --input";
   }
+  c->options.profile = t->given->steps;
   if (wrong == NULL) {
     wrong = program_build(t->cli, &t->given->build, "-O3 -march=native", c, t->folder, &program);
   }
   if (wrong == NULL) wrong = program_run(&program, inputs, outputs, &runs);
   if (wrong != NULL) return wrong;
   Figures figures = figures_of(&program, &runs);
-  (t->given->json ? print_json : print_text)(t, &figures);
+  (t->given->json ? print_json : print_text)(t, &figures, &program, &runs);
   return NULL;
 }
 

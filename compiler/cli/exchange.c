@@ -287,6 +287,9 @@ static const char *get_response(Exchange *x, FILE *file, const Tensor **outputs,
   if (head[1] != (int64_t)runs->runs) return malformed;
   runs->seconds = ARENA_ARRAY(x->ctx->arena, runs->runs, double);
   if (!get(file, runs->seconds, runs->runs * sizeof *runs->seconds)) return malformed;
+  const size_t profiled = runs->runs * program_profiled(x->program->compilation);
+  runs->profile = ARENA_ARRAY(x->ctx->arena, profiled, double);
+  if (!get(file, runs->profile, profiled * sizeof *runs->profile)) return malformed;
   if (!get_found(x, file)) return malformed;
   for (size_t i = 0; i < x->graph->outputs.len; i++) {
     if (state_of_output(x->steps, i) != NULL) continue;

@@ -2,6 +2,7 @@
 
 #include "cli/compare.h"
 #include "cli/process.h"
+#include "inspect/inspect.h"
 #include "onnxc_rt.h"
 #include "ops/op.h"
 
@@ -118,9 +119,14 @@ static size_t state_begin(const Steps *steps) {
   return (2 + steps->state.sizes.len) * sizeof(int64_t);
 }
 
+size_t program_profiled(const Compilation *c) {
+  return c->options.profile ? inspect_totals(c->steps).steps : 0;
+}
+
 /* The C between the harness and the model: it moves what the harness read into the model's structs
  * and back. */
-static void write_glue(Out *w, const EmitInterface *face, const Steps *steps) {
+static void write_glue(Out *w, const Compilation *c) {
+  const EmitInterface *face = c->interface;
   size_t in = count_tensors(face->inputs.data, face->inputs.len);
   size_t out_ = count_tensors(face->outputs.data, face->outputs.len);
   out(w, "#include \"%s.h\"\n#include \"onnxc_harness.h\"\n\n", face->name);
@@ -149,11 +155,12 @@ static void write_glue(Out *w, const EmitInterface *face, const Steps *steps) {
       in, out_, face->inputs.len - in, face->outputs.len - out_, face->upper, face->upper,
       face->makes_text);
   if (face->keeps_state) {
-    out(w, "%s_STATE_BYTES, %s_STATE_ALIGN, %zu, %s_reset, run};\n", face->upper, face->upper,
-        state_begin(steps), face->name);
+    out(w, "%s_STATE_BYTES, %s_STATE_ALIGN, %zu, %s_reset, ", face->upper, face->upper,
+        state_begin(c->steps), face->name);
   } else {
-    out(w, "0, 1, 0, NULL, run};\n");
+    out(w, "0, 1, 0, NULL, ");
   }
+  out(w, "%zu, run};\n", program_profiled(c));
   out(w, "  return onnxc_harness_main(&model, argc, argv);\n}\n");
 }
 
@@ -161,7 +168,7 @@ static bool write_sources(Compilation *c, void *folder) {
   Files *files = files_new(c->arena, c->ctx.diag);
   Out *w = files_open(files, files_join(c->arena, folder, "main.c"));
   if (w == NULL) return false;
-  write_glue(w, c->interface, c->steps);
+  write_glue(w, c);
   return files_commit(files);
 }
 

@@ -30,11 +30,14 @@ const char *program_build(Cli *cli, const BuildOptions *options, const char *def
 typedef struct Runs {
   size_t runs, warm_up, threads; /* threads 0 is 1 */
   double *seconds;               /* of each run, set by program_run */
+  double *profile;               /* [run][step] with options.profile: seconds, nested ones too */
 } Runs;
 
 /* Runs on tensors for the graph's inputs; the results in the order of the graph's outputs. */
 const char *program_run(const Program *program, const Tensor *const *inputs, const Tensor **outputs,
                         Runs *runs);
+/* Steps that a run is profiled by; 0 without options.profile. */
+size_t program_profiled(const Compilation *c);
 /* Bytes of machine code in the executable; 0 when its format is not known. */
 size_t program_text_bytes(const Program *program);
 

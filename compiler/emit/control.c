@@ -2,7 +2,9 @@
 #include "emit/emitter.h"
 
 void emit_call_of(Emitter *e, const Step *step) {
+  if (e->profile) out(e->out, "onnxc_harness_enter(%u);\n", step->id);
   out(e->out, "if (status == ONNXC_RT_OK) status = step_%u(f);\n", step->id);
+  if (e->profile) out(e->out, "onnxc_harness_leave(%u);\n", step->id);
   if (step->kind != STEP_IF) emit_deaths(e, step);
 }
 

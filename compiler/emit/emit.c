@@ -502,6 +502,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
                .arena = arena_scratch(steps->ctx->arena),
                .out = files->source,
                .draws = graph_draws(steps->graph),
+               .profile = files->profile,
                .weights_from_caller = files->weights != NULL && !files->incbin};
   name_sizes(&e);
   const Graph *graph = steps->graph;
@@ -518,6 +519,7 @@ void emit_files(const Steps *steps, const Plan *plan, const EmitInterface *inter
       text_comment(e.arena, steps->graph->name));
   out(e.out, "#include \"%s.h\"\n\n#include \"onnxc_rt_kernels.h\"\n", interface->name);
   out(e.out, "#include \"onnxc_rt_math.h\"\n#include \"onnxc_rt_reference.h\"\n\n");
+  if (e.profile) out(e.out, "#include \"onnxc_harness.h\"\n\n");
   emit_weights(&e, files);
   emit_frame(&e);
   emit_poison_begin(&e);

@@ -30,6 +30,7 @@ typedef struct EmitFiles {
   Out *header, *source;
   Out *weights; /* NULL: weights go into the source */
   bool incbin;  /* the source includes the weights file; else the caller passes its contents */
+  bool profile; /* the source calls onnxc_harness_enter and _leave around each step */
 } EmitFiles;
 
 /* Writes all files; the plan has been checked. */

@@ -14,6 +14,7 @@ typedef struct Emitter {
   Arena *arena;              /* texts; dropped after emission */
   Out *out;                  /* the source file */
   bool draws;                /* random numbers: the frame knows the turn of the loops around */
+  bool profile;              /* each step is called between marks for the harness */
   bool weights_from_caller;  /* struct N_inputs has a member for the contents of the file */
   const char **sizes;        /* by symbol: member of the frame */
   bool *known;               /* by symbol: found by what was emitted so far, */

@@ -29,6 +29,8 @@ typedef struct Totals {
 
 Totals inspect_totals(const Steps *steps);
 const char *inspect_kind(StepKind kind);
+/* What a step computes and of which sizes, on one line; sizes that are 0 or 1 are left out. */
+const char *inspect_work(Arena *arena, const Step *step);
 /* What nodes of this operator have in common, for colouring: "tensor", "math", "norm", ... */
 const char *inspect_family(const OpDef *op);
 /* The operator's label of the node, or its attributes; empty when there are none. */

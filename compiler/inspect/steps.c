@@ -187,6 +187,43 @@ static void print_list(Arena *a, Out *w, const Steps *steps) {
   out(w, "}\n");
 }
 
+/* ---- one line ----------------------------------------------------------------------------------
+ */
+
+static void print_extents(Arena *a, Out *w, const RowProgram *p) {
+  out(w, " over ");
+  for (int i = 0; i < p->n_outer + p->n_inner; i++) {
+    out(w, "%s%s", i == 0 ? "" : ", ", dim_text(a, p->extents[i]));
+  }
+}
+
+static void print_sizes(Arena *a, Out *w, const Field *f) {
+  if (f->kind != FIELD_DIM && f->kind != FIELD_DIMS) return;
+  bool plain = true;
+  for (int i = 0; i < f->n; i++) plain = plain && f->dims[i]->lo >= 0 && f->dims[i]->hi <= 1;
+  if (plain) return;
+  for (int i = 0; i < f->n; i++) {
+    if (i == 0) out(w, " %s=", f->name);
+    out(w, "%s%s", i == 0 ? "" : "x", dim_text(a, f->dims[i]));
+  }
+}
+
+const char *inspect_work(Arena *arena, const Step *step) {
+  Out *w = out_memory(arena);
+  Steps *bodies[2];
+  out(w, "%s", inspect_kind(step->kind));
+  for (uint32_t i = 0; i < step->n_ops; i++) out(w, " %s", step->ops[i]);
+  if (step->kind == STEP_ROW || step->kind == STEP_COPY) {
+    print_extents(arena, w, &step->row);
+  } else if (step_bodies(step, bodies) == 0 && step->reference) {
+    out(w, ": %s", step->call.node->op->kernel);
+  } else if (step_bodies(step, bodies) == 0) {
+    out(w, ": %s", step->kernel.function);
+    VEC_EACH(const Field, field, &step->kernel.fields) print_sizes(arena, w, field);
+  }
+  return out_text(w, NULL);
+}
+
 void inspect_steps(const Steps *steps, Arena *arena, Out *w) {
   VEC_EACH(Buffer *, buffer, &steps->buffers) print_buffer(arena, w, *buffer);
   print_list(arena, w, steps);

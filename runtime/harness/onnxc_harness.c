@@ -38,8 +38,8 @@ typedef struct Session {
   void **out_data, *arena_start, *state_start;
   unsigned char *first; /* the beginning of the state, as each run finds it */
   int runs, warm_up, threads;
-  double *seconds;
-  const onnxc_rt_env *env; /* NULL: one thread */
+  double *seconds, *profile; /* of each run; of each step in each run */
+  const onnxc_rt_env *env;   /* NULL: one thread */
 } Session;
 
 /* ---- memory ------------------------------------------------------------------------------------
@@ -163,6 +163,20 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static double *step_seconds; /* in the run at hand */
+
+void onnxc_harness_enter(int step) {
+  step_seconds[step] -= now();
+}
+
+void onnxc_harness_leave(int step) {
+  step_seconds[step] += now();
+}
+
+static size_t profile_size(const Session *s) {
+  return (size_t)s->runs * (size_t)s->model->n_steps;
+}
+
 static int call_model(Session *s) {
   if (s->model->reset != NULL) memcpy(s->state_start, s->first, s->model->state_begin);
   return s->model->run(s->sizes, s->found, s->in_data, s->out_data, s->arena_start, s->state_start,
@@ -189,8 +203,11 @@ static int run_once(Session *s) {
 /* The code of the last run. */
 static int run_all(Session *s) {
   int code = 0;
+  step_seconds = s->profile;
   for (int i = 0; i < s->warm_up && code == 0; i++) code = run_once(s);
+  memset(s->profile, 0, profile_size(s) * sizeof *s->profile);
   for (int i = 0; i < s->runs && code == 0; i++) {
+    step_seconds = s->profile + (size_t)i * (size_t)s->model->n_steps;
     double start = now();
     code = run_once(s);
     s->seconds[i] = now() - start;
@@ -249,6 +266,7 @@ static int write_response(Session *s, int64_t code) {
   write_bytes(s, &code, sizeof code);
   write_bytes(s, &runs, sizeof runs);
   write_bytes(s, s->seconds, (size_t)runs * sizeof *s->seconds);
+  if (code == 0) write_bytes(s, s->profile, profile_size(s) * sizeof *s->profile);
   if (code == 0) write_bytes(s, s->found, (size_t)s->model->n_found * sizeof *s->found);
   for (int i = 0; i < s->model->n_out && code == 0; i++) write_output(s, &s->out[i]);
   if (code == 0) write_bytes(s, s->state_start, s->model->state_bytes);
@@ -267,7 +285,9 @@ static int allocate(Session *s) {
   s->in_data = calloc(n_in, sizeof *s->in_data);
   s->out_data = calloc(n_out, sizeof *s->out_data);
   s->seconds = calloc((size_t)s->runs + 1, sizeof *s->seconds);
-  int all = s->sizes && s->found && s->in && s->out && s->in_data && s->out_data && s->seconds;
+  s->profile = calloc(profile_size(s) + 1, sizeof *s->profile);
+  int all = s->sizes && s->found && s->in && s->out && s->in_data && s->out_data && s->seconds &&
+            s->profile;
   if (!all) return ONNXC_HARNESS_MEMORY;
   int code = s->model->makes_text ? guarded(&s->new_text, FIRST_TEXT) : ONNXC_HARNESS_OK;
   if (code == ONNXC_HARNESS_OK) code = make_state(s);
@@ -295,6 +315,7 @@ static void release(Session *s) {
   free(s->in_data);
   free(s->out_data);
   free(s->seconds);
+  free(s->profile);
 }
 
 /* All runs, with a pool when there are to be several threads; *code is that of the last run. */

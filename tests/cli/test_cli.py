@@ -276,6 +276,16 @@ class Run(CliTest):
         self.assertLessEqual({"median_us", "threads", "runs", "arena_bytes", "weight_bytes",
                               "text_bytes"}, set(report))
 
+    def test_bench_steps(self):
+        report = json.loads(self.onnxc("bench", self.model, "--steps", "--json").stdout)
+        view = json.loads(self.onnxc("inspect", self.model, "--format", "json").stdout)
+        self.assertEqual([step["id"] for step in report["steps"]],
+                         [step["id"] for step in view["steps"]])
+        times = [step["median_us"] for step in report["steps"]]
+        self.assertTrue(all(time > 0 for time in times))
+        self.assertLessEqual(sum(times), 2 * report["max_us"])
+        self.assertRegex(self.onnxc("bench", self.model, "--steps").stdout, r"(?s)step +us .*\n +0 +\d")
+
 
 if __name__ == "__main__":
     unittest.main()
