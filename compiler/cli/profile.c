@@ -18,23 +18,19 @@ typedef struct Profile {
   double total; /* of the steps that are in no other */
 } Profile;
 
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double step_median(Arena *arena, const Runs *runs, size_t step, size_t n) {
-  double *seconds = ARENA_ARRAY(arena, runs->runs, double);
-  for (size_t i = 0; i < runs->runs; i++) seconds[i] = runs->profile[i * n + step];
-  qsort(seconds, runs->runs, sizeof *seconds, by_size);
-  return (seconds[(runs->runs - 1) / 2] + seconds[runs->runs / 2]) / 2;
+static double least(const Runs *runs, size_t step, size_t n) {
+  double seconds = runs->profile[step];
+  for (size_t i = 1; i < runs->runs; i++) {
+    if (runs->profile[i * n + step] < seconds) seconds = runs->profile[i * n + step];
+  }
+  return seconds;
 }
 
 static void collect(Profile *p, const Steps *steps, const Runs *runs, size_t n, bool nested) {
   VEC_EACH(Step *const, at, &steps->steps) {
     const Step *step = *at;
     Entry *entry = &p->entries[p->n++];
-    *entry = (Entry){step, nested, step_median(p->arena, runs, step->id, n)};
+    *entry = (Entry){step, nested, least(runs, step->id, n)};
     if (!nested) p->total += entry->seconds;
     Steps *bodies[2];
     uint32_t n_bodies = step_bodies(step, bodies);
@@ -84,7 +80,7 @@ void profile_text(const Program *program, const Runs *runs, Out *w) {
 
 static void print_entry(Arena *a, Out *w, const Entry *entry) {
   const Step *step = entry->step;
-  out(w, "{\"id\": %u, \"kind\": \"%s\", \"nested\": %s, \"median_us\": %.3f, ", step->id,
+  out(w, "{\"id\": %u, \"kind\": \"%s\", \"nested\": %s, \"min_us\": %.3f, ", step->id,
       inspect_kind(step->kind), entry->nested ? "true" : "false", entry->seconds * 1e6);
   out(w, "\"gflops\": %.3f, \"gbytes\": %.3f, \"what\": \"%s\"}", rate(entry, step->macs, 2),
       rate(entry, step->bytes, 1), text_json(a, inspect_work(a, step)));

@@ -116,7 +116,8 @@ def measure(folder, pairs, threads, clock):
         # Of the settings of one engine, the best.
         if peer.name not in found or total(comparison) < total(found[peer.name]):
             found[peer.name] = comparison
-    return {"macs": ours.view["macs"], "steps": len(ours.view["steps"]), "peers": found}
+    return {"macs": ours.view["macs"], "steps": len(ours.view["steps"]), "flags": ours.flags,
+            "peers": found}
 
 
 def figures(comparison, roof, macs, threads):
