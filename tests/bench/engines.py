@@ -75,7 +75,7 @@ class Compiled:
                       *self.flags))
         header = (folder / "model.h").read_text()
         self.library = shared_library(folder / "model.so", "-I", folder, folder / "model.c",
-                                      *LIBRARIES)
+                                      "-Wl,-u,onnxc_rt_threads_start", *LIBRARIES)
         number = lambda name: int((re.findall(rf"MODEL_{name} (\d+)", header) or [0])[0])
         self.arena, self.state = aligned(number("ARENA_BYTES")), aligned(number("STATE_BYTES"))
         self.weights = aligned((folder / "model.weights.bin").stat().st_size)
@@ -160,6 +160,8 @@ class OnnxRuntime:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+        # Or they would take time from the engine whose turn is next.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 4
         self.session = onnxruntime.InferenceSession(str(model), options,
                                                     providers=["CPUExecutionProvider"])
