@@ -4,8 +4,9 @@
 
 #include "cli/program.h"
 
-/* After a run of a model that was compiled with options.profile. The time of a step is the least of
- * all runs, since others can only add to it, and includes that of the steps in it. */
+/* After a run of a model that was compiled with options.profile. The time of a step includes that
+ * of the steps in it. It is the least of all runs, and on one thread time of the processor: other
+ * programs can only add to it. */
 /* A table, the longest first. */
 void profile_text(const Program *program, const Runs *runs, Out *w);
 /* An array in the order of the program. */

@@ -66,7 +66,7 @@ def structure(header, kind):
 
 
 class Compiled:
-    """The library of a model; memory of the outputs as large as they can get."""
+    """The library of a model; each output has as much memory as the largest can need."""
     name = "onnxc"
 
     def __init__(self, folder, model, flags, threads):
@@ -82,8 +82,8 @@ class Compiled:
         self.weights[:] = np.fromfile(folder / "model.weights.bin", np.uint8)
         self.inputs = structure(header, "inputs")()
         self.results = structure(header, "outputs")()
-        self.rooms = [aligned(buffer["bytes"]) for buffer in self.view["buffers"]
-                      if buffer["place"] == "output"]
+        self.room = max(buffer["bytes"] for buffer in self.view["buffers"]
+                        if buffer["place"] == "output")
         self.pool = aligned(POOL_BYTES)
         self.call = self.library.model_run
         self.arguments = (ctypes.byref(self.inputs), ctypes.byref(self.results),
@@ -109,6 +109,7 @@ class Compiled:
         """
         self.bound = [np.ascontiguousarray(array) for array in inputs]
         self.like = outputs
+        self.rooms = [aligned(self.room) for _ in outputs]
         special = {"state": self.state, "weights": self.weights}
         for struct, arrays in ((self.inputs, self.bound), (self.results, self.rooms)):
             rest = iter(arrays)

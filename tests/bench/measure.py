@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from support import dim_flags  # noqa: E402
+from support import dim_flags, flattened  # noqa: E402
 import engines  # noqa: E402
 from timing import Pair, Stopwatch, interval, steady  # noqa: E402
 
@@ -116,8 +116,8 @@ def measure(folder, pairs, threads, clock):
         # Of the settings of one engine, the best.
         if peer.name not in found or total(comparison) < total(found[peer.name]):
             found[peer.name] = comparison
-    return {"macs": ours.view["macs"], "steps": len(ours.view["steps"]), "flags": ours.flags,
-            "peers": found}
+    return {"macs": ours.view["macs"], "steps": len(list(flattened(ours.view["steps"]))),
+            "flags": ours.flags, "peers": found}
 
 
 def figures(comparison, roof, macs, threads):
