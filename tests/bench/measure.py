@@ -78,8 +78,8 @@ def largest_error(actual, expected):
     for a, e in zip(actual, expected):
         e = np.asarray(e, np.float64)
         error = np.abs(np.asarray(a, np.float64) - e).max(initial=0)
-        worst = max(worst, float(error / (np.abs(e).max(initial=0) or 1)))
-    return worst
+        worst = np.fmax(worst, error / (np.abs(e).max(initial=0) or 1)) if error == error else np.inf
+    return float(worst)
 
 
 def fault_of(peer, inputs, outputs):
