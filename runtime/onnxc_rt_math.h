@@ -13,7 +13,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__)
+/* In a large model a compiler stops inlining at some point, and a loop that calls is not
+ * vectorised, so it is not asked where speed is wanted. */
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__)
+#define ONNXC_RT_INLINE static inline __attribute__((unused, always_inline))
+#elif defined(__GNUC__)
 #define ONNXC_RT_INLINE static inline __attribute__((unused))
 #else
 #define ONNXC_RT_INLINE static inline
