@@ -176,32 +176,30 @@ class OnnxRuntime:
 
     def bind(self, inputs, outputs):
         value = onnxruntime.OrtValue.ortvalue_from_numpy
+        self.binding = self.session.io_binding()
         self.bound = [value(array) for array in inputs]
         self.results = [value(np.zeros_like(array)) for array in outputs]
-        try:
-            self.bind_results(self.results)
-            self.run()
-        except RuntimeError:  # the model says sizes of its outputs that are not so
-            self.bind_results([None for _ in outputs])
-
-    def bind_results(self, results):
-        """None: memory that ONNX Runtime takes anew in each run."""
-        self.binding = self.session.io_binding()
         for name, array in zip(self.names, self.bound):
             self.binding.bind_ortvalue_input(name, array)
-        for output, array in zip(self.session.get_outputs(), results):
-            if array is None:
-                self.binding.bind_output(output.name)
-            else:
-                self.binding.bind_ortvalue_output(output.name, array)
+        for output, array in zip(self.session.get_outputs(), self.results):
+            self.binding.bind_ortvalue_output(output.name, array)
         # What InferenceSession.run_with_iobinding calls behind its checks.
         self.call, self.given = self.session._sess.run_with_iobinding, self.binding._iobinding
+        try:
+            self.run()
+        except RuntimeError:  # the model says sizes of its outputs that are not so
+            self.feeds = dict(zip(self.names, inputs))
+            self.run = self.run_unbound
 
     def run(self):
         self.call(self.given, None)
 
+    def run_unbound(self):
+        results = self.session.run(None, self.feeds)
+        self.results = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in results]
+
     def outputs(self):
-        return self.binding.copy_outputs_to_cpu()
+        return [value.numpy() for value in self.results]
 
 
 # --- OpenVINO ------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def fault_of(peer, inputs, outputs):
         peer.bind(inputs, outputs)
         peer.run()
         return None
-    except RuntimeError as error:
+    except Exception as error:  # pylint: disable=broad-except
         return str(error).strip().splitlines()[-1]
 
 
