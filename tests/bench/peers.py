@@ -82,7 +82,7 @@ def parse():
                         help="cpu: time that this process was given, for one thread on a machine "
                              "that others use")
     parser.add_argument("--steps", action="store_true", help="also measure each step of ours")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main():
