@@ -4,7 +4,7 @@ PyTorch word by word, and how long a word takes behind how much history.
     generation.py MODEL.onnx [--words 1000]
 
 MODEL is what `networks.py OUT gpt2_decode_128` exports. Times are processor time of one thread, the
-least of several runs. The steps that copy are counted: none means that no cache is moved.
+least of several runs. What steps copy for a word is told, too: its own keys and values, no cache.
 """
 import argparse
 import ctypes
@@ -95,7 +95,8 @@ def main():
             ours, theirs = ours_behind(engine, part.numpy()), torch_behind(model, part)
             print(f"| {history} | {ours:.1f} | {theirs:.1f} | {1e3 / ours:.1f} |", flush=True)
         copies = [step for step in engine.view["steps"] if step["kind"] == "copy"]
-        print(f"\nstate of {len(engine.state)} bytes, {len(copies)} steps that copy")
+        print(f"\nstate of {len(engine.state):,} bytes; steps that copy: {len(copies)}, "
+              f"{sum(step['bytes'] for step in copies):,} bytes a word")
         pairs = zip(ours_words(engine, 464, options.words), torch_words(model, 464, options.words))
         same = 0
         for ours, theirs in pairs:
