@@ -4,11 +4,11 @@
 typedef struct Walk {
   const Steps *root;
   PlanLife *lives;
-  const Step **steps; /* NULL: they are only counted */
+  Step **steps; /* NULL: they are only counted */
   uint32_t time;
 } Walk;
 
-static void pass_moment(Walk *w, const Step *step) {
+static void pass_moment(Walk *w, Step *step) {
   w->time++;
   if (w->steps != NULL) w->steps[w->time] = step;
 }
@@ -30,7 +30,7 @@ static void outlive_turns(Walk *w, uint32_t begin) {
 
 static void walk(Walk *w, const Steps *steps) {
   VEC_EACH(Step *const, at, &steps->steps) {
-    const Step *step = *at;
+    Step *step = *at;
     pass_moment(w, step);
     uint32_t begin = w->time;
     VEC_EACH(Buffer *const, buffer, &step->reads) use(w, *buffer);
@@ -50,7 +50,7 @@ PlanLives plan_lives(const Steps *steps, Arena *arena) {
   uint32_t end = w.time;
   w = (Walk){.root = steps,
              .lives = ARENA_ARRAY(arena, steps->buffers.len, PlanLife),
-             .steps = ARENA_ARRAY(arena, (size_t)end + 1, const Step *)};
+             .steps = ARENA_ARRAY(arena, (size_t)end + 1, Step *)};
   walk(&w, steps);
   return (PlanLives){.of = w.lives, .steps = w.steps, .end = end};
 }

@@ -53,9 +53,9 @@ typedef struct PlanLife {
 } PlanLife;
 
 typedef struct PlanLives {
-  const PlanLife *of;       /* by buffer id */
-  const Step *const *steps; /* by time; a loop stands at its end, too */
-  uint32_t end;             /* the last time */
+  const PlanLife *of; /* by buffer id */
+  Step *const *steps; /* by time; a loop stands at its end, too */
+  uint32_t end;       /* the last time */
 } PlanLives;
 
 PlanLives plan_lives(const Steps *steps, Arena *arena);
