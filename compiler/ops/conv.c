@@ -140,7 +140,7 @@ static const Dim *macs(const Node *node) {
 static bool lower_conv(Lowering *l, Node *node) {
   static const Recipe recipe = {"onnxc_rt_conv_f32", onnxc_rt_conv_f32_scratch, true};
   Geometry g;
-  return has_kernel(node) && window_geometry(node, input_type(node, 1), &g) &&
+  return has_kernel(node) && window_kernel(node, input_type(node, 1), &g) &&
          lower_to(l, node, &g, &recipe);
 }
 
@@ -223,7 +223,7 @@ static bool lower_conv_transpose(Lowering *l, Node *node) {
   static const Recipe recipe = {"onnxc_rt_conv_transpose_f32", onnxc_rt_conv_transpose_f32_scratch,
                                 false};
   Geometry g;
-  return has_kernel(node) && window_geometry_transposed(node, input_type(node, 1), &g) &&
+  return has_kernel(node) && window_kernel_transposed(node, input_type(node, 1), &g) &&
          lower_to(l, node, &g, &recipe);
 }
 

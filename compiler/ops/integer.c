@@ -237,7 +237,7 @@ static bool lower_conv_integer(Lowering *l, Node *node) {
   Value *y = node_out(node, 0);
   Operand zeros[2] = {{0}, {0}}, w = {0};
   Geometry g;
-  if (!has_conv_kernel(node) || !window_geometry(node, input_type(node, 1), &g)) return false;
+  if (!has_conv_kernel(node) || !window_kernel(node, input_type(node, 1), &g)) return false;
   const Dim *apart = NULL;
   Operand x;
   if (!lower_planes(l, node_in(node, 0), &x, &apart)) x = lower_dense(l, node_in(node, 0));

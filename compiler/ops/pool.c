@@ -68,7 +68,7 @@ static void add_bytes(Lowering *l, Step *step, const Node *node, const Operand o
 static bool lower_pool(Lowering *l, Node *node, bool average, bool count_include_pad) {
   Value *y = node_out(node, 0);
   Geometry g;
-  if (!has_kernel(node) || !window_geometry(node, NULL, &g)) return false;
+  if (!has_kernel(node) || !window_kernel(node, NULL, &g)) return false;
   const Dim *plane;
   Operand x[3] = {{0}};
   if (!lower_planes(l, node_in(node, 0), &x[0], &plane)) x[0] = lower_batches(l, node_in(node, 0));
@@ -97,7 +97,7 @@ static bool lower_max_pool_bytes(Lowering *l, Node *node) {
   Value *y = node_out(node, 0);
   Geometry g;
   if (y == NULL || node_out(node, 1) != NULL || y->type.rank > 2 + SPATIAL) return false;
-  if (!window_geometry(node, NULL, &g)) return false;
+  if (!window_kernel(node, NULL, &g)) return false;
   const Dim *plane;
   Operand x, to = lower_output(l, y);
   if (!lower_planes(l, node_in(node, 0), &x, &plane)) x = lower_dense(l, node_in(node, 0));

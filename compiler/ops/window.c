@@ -166,8 +166,44 @@ bool window_geometry(const Node *node, const Type *w, Geometry *g) {
   return fill_geometry(node, w, g, pad_axis);
 }
 
-bool window_geometry_transposed(const Node *node, const Type *w, Geometry *g) {
-  return fill_geometry(node, w, g, pad_axis_transposed);
+/* Whether there is nothing along an axis but one element, which one tap meets. */
+static bool is_unit(const Geometry *g, int i) {
+  return dim_is(g->in[i], 1) && dim_is(g->out[i], 1) && dim_is(g->kernel[i], 1) &&
+         dim_is(g->pad[i], 0) && dim_is(g->pad_end[i], 0);
+}
+
+static void move_axis(const Geometry *from, int i, Geometry *to, int k) {
+  to->in[k] = from->in[i];
+  to->out[k] = from->out[i];
+  to->kernel[k] = from->kernel[i];
+  to->stride[k] = from->stride[i];
+  to->dilation[k] = from->dilation[i];
+  to->pad[k] = from->pad[i];
+  to->pad_end[k] = from->pad_end[i];
+}
+
+/* Such axes go outwards: their place makes no difference to the data, but the kernels go along
+ * rows, which are the last axis. */
+static void order_axes(Geometry *g) {
+  const Geometry from = *g;
+  int k = SPATIAL;
+  for (int unit = 0; unit < 2; unit++) {
+    for (int i = SPATIAL - 1; i >= 0; i--) {
+      if (is_unit(&from, i) == (unit != 0)) move_axis(&from, i, g, --k);
+    }
+  }
+}
+
+bool window_kernel(const Node *node, const Type *w, Geometry *g) {
+  if (!fill_geometry(node, w, g, pad_axis)) return false;
+  order_axes(g);
+  return true;
+}
+
+bool window_kernel_transposed(const Node *node, const Type *w, Geometry *g) {
+  if (!fill_geometry(node, w, g, pad_axis_transposed)) return false;
+  order_axes(g);
+  return true;
 }
 
 void window_fields(Lowering *l, Step *step, const Geometry *g) {

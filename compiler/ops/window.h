@@ -32,8 +32,8 @@ bool window_slide(const Node *node, const Window *window, const Type *x, const D
 /* The same of a transposed convolution: the size of what would give `x`, before output_padding. */
 const Dim *window_transposed(const Node *node, const Window *window, int axis, const Dim *in);
 
-/* The window as the fast kernels take it: [depth, height, width], where axes that the node lacks
- * have size, kernel, stride and dilation 1 and no padding. */
+/* The window as [depth, height, width], where axes that the node lacks have size, kernel, stride
+ * and dilation 1 and no padding. */
 enum { SPATIAL = 3 };
 typedef struct Geometry {
   const Dim *in[SPATIAL], *out[SPATIAL], *kernel[SPATIAL];
@@ -44,8 +44,11 @@ typedef struct Geometry {
 /* Of a node with data X as input 0, weights of type `w` or none (NULL), and an inferred output 0.
  */
 bool window_geometry(const Node *node, const Type *w, Geometry *g);
-/* The same of a transposed convolution. */
-bool window_geometry_transposed(const Node *node, const Type *w, Geometry *g);
+/* The same for a fast kernel: axes of one element come first, so that the last one, which is that
+ * of rows, is long. */
+bool window_kernel(const Node *node, const Type *w, Geometry *g);
+/* That of a transposed convolution. */
+bool window_kernel_transposed(const Node *node, const Type *w, Geometry *g);
 /* The members of a kernel's parameters that are named like those of Geometry, but for pad_end. */
 void window_fields(Lowering *l, Step *step, const Geometry *g);
 

@@ -372,6 +372,39 @@ static void loops_keep_what_they_read(void **state) {
   assert_true(loop->turns.body->steps.len != 0);
 }
 
+/* Member `name` of the kernel of a step as "1x2x3". */
+static const char *sizes_of(const Steps *steps, const Step *step, const char *name) {
+  const char *text = "";
+  VEC_EACH(const Field, field, &step->kernel.fields) {
+    if (strcmp(field->name, name) != 0) continue;
+    for (int i = 0; i < field->n; i++) {
+      text = arena_printf(steps->ctx->arena, "%s%s%s", text, i == 0 ? "" : "x",
+                          dim_text(steps->ctx->arena, field->dims[i]));
+    }
+  }
+  return text;
+}
+
+/* Kernels go along the last axis, so that is one with something on it. */
+static void axes_of_one_element_are_outer(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, "graph \"main\" {\n"
+                            "  input %x: f32[1, 4, 64, 1]\n"
+                            "  input %w: f32[8, 4, 5, 1]\n"
+                            "  output %y\n"
+                            "  %c = Conv(%x, %w) {strides = [2, 3], pads = [1, 0, 2, 0]}\n"
+                            "  %y = MaxPool(%c) {kernel_shape = [2, 1]}\n"
+                            "}\n");
+  assert_string_equal(summary(steps), "contraction(Conv) call(MaxPool)");
+  const Step *conv = steps->steps.data[0];
+  assert_string_equal(sizes_of(steps, conv, "in"), "1x1x64");
+  assert_string_equal(sizes_of(steps, conv, "kernel"), "1x1x5");
+  assert_string_equal(sizes_of(steps, conv, "stride"), "1x3x2");
+  assert_string_equal(sizes_of(steps, conv, "pad"), "0x0x1");
+  assert_string_equal(sizes_of(steps, conv, "out"), "1x1x32");
+  assert_string_equal(sizes_of(steps, steps->steps.data[1], "kernel"), "1x1x2");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(views_move_nothing),
@@ -394,6 +427,7 @@ int main(void) {
       TEST(what_others_read_does_not_change_in_place),
       TEST(parts_are_normalised_in_place),
       TEST(loops_keep_what_they_read),
+      TEST(axes_of_one_element_are_outer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

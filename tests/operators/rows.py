@@ -853,6 +853,9 @@ def window(d, kernel_name=None, transposed=False, auto=True, dilated=True):
         pads = [0] * (2 * rank)
     sizes = [max(extent[i] - (0 if transposed else pads[i] + pads[i + rank]), 1) +
              d.integer(0, 7 if rank < 3 else 3) for i in range(rank)]
+    if rank > 1 and d.chance(0.2):  # an axis of one element
+        at = d.integer(0, rank - 1)
+        kernel[at], sizes[at], pads[at], pads[at + rank] = 1, 1, 0, 0
     d.memory.update(
         kernel_shape=kernel, image=sizes, auto_pad=how or d.one_of(None, "NOTSET"),
         strides=strides if d.chance(0.7) else None, pads=pads if how is None and any(pads) else None,
