@@ -345,6 +345,32 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_pool_f32_scratch(const onnxc_rt_pool *pool) {
 
 int onnxc_rt_pool_f32(const onnxc_rt_pool *call);
 
+/* ---- interpolation ---- */
+
+/* Y[planes][out][inner] = X[planes][in][inner], resized along rows and columns. Element i of an
+ * axis is the sum of those with numbers index[i taps + k], times weights[i taps + k]. The first and
+ * the last of these numbers do not fall as i grows, and differ by less than `taps`. */
+typedef struct onnxc_rt_resize {
+  ptrdiff_t planes, in[2], out[2], inner, taps[2];
+  const int32_t *row_index, *column_index;   /* row_index: NULL: rows stay as they are */
+  const float *row_weights, *column_weights; /* NULL: 1, there being one tap */
+  const float *x;
+  float *y; /* ignored with an epilogue */
+  /* NULL: stored to y. Plane i comes as row first_row + i, its column is the linear index into
+   * [out][inner]. */
+  onnxc_rt_epilogue *epilogue;
+  const void *context;
+  ptrdiff_t first_row;
+  float *scratch; /* onnxc_rt_resize_f32_scratch */
+} onnxc_rt_resize;
+
+/* Rows with their columns resized, and a row of results. Reads the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_resize_f32_scratch(const onnxc_rt_resize *resize) {
+  return (resize->taps[0] + 1) * resize->out[1] * resize->inner;
+}
+
+int onnxc_rt_resize_f32(const onnxc_rt_resize *call);
+
 /* ---- attention ---- */
 
 /* What a query gives that sees no key: 0, as ONNX defines Attention; NaN, as softmax does of scores

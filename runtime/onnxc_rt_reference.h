@@ -263,6 +263,11 @@ int onnxc_rt_ref_arg_min(const onnxc_rt_call *call);
  * cubic_coeff_a, exclude_outside, extrapolation_value, antialias, axes, keep_aspect_ratio_policy.
  * ONNXC_RT_ERROR_SHAPE: a size out of range, or nothing to take the elements from. */
 int onnxc_rt_ref_resize(const onnxc_rt_call *call);
+/* For compilers: of how many elements of X each element of Y is made along an axis; -1: an error.
+ * Reads the sizes of X, not its elements. */
+int64_t onnxc_rt_resize_taps(const onnxc_rt_call *call, int32_t axis);
+/* Which ones, and their weights: so many for each element of Y along the axis. */
+void onnxc_rt_resize_table(const onnxc_rt_call *call, int32_t axis, int32_t *index, float *weights);
 
 /* ---- quantisation -------------------------------------------------------------------------- */
 

@@ -1,4 +1,6 @@
 /* Resize: nearest, linear and cubic interpolation. */
+#include "lower/lower.h"
+#include "onnxc_rt_kernels.h"
 #include "onnxc_rt_reference.h"
 #include "ops/check.h"
 #include "ops/compose.h"
@@ -257,6 +259,133 @@ static bool decompose_resize(Builder *b, Node *node) {
   return true;
 }
 
+/* ---- the fast kernel ---------------------------------------------------------------------------
+ * Along an axis every element is a weighted sum of some, which a table says. */
+
+enum { ROWS, COLUMNS };
+
+/* The axes that are resized as those of planes; a single one is that of columns. -1: none. */
+typedef struct Planes {
+  int axis[2];
+} Planes;
+
+static bool is_known(const Type *type, int axis) {
+  int64_t size;
+  return dim_is_const(type->dims[axis], &size) && size > 0 && size <= INT32_MAX;
+}
+
+/* Whether the tables can be made now: by constant numbers, and not by a region, outside of which
+ * there is something else. */
+static bool is_regular(const Node *node) {
+  const char *transform = op_param_s(node, "coordinate_transformation_mode");
+  if (strcmp(transform, "tf_crop_and_resize") == 0) return false;
+  return node_in(node, given(node, SCALES) ? SCALES : SIZES)->constant != NULL;
+}
+
+/* One or two axes are resized, of known sizes, and those between them have one element. */
+static bool find_planes(const Node *node, Planes *planes) {
+  const Type *x = input_type(node, X), *y = &node_out(node, 0)->type;
+  if (y->dtype != ONNXC_RT_F32 || !is_regular(node)) return false;
+  bool between = false;
+  *planes = (Planes){{-1, -1}};
+  for (int axis = 0; axis < x->rank; axis++) {
+    if (whole_ratio(node, axis, y->dims) == 1) {
+      between |= planes->axis[COLUMNS] >= 0 && !dim_is(x->dims[axis], 1);
+      continue;
+    }
+    if (!is_known(x, axis) || !is_known(y, axis)) return false;
+    if (planes->axis[ROWS] >= 0 || between) return false;
+    planes->axis[ROWS] = planes->axis[COLUMNS];
+    planes->axis[COLUMNS] = axis;
+  }
+  return planes->axis[COLUMNS] >= 0;
+}
+
+static bool has_kernel(const Node *node) {
+  Planes planes;
+  return find_planes(node, &planes);
+}
+
+/* The call of the reference kernel, without elements of X and Y. */
+static void fill_call(Lowering *l, const Node *node, onnxc_rt_call *call) {
+  Arena *arena = lower_context(l)->arena;
+  const Type *x = input_type(node, X), *y = &node_out(node, 0)->type;
+  onnxc_rt_tensor *in = ARENA_ARRAY(arena, node->n_in, onnxc_rt_tensor);
+  onnxc_rt_tensor *out = ARENA_NEW(arena, onnxc_rt_tensor);
+  in[X] = (onnxc_rt_tensor){.dims = ARENA_ARRAY(arena, (size_t)x->rank, int64_t), .rank = x->rank};
+  *out = (onnxc_rt_tensor){.dims = ARENA_ARRAY(arena, (size_t)x->rank, int64_t), .rank = x->rank};
+  for (int i = 0; i < x->rank; i++) {
+    in[X].dims[i] = x->dims[i]->hi;
+    out->dims[i] = y->dims[i]->hi;
+  }
+  for (uint32_t i = SCALES; i < node->n_in; i++) {
+    const Tensor *numbers = node_in(node, i) == NULL ? NULL : node_in(node, i)->constant;
+    if (numbers == NULL) continue;
+    in[i] = (onnxc_rt_tensor){.data = (void *)(uintptr_t)numbers->data,
+                              .dims = (int64_t *)(uintptr_t)numbers->dims,
+                              .rank = numbers->rank,
+                              .dtype = (int32_t)numbers->dtype};
+  }
+  *call = (onnxc_rt_call){.in = in,
+                          .out = out,
+                          .attr = op_call_attrs(arena, node),
+                          .n_in = (int32_t)node->n_in,
+                          .n_out = 1};
+}
+
+/* The table of one axis as members of the kernel; the number of its taps. */
+static ptrdiff_t add_table(Lowering *l, Step *step, Node *node, int axis, const char *index_name,
+                           const char *weights_name) {
+  if (axis < 0) return 1;
+  onnxc_rt_call call;
+  fill_call(l, node, &call);
+  int64_t taps = onnxc_rt_resize_taps(&call, axis);
+  size_t count = (size_t)(taps * call.out[0].dims[axis]);
+  int32_t *index = ARENA_ARRAY(lower_context(l)->arena, count, int32_t);
+  float *weights = ARENA_ARRAY(lower_context(l)->arena, count, float);
+  onnxc_rt_resize_table(&call, axis, index, weights);
+  kernel_shared(l, step, index_name, lower_weight(l, node->name, ONNXC_RT_I32, count, index));
+  if (*op_param_s(node, "mode") != 'n') {
+    kernel_shared(l, step, weights_name, lower_weight(l, node->name, ONNXC_RT_F32, count, weights));
+  }
+  return (ptrdiff_t)taps;
+}
+
+/* Planes, rows, columns and what is behind them. */
+static bool lower_resize(Lowering *l, Node *node) {
+  Planes planes;
+  if (!find_planes(node, &planes)) return false;
+  DimTable *t = infer_dims(node);
+  Value *y = node_out(node, 0);
+  const Type *x = input_type(node, X);
+  const Dim *one = dim_const(t, 1), *in[2] = {one, one}, *out[2] = {one, one};
+  for (int i = ROWS; i <= COLUMNS; i++) {
+    if (planes.axis[i] < 0) continue;
+    in[i] = x->dims[planes.axis[i]];
+    out[i] = y->type.dims[planes.axis[i]];
+  }
+  int front = planes.axis[planes.axis[ROWS] < 0 ? COLUMNS : ROWS];
+  int behind = planes.axis[COLUMNS] + 1;
+  const Dim *inner = dim_product(t, x->dims + behind, x->rank - behind);
+  Operand data = lower_dense(l, node_in(node, X));
+  Step *step = lower_kernel(l, STEP_CALL, "onnxc_rt_resize_f32", "onnxc_rt_resize");
+  kernel_dim(l, step, "planes", dim_product(t, x->dims, front));
+  kernel_dims(l, step, "in", in, 2);
+  kernel_dims(l, step, "out", out, 2);
+  kernel_dim(l, step, "inner", inner);
+  kernel_input(l, step, "x", data);
+  onnxc_rt_resize largest = {.out = {1, (ptrdiff_t)out[COLUMNS]->hi},
+                             .inner = (ptrdiff_t)inner->hi};
+  largest.taps[ROWS] = add_table(l, step, node, planes.axis[ROWS], "row_index", "row_weights");
+  largest.taps[COLUMNS] =
+      add_table(l, step, node, planes.axis[COLUMNS], "column_index", "column_weights");
+  const Dim *taps[2] = {dim_const(t, largest.taps[ROWS]), dim_const(t, largest.taps[COLUMNS])};
+  kernel_dims(l, step, "taps", taps, 2);
+  kernel_scratch(l, step, "scratch", dim_const(t, 4 * onnxc_rt_resize_f32_scratch(&largest)));
+  if (!kernel_epilogue(l, step, y, front)) kernel_output(l, step, "y", lower_output(l, y));
+  return true;
+}
+
 const OpDef op_Resize = {
     .name = "Resize",
     .domain = "",
@@ -276,4 +405,6 @@ const OpDef op_Resize = {
     .infer = infer_resize,
     OP_KERNEL(onnxc_rt_ref_resize),
     .decompose = decompose_resize,
+    .lower = lower_resize,
+    .takes_epilogue = has_kernel,
 };

@@ -269,14 +269,41 @@ static int any_empty(const Resize *r) {
   return 0;
 }
 
+/* False when the sizes of Y do not fit. */
+static int init(Resize *r, const onnxc_rt_call *call) {
+  *r = (Resize){.call = call, .rank = call->out[0].rank, .mode = call->attr[MODE].s[0]};
+  r->antialias = call->attr[ANTIALIAS].i != 0;
+  r->exclude_outside = call->attr[EXCLUDE_OUTSIDE].i != 0;
+  r->cubic_a = call->attr[CUBIC_A].f;
+  return init_axes(r);
+}
+
+int64_t onnxc_rt_resize_taps(const onnxc_rt_call *call, int32_t axis) {
+  Resize r;
+  if (!init(&r, call)) return -1;
+  place(&r, &r.axes[axis], 0, transform_of(call));
+  return r.axes[axis].taps;
+}
+
+void onnxc_rt_resize_table(const onnxc_rt_call *call, int32_t axis, int32_t *index,
+                           float *weights) {
+  Resize r;
+  if (!init(&r, call)) return;
+  Axis *a = &r.axes[axis];
+  for (int64_t i = 0; i < a->out; i++) {
+    place(&r, a, i, transform_of(call));
+    for (int64_t k = 0; k < a->taps; k++) {
+      *index++ = (int32_t)clamp(a->first + k, a->in);
+      *weights++ = (float)(weight(&r, a, a->first + k) / a->norm);
+    }
+  }
+}
+
 int onnxc_rt_ref_resize(const onnxc_rt_call *call) {
   const onnxc_rt_tensor *y = &call->out[0];
   Transform *const transform = transform_of(call);
-  Resize r = {.call = call, .rank = y->rank, .mode = call->attr[MODE].s[0]};
-  r.antialias = call->attr[ANTIALIAS].i != 0;
-  r.exclude_outside = call->attr[EXCLUDE_OUTSIDE].i != 0;
-  r.cubic_a = call->attr[CUBIC_A].f;
-  if (!init_axes(&r)) return ONNXC_RT_ERROR_SHAPE;
+  Resize r;
+  if (!init(&r, call)) return ONNXC_RT_ERROR_SHAPE;
   onnxc_rt_walk walk;
   onnxc_rt_walk_init(&walk, y->dims, y->rank);
   if (any_empty(&r) && walk.count > 0) return ONNXC_RT_ERROR_SHAPE;

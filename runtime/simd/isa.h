@@ -30,5 +30,6 @@
 #define onnxc_rt_pool_f32 ONNXC_RT_VARIANT(onnxc_rt_pool_f32)
 #define onnxc_rt_recurrent_f32 ONNXC_RT_VARIANT(onnxc_rt_recurrent_f32)
 #define onnxc_rt_recurrent_multiply ONNXC_RT_VARIANT(onnxc_rt_recurrent_multiply)
+#define onnxc_rt_resize_f32 ONNXC_RT_VARIANT(onnxc_rt_resize_f32)
 
 #endif
