@@ -5,11 +5,13 @@
  * used once in a pass is written where it is used, others are named t0, t1, ... after their
  * instruction. */
 #include "emit/emitter.h"
+#include "onnxc.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { LONG_ROW = 32, MAX_INLINE = 160 };
+/* LANES is a number of partial results that every target's vectors divide. */
+enum { LONG_ROW = 32, LANES = 32, MAX_INLINE = 160 };
 
 /* C forms by instruction and class of the operands. */
 static const char *const forms[ROW_OP_COUNT][3] = {
@@ -27,6 +29,7 @@ typedef struct RowEmitter {
   const char *const *rows; /* by operand: the pointer to its row */
   const char *inner[2 * MAX_RANK];
   bool epilogue;
+  bool lanes; /* reductions of the current pass are arrays of LANES partial results */
 } RowEmitter;
 
 static const char *c_type(DType dtype) {
@@ -62,7 +65,8 @@ static const char *place_in_row(RowEmitter *r, uint32_t index) {
 
 static const char *element_text(RowEmitter *r, uint32_t index, const char *at) {
   Arena *a = r->e->arena;
-  const char *element = arena_printf(a, "%s[%s]", r->rows[index], at == NULL ? "0" : at);
+  const char *element =
+      arena_printf(a, "%s[%s]", r->rows[index], at == NULL ? "0" : emit_bare(r->e, at));
   switch (r->p->operands.data[index].dtype) {
   case ONNXC_RT_F16: return arena_printf(a, "onnxc_rt_f32_from_f16(%s)", element);
   case ONNXC_RT_BF16: return arena_printf(a, "onnxc_rt_f32_from_bf16(%s)", element);
@@ -187,6 +191,13 @@ static void bind(RowEmitter *r, RowRef ref, bool named) {
   r->texts[ref] = arena_printf(r->e->arena, "t%u", ref);
 }
 
+static void close_loops(RowEmitter *r, int n) {
+  for (int i = 0; i < n; i++) {
+    out_indent(r->e->out, -1);
+    out(r->e->out, "}\n");
+  }
+}
+
 /* ---- stores ---- */
 
 static const char *stored_form(RowEmitter *r, DType stored, const char *text) {
@@ -200,7 +211,7 @@ static const char *stored_form(RowEmitter *r, DType stored, const char *text) {
 static void emit_store(RowEmitter *r, const RowStore *store) {
   const Operand *operand = &r->p->operands.data[store->operand];
   const char *at = emit_index(r->e, r->inner, operand->strides + r->p->n_outer, r->p->n_inner);
-  out(r->e->out, "%s[%s] = %s;\n", r->rows[store->operand], at == NULL ? "0" : at,
+  out(r->e->out, "%s[%s] = %s;\n", r->rows[store->operand], at == NULL ? "0" : emit_bare(r->e, at),
       stored_form(r, operand->dtype, emit_bare(r->e, r->texts[store->value])));
 }
 
@@ -271,38 +282,92 @@ static bool reduces_in(const RowInst *inst, uint32_t phase) {
   return row_is_reduction(inst->op) && inst->phase == phase;
 }
 
+/* A reduction of floats in the order of the row is a chain that compilers keep; partial results,
+ * each of every LANES-th element, are independent of one another, and so become vectors. */
+static bool uses_lanes(const RowEmitter *r, uint32_t phase) {
+  const RowProgram *p = r->p;
+  if (r->epilogue || p->n_inner == 0 || r->e->ctx->options->strict_fp) return false;
+  if (p->extents[p->n_outer + p->n_inner - 1]->hi < LANES) return false;
+  for (RowRef i = 0; i < p->insts.len; i++) {
+    if (reduces_in(inst_at(r, i), phase) && dtype_is_float(inst_at(r, i)->dtype)) return true;
+  }
+  return false;
+}
+
+static const char *partial_text(RowEmitter *r, RowRef ref, const char *lane) {
+  return arena_printf(r->e->arena, r->lanes ? "sum%u[%s]" : "sum%u", ref, lane);
+}
+
 static void declare_accumulators(RowEmitter *r, uint32_t phase) {
+  Out *w = r->e->out;
   for (RowRef i = 0; i < r->p->insts.len; i++) {
     const RowInst *inst = inst_at(r, i);
     if (!reduces_in(inst, phase)) continue;
-    out(r->e->out, "%s sum%u = %s;\n", c_type(accumulator_type(r, inst)), i, neutral(inst));
+    const char *type = c_type(accumulator_type(r, inst));
+    if (r->lanes) {
+      out(w, "%s sum%u[%d];\n", type, i, LANES);
+      out(w, "for (ptrdiff_t lane = 0; lane < %d; lane++) sum%u[lane] = %s;\n", LANES, i,
+          neutral(inst));
+    } else {
+      out(w, "%s sum%u = %s;\n", type, i, neutral(inst));
+    }
   }
+}
+
+/* Writes that `value` joins `sum`, of the same type. */
+static void combine(RowEmitter *r, RowRef ref, const char *sum, const char *value) {
+  static const RowOp ops[] = {
+      [ROW_SUM] = ROW_ADD, [ROW_PROD] = ROW_MUL, [ROW_MAXIMUM] = ROW_MAX, [ROW_MINIMUM] = ROW_MIN};
+  const RowInst *inst = inst_at(r, ref);
+  const char *element = r->texts[inst->a[0]];
+  RowInst both = {.op = ops[inst->op], .dtype = inst->dtype, .a = {ref, inst->a[0], 0}};
+  r->texts[ref] = sum;
+  r->texts[inst->a[0]] = value;
+  out(r->e->out, "%s = %s;\n", sum, fill(r, form_of(r, &both), &both));
+  r->texts[inst->a[0]] = element;
 }
 
 static void accumulate(RowEmitter *r, uint32_t phase) {
-  static const RowOp combine[] = {
-      [ROW_SUM] = ROW_ADD, [ROW_PROD] = ROW_MUL, [ROW_MAXIMUM] = ROW_MAX, [ROW_MINIMUM] = ROW_MIN};
   for (RowRef i = 0; i < r->p->insts.len; i++) {
     const RowInst *inst = inst_at(r, i);
     if (!reduces_in(inst, phase)) continue;
-    const char *value = r->texts[inst->a[0]];
-    const char *sum = arena_printf(r->e->arena, "sum%u", i);
+    const char *value = r->texts[inst->a[0]], *sum = partial_text(r, i, "lane");
     if (accumulator_type(r, inst) != inst->dtype) {
       out(r->e->out, "%s += (double)%s;\n", sum, value);
-      continue;
+    } else {
+      combine(r, i, sum, value);
     }
-    RowInst both = {.op = combine[inst->op], .dtype = inst->dtype, .a = {i, inst->a[0], 0}};
-    r->texts[i] = sum;
-    out(r->e->out, "%s = %s;\n", sum, fill(r, form_of(r, &both), &both));
   }
 }
 
-static void finish_accumulators(RowEmitter *r, uint32_t phase) {
+/* The partial results come together by halves. */
+static void join_lanes(RowEmitter *r, uint32_t phase) {
+  Out *w = r->e->out;
+  out(w, "for (ptrdiff_t half = %d; half > 0; half /= 2) {\n", LANES / 2);
+  out_indent(w, 1);
+  out(w, "for (ptrdiff_t lane = 0; lane < half; lane++) {\n");
+  out_indent(w, 1);
   for (RowRef i = 0; i < r->p->insts.len; i++) {
     const RowInst *inst = inst_at(r, i);
     if (!reduces_in(inst, phase)) continue;
+    const char *sum = partial_text(r, i, "lane"), *other = partial_text(r, i, "lane + half");
+    if (accumulator_type(r, inst) != inst->dtype) {
+      out(w, "%s += %s;\n", sum, other);
+    } else {
+      combine(r, i, sum, other);
+    }
+  }
+  close_loops(r, 2);
+}
+
+static void finish_accumulators(RowEmitter *r, uint32_t phase) {
+  if (r->lanes) join_lanes(r, phase);
+  for (RowRef i = 0; i < r->p->insts.len; i++) {
+    const RowInst *inst = inst_at(r, i);
+    if (!reduces_in(inst, phase)) continue;
+    const char *sum = partial_text(r, i, "0");
     bool narrow = accumulator_type(r, inst) != inst->dtype;
-    r->texts[i] = arena_printf(r->e->arena, narrow ? "(float)sum%u" : "sum%u", i);
+    r->texts[i] = narrow ? arena_printf(r->e->arena, "(float)%s", sum) : sum;
   }
 }
 
@@ -356,6 +421,7 @@ static const char *slot_text(RowEmitter *r, const RowInst *inst) {
   const char *at = emit_index(e, r->inner, strides, p->n_inner);
   const Dim *start = dim_mul_i(e->ctx->dims, stride, inst->kept_slot);
   const char *from = dim_is(start, 0) ? "" : arena_printf(e->arena, "%s + ", emit_dim(e, start));
+  if (at != NULL && *from == '\0') at = emit_bare(e, at);
   return arena_printf(e->arena, "row[%s%s]", from, at == NULL ? "0" : at);
 }
 
@@ -389,6 +455,16 @@ static bool pass_has_loop(const RowEmitter *r, uint32_t phase) {
   return false;
 }
 
+/* Loops over the first `n` inner axes. */
+static void open_loops(RowEmitter *r, int n) {
+  Emitter *e = r->e;
+  for (int i = 0; i < n; i++) {
+    out(e->out, "for (ptrdiff_t %s = 0; %s < %s; %s++) {\n", r->inner[i], r->inner[i],
+        emit_bare(e, emit_dim(e, r->p->extents[r->p->n_outer + i])), r->inner[i]);
+    out_indent(e->out, 1);
+  }
+}
+
 static void open_inner_loops(RowEmitter *r) {
   Emitter *e = r->e;
   if (r->epilogue) {
@@ -412,18 +488,7 @@ static void open_inner_loops(RowEmitter *r) {
     }
     return;
   }
-  for (int i = 0; i < r->p->n_inner; i++) {
-    out(e->out, "for (ptrdiff_t %s = 0; %s < %s; %s++) {\n", r->inner[i], r->inner[i],
-        emit_bare(e, emit_dim(e, r->p->extents[r->p->n_outer + i])), r->inner[i]);
-    out_indent(e->out, 1);
-  }
-}
-
-static void close_loops(RowEmitter *r, int n) {
-  for (int i = 0; i < n; i++) {
-    out_indent(r->e->out, -1);
-    out(r->e->out, "}\n");
-  }
+  open_loops(r, r->p->n_inner);
 }
 
 /* Row-level values that can be computed before this pass. */
@@ -462,6 +527,41 @@ static void emit_moving_stores(RowEmitter *r, uint32_t phase) {
   }
 }
 
+static void emit_body(RowEmitter *r, uint32_t phase) {
+  emit_elements(r, phase);
+  accumulate(r, phase);
+  emit_stores(r, phase, true);
+  emit_moving_stores(r, phase);
+}
+
+/* The innermost axis in blocks of LANES elements, and what is left of it. */
+static void emit_lanes(RowEmitter *r, uint32_t phase) {
+  Emitter *e = r->e;
+  int last = r->p->n_inner - 1;
+  const char *j = r->inner[last];
+  const Dim *size = r->p->extents[r->p->n_outer + last];
+  const Dim *lanes = dim_const(e->ctx->dims, LANES);
+  const Dim *rest = dim_mod(e->ctx->dims, size, lanes);
+  const char *whole = emit_bare(e, emit_dim(e, dim_sub(e->ctx->dims, size, rest)));
+  open_loops(r, last);
+  out(e->out, "for (ptrdiff_t %s = 0; %s < %s; %s += %d) {\n", j, j, whole, j, LANES);
+  out_indent(e->out, 1);
+  out(e->out, "for (ptrdiff_t lane = 0; lane < %d; lane++) {\n", LANES);
+  out_indent(e->out, 1);
+  r->inner[last] = arena_printf(e->arena, "(%s + lane)", j);
+  emit_body(r, phase);
+  r->inner[last] = j;
+  close_loops(r, 2);
+  if (!dim_is(rest, 0)) {
+    out(e->out, "for (ptrdiff_t %s = %s, lane = 0; %s < %s; %s++, lane++) {\n", j, whole, j,
+        emit_bare(e, emit_dim(e, size)), j);
+    out_indent(e->out, 1);
+    emit_body(r, phase);
+    close_loops(r, 1);
+  }
+  close_loops(r, last);
+}
+
 static void emit_pass(RowEmitter *r, uint32_t phase, const uint32_t *all_uses) {
   row_needs(r->p, phase, r->needs);
   for (RowRef i = 0; i < r->p->insts.len; i++) {
@@ -471,13 +571,15 @@ static void emit_pass(RowEmitter *r, uint32_t phase, const uint32_t *all_uses) {
   emit_row_stores(r, phase);
   if (!pass_has_loop(r, phase)) return;
   count_uses(r, phase);
+  r->lanes = uses_lanes(r, phase);
   declare_accumulators(r, phase);
-  open_inner_loops(r);
-  emit_elements(r, phase);
-  accumulate(r, phase);
-  emit_stores(r, phase, true);
-  emit_moving_stores(r, phase);
-  close_loops(r, r->epilogue ? 1 : r->p->n_inner);
+  if (r->lanes) {
+    emit_lanes(r, phase);
+  } else {
+    open_inner_loops(r);
+    emit_body(r, phase);
+    close_loops(r, r->epilogue ? 1 : r->p->n_inner);
+  }
   finish_accumulators(r, phase);
 }
 

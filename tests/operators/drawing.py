@@ -277,7 +277,7 @@ class Drawing:
             return max(1, least)
         if kind < 0.24 and least == 0:
             return 0
-        return max(least, self.integer(2, 5) if kind < 0.9 else self.integer(6, 40))
+        return max(least, self.integer(2, 5) if kind < 0.9 else self.integer(6, 100))
 
     def shape(self, lo=0, hi=MAX_RANK, least=0):
         """A shape of a rank in [lo, hi] with sizes of at least `least`."""
