@@ -113,11 +113,17 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_ring(const onnxc_rt_conv *conv) {
   return (conv->kernel[1] - 1) * conv->dilation[1] + 1 + 3 * conv->stride[1];
 }
 
+/* Few outputs of one input channel are summed directly; for more of them a matrix product, which
+ * gathers its input once, is faster. */
+ONNXC_RT_INLINE int onnxc_rt_conv_is_depthwise(const onnxc_rt_conv *conv) {
+  return conv->in_channels == conv->groups && conv->out_channels < 8 * conv->groups;
+}
+
 /* A depthwise convolution keeps those and four rows of results; others keep the input under a strip
  * of at most 32 outputs, in up to 33 runs. Reads the sizes only. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
   const ptrdiff_t *kernel = conv->kernel, stride = conv->stride[2], slack = ONNXC_RT_PANEL;
-  if (conv->in_channels == conv->groups) {
+  if (onnxc_rt_conv_is_depthwise(conv)) {
     const ptrdiff_t row = stride * onnxc_rt_conv_phase(conv, conv->out[2]) + slack;
     return kernel[0] * onnxc_rt_conv_ring(conv) * row + 4 * conv->out[2] + slack;
   }

@@ -4,7 +4,7 @@
  * and group: the weights are A[out_channels / groups][in_channels / groups * taps], and B has a
  * row for each of those products and a column for each output position; strips of it are gathered
  * from the image when the product needs them. A 1x1 kernel without stride or pad reads the image
- * as B. */
+ * as B, and so do frames of a signal, which overlap in it. */
 #include "kernels/conv_depthwise_f32.h"
 #include "kernels/conv_rows_f32.h"
 #include "kernels/gemm_core_f32.h"
@@ -130,12 +130,28 @@ static void conv_pack(const void *source, ptrdiff_t p, ptrdiff_t depth, ptrdiff_
   }
 }
 
-/* Whether B is the image as it is. */
+/* Whether every tap meets the element of its own output. */
 static int conv_is_pointwise(const onnxc_rt_conv *c) {
   for (int i = 0; i < 3; i++) {
     if (c->kernel[i] != 1 || c->stride[i] != 1 || c->pad[i] != 0 || c->in[i] != c->out[i]) return 0;
   }
   return 1;
+}
+
+/* Whether each output is made of a stretch of the only input row: frames of a signal. */
+static int conv_is_framed(const onnxc_rt_conv *c) {
+  const ptrdiff_t last = (c->out[2] - 1) * c->stride[2] + (c->kernel[2] - 1) * c->dilation[2];
+  return c->in_channels == c->groups && c->in[0] * c->in[1] == 1 && c->out[0] * c->out[1] == 1 &&
+         c->kernel[0] * c->kernel[1] == 1 && c->pad[0] == 0 && c->pad[1] == 0 && c->pad[2] == 0 &&
+         last < c->in[2];
+}
+
+/* Where B is the image as it is, sets how; false where it has to be gathered. */
+static int conv_find_b(const onnxc_rt_conv *c, onnxc_rt_gemm *gemm) {
+  const int pointwise = conv_is_pointwise(c);
+  gemm->b_row = pointwise ? onnxc_rt_plane(c->x_plane, c->in) : c->dilation[2];
+  gemm->b_col = pointwise ? 1 : c->stride[2];
+  return pointwise || conv_is_framed(c);
 }
 
 static void conv_run_group(const onnxc_rt_conv *c, ptrdiff_t image_index, ptrdiff_t group) {
@@ -150,21 +166,19 @@ static void conv_run_group(const onnxc_rt_conv *c, ptrdiff_t image_index, ptrdif
       .gemm = {.m = rows, .n = columns, .k = k, .a_row = k, .a_col = 1, .c_row = columns}};
   core.gemm.a = c->w + channel * k;
   core.gemm.b = image.x;
-  core.gemm.b_row = plane;
-  core.gemm.b_col = 1;
   core.gemm.c = c->y == NULL ? NULL : c->y + row * columns;
   core.gemm.epilogue = c->epilogue;
   core.gemm.context = c->context;
   core.gemm.first_row = c->first_row + row;
   core.gemm.scratch = c->scratch;
   core.bias = c->bias == NULL ? NULL : c->bias + channel;
-  core.pack = conv_is_pointwise(c) ? NULL : conv_pack;
+  core.pack = conv_find_b(c, &core.gemm) ? NULL : conv_pack;
   core.source = &image;
   onnxc_rt_gemm_core_f32(&core);
 }
 
 int onnxc_rt_conv_f32(const onnxc_rt_conv *call) {
-  if (call->in_channels == call->groups) {
+  if (onnxc_rt_conv_is_depthwise(call)) {
     return onnxc_rt_conv_depthwise_f32(call);
   }
   for (ptrdiff_t image = 0; image < call->batch; image++) {

@@ -155,6 +155,35 @@ static void deep_convolutions_are_right(void **state) {
   run_case(c, false, &seed);
 }
 
+/* One input channel in each group, and so many outputs that it is not worth going along rows. */
+static void single_channels_are_right(void **state) {
+  (void)state;
+  uint64_t seed = 6;
+  for (int i = 0; i < 60; i++) {
+    const int axes = 1 + i % 3;
+    const ptrdiff_t largest = axes == 1 ? 70 : axes == 2 ? 20 : 7;
+    run_case(
+        random_case(axes, random_size(&seed, 1, 2), 1, random_size(&seed, 6, 20), largest, &seed),
+        i % 2 == 0, &seed);
+  }
+}
+
+/* Windows of a signal, without padding; often the last one ends before the signal does. */
+static void frames_are_right(void **state) {
+  (void)state;
+  uint64_t seed = 7;
+  for (int i = 0; i < 60; i++) {
+    onnxc_rt_conv c =
+        random_case(1, random_size(&seed, 1, 2), 1, random_size(&seed, 8, 40), 9, &seed);
+    c.kernel[2] = random_size(&seed, 1, 40);
+    c.out[2] = random_size(&seed, 1, 40);
+    c.pad[2] = 0;
+    c.in[2] = (c.out[2] - 1) * c.stride[2] + (c.kernel[2] - 1) * c.dilation[2] + 1 +
+              random_size(&seed, 0, 2);
+    run_case(c, i % 2 == 0, &seed);
+  }
+}
+
 static void empty_sizes_are_right(void **state) {
   (void)state;
   uint64_t seed = 5;
@@ -173,6 +202,8 @@ int main(void) {
       cmocka_unit_test(depthwise_convolutions_are_right),
       cmocka_unit_test(pointwise_convolutions_are_right),
       cmocka_unit_test(deep_convolutions_are_right),
+      cmocka_unit_test(single_channels_are_right),
+      cmocka_unit_test(frames_are_right),
       cmocka_unit_test(empty_sizes_are_right),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
