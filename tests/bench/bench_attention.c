@@ -1,7 +1,9 @@
 /* Microseconds of onnxc_rt_attention_f32 against the steps that it replaces: a product with K, a
  * softmax, a product with V, for each head. Both alternate, the best of each counts.
  *
- *   bench_attention [BATCH HEADS KV_HEADS QUERIES KEYS SIZE CAUSAL]... */
+ *   bench_attention [BATCH HEADS KV_HEADS QUERIES KEYS SIZE CAUSAL]...
+ *
+ * CAUSAL 2 stands for a mask of bytes in its place, in which one of 17 keys is hidden. */
 #include "bench.h"
 
 #include <math.h>
@@ -47,7 +49,15 @@ static void measure(const ptrdiff_t *shape) {
   a.size = a.v_size = d;
   a.place = n - m;
   a.left = -1;
-  a.right = shape[6] ? 0 : -1;
+  a.right = shape[6] == 1 ? 0 : -1;
+  uint8_t *const allowed = malloc((size_t)(m * n));
+  if (allowed == NULL) exit(1);
+  for (ptrdiff_t i = 0; i < m * n; i++) allowed[i] = (i % n + 1) * 2654435761u >> 13 & 1;
+  if (shape[6] == 2) {
+    a.allowed = allowed;
+    a.mask_stride[2] = n;
+    a.mask_stride[3] = 1;
+  }
   a.scale = 0.125f;
   a.q_stride[0] = a.y_stride[0] = heads * m * d;
   a.k_stride[0] = a.v_stride[0] = kv_heads * n * d;
@@ -85,20 +95,23 @@ static void measure(const ptrdiff_t *shape) {
     }
   }
   printf("b%td h%td/%td q%td k%td d%td%s: %8.1f us, %5.1f GFLOP/s of %.1f; in parts %8.1f us\n",
-         a.batch, heads, kv_heads, m, n, d, a.right == 0 ? " causal" : "", 1e6 * best[0],
-         flops / best[0], best_probe, 1e6 * best[1]);
+         a.batch, heads, kv_heads, m, n, d,
+         a.allowed != NULL ? " masked"
+         : a.right == 0    ? " causal"
+                           : "",
+         1e6 * best[0], flops / best[0], best_probe, 1e6 * best[1]);
   free((void *)(uintptr_t)a.q), free((void *)(uintptr_t)a.k), free((void *)(uintptr_t)a.v);
-  free(a.y), free(a.scratch), free(p.weights), free(p.scores.scratch);
+  free(a.y), free(a.scratch), free(p.weights), free(p.scores.scratch), free(allowed);
 }
 
 int main(int argc, char **argv) {
   enum { SIZES = 7 };
   static const ptrdiff_t shapes[][SIZES] = {
-      {1, 12, 12, 128, 128, 64, 0}, {1, 12, 12, 384, 384, 64, 0}, {1, 12, 12, 384, 384, 64, 1},
-      {1, 12, 12, 197, 197, 64, 0}, {1, 12, 12, 1, 1024, 64, 1},  {1, 12, 12, 1024, 1024, 64, 1},
-      {1, 32, 8, 1, 2048, 128, 1},  {1, 32, 8, 512, 512, 128, 1}, {1, 8, 8, 16, 512, 64, 0},
-      {64, 3, 3, 49, 49, 32, 0},    {1, 2, 2, 17, 17, 16, 0},     {1, 12, 12, 5, 256, 64, 0},
-      {1, 12, 12, 10, 256, 64, 0},  {1, 1, 1, 1024, 1024, 512, 0}};
+      {1, 12, 12, 128, 128, 64, 0},   {1, 12, 12, 128, 128, 64, 2}, {1, 12, 12, 384, 384, 64, 0},
+      {1, 12, 12, 384, 384, 64, 1},   {1, 12, 12, 197, 197, 64, 0}, {1, 12, 12, 1, 1024, 64, 1},
+      {1, 12, 12, 1024, 1024, 64, 1}, {1, 32, 8, 1, 2048, 128, 1},  {1, 32, 8, 512, 512, 128, 1},
+      {1, 8, 8, 16, 512, 64, 0},      {64, 3, 3, 49, 49, 32, 0},    {1, 2, 2, 17, 17, 16, 0},
+      {1, 12, 12, 5, 256, 64, 0},     {1, 12, 12, 10, 256, 64, 0},  {1, 1, 1, 1024, 1024, 512, 0}};
   if (argc > SIZES) {
     for (int i = 1; i + SIZES - 1 < argc; i += SIZES) {
       ptrdiff_t shape[SIZES];
