@@ -48,6 +48,8 @@ typedef struct gemm_tile {
   ptrdiff_t before_row;
   float *c;
   ptrdiff_t c_row;
+  const float *next; /* fetched meanwhile, at next_step from product to product */
+  ptrdiff_t next_step;
 } gemm_tile;
 
 /* Instantiated for constant sizes below. Rows are addressed from every third one, which leaves x86
@@ -58,7 +60,8 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
   const float *a[(GEMM_ROWS + 2) / 3];
   const ptrdiff_t a_row = t->a_row, a_col = t->a_col;
   const ptrdiff_t b_row = t->b_row, b_vector = t->b_vector;
-  const float *b = t->b;
+  const float *b = t->b, *next = t->next;
+  const ptrdiff_t next_step = t->next_step;
   ONNXC_RT_UNROLL(12)
   for (ptrdiff_t i = 0; i < rows; i++) {
     if (i % 3 == 0) a[i / 3] = t->a + i * a_row;
@@ -77,6 +80,8 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
       }
     }
     b += b_row;
+    ONNXC_RT_PREFETCH(next);
+    next += next_step;
     ONNXC_RT_UNROLL(12)
     for (ptrdiff_t i = 0; i < rows; i++) {
       const onnxc_rt_v factor = onnxc_rt_v_splat(a[i / 3][i % 3 * a_row]);
@@ -208,7 +213,22 @@ static float *gemm_waiting(const gemm_block *block, ptrdiff_t i, ptrdiff_t j) {
 typedef struct gemm_panels {
   const float *b;
   ptrdiff_t row, distance; /* from row to row, and from panel to panel */
+  const float *next;       /* those that will be read after these, as far apart; NULL: none */
 } gemm_panels;
+
+/* What a tile fetches: of the next panels the part that falls to it, so that memory is read evenly
+ * and not by the first tile alone. */
+static void gemm_fetch_next(const gemm_block *block, const gemm_panels *panels, ptrdiff_t i,
+                            gemm_tile *t) {
+  const ptrdiff_t tiles = (block->rows + GEMM_ROWS - 1) / GEMM_ROWS;
+  const ptrdiff_t panel = block->depth * ONNXC_RT_PANEL;
+  t->next = panels->b;
+  t->next_step = 0;
+  if (panels->next == NULL) return;
+  t->next_step = (2 * ONNXC_RT_PANEL + tiles - 1) / tiles;
+  const ptrdiff_t at = (i - block->i) / GEMM_ROWS * block->depth * t->next_step;
+  t->next = panels->next + (at < panel ? at : at - panel + panels->distance);
+}
 
 /* The tile over `k` products; its sums wait at `waiting` between the parts. Changes the tile. */
 static void gemm_sum_parts(gemm_tile_function *tile, gemm_tile *t, ptrdiff_t k, float *waiting,
@@ -222,6 +242,7 @@ static void gemm_sum_parts(gemm_tile_function *tile, gemm_tile *t, ptrdiff_t k, 
     tile(t);
     t->a += GEMM_PART * t->a_col;
     t->b += GEMM_PART * t->b_row;
+    t->next += GEMM_PART * t->next_step;
     t->init = gemm_zeros;
     t->before = waiting;
     t->before_row = waiting_row;
@@ -251,6 +272,7 @@ static void gemm_column(const onnxc_rt_gemm_core *core, const gemm_block *block,
     t.init = block->first && core->bias != NULL ? core->bias + i : gemm_zeros;
     t.before = block->first ? NULL : t.c;
     t.before_row = t.c_row;
+    gemm_fetch_next(block, panels, i, &t);
     gemm_sum_parts(gemm_tiles[rows - 1][columns > ONNXC_RT_V_WIDTH], &t, block->depth, waiting,
                    block->waiting_row);
     if (block->last && !direct) gemm_finish(core, i, rows, j, columns, t.c, t.c_row);
@@ -263,6 +285,18 @@ static int gemm_reads_in_place(const onnxc_rt_gemm *g, ptrdiff_t columns) {
   return g->b_col == 1 && columns % ONNXC_RT_PANEL == 0 && g->m <= (ptrdiff_t)2 * GEMM_ROWS;
 }
 
+/* The panels of B that follow those of columns from j on in the block's part of k. */
+static const float *gemm_next_panels(const onnxc_rt_gemm *g, const gemm_block *block, ptrdiff_t j,
+                                     ptrdiff_t distance) {
+  ptrdiff_t p = block->p;
+  j += ONNXC_RT_GEMM_TILE_COLUMNS;
+  if (j >= block->j + block->columns) {
+    p = block->last ? 0 : p + block->depth;
+    if (!block->last) j = block->j;
+  }
+  return j >= g->n ? NULL : g->packed + j / ONNXC_RT_PANEL * distance + p * ONNXC_RT_PANEL;
+}
+
 /* The panels of columns [j, j + columns) in the block's part of k. */
 static gemm_panels gemm_find_panels(const onnxc_rt_gemm_core *core, const gemm_block *block,
                                     ptrdiff_t j, ptrdiff_t columns) {
@@ -272,16 +306,16 @@ static gemm_panels gemm_find_panels(const onnxc_rt_gemm_core *core, const gemm_b
     const ptrdiff_t apart = core->panel_distance,
                     whole = apart == 0 ? g->k * ONNXC_RT_PANEL : apart;
     const float *panels = g->packed + j / ONNXC_RT_PANEL * whole + p * ONNXC_RT_PANEL;
-    return (gemm_panels){panels, ONNXC_RT_PANEL, whole};
+    return (gemm_panels){panels, ONNXC_RT_PANEL, whole, gemm_next_panels(g, block, j, whole)};
   }
   if (core->pack != NULL) {
     core->pack(core->source, p, block->depth, j, columns, block->panels, distance);
   } else if (gemm_reads_in_place(g, columns)) {
-    return (gemm_panels){g->b + p * g->b_row + j, g->b_row, ONNXC_RT_PANEL};
+    return (gemm_panels){g->b + p * g->b_row + j, g->b_row, ONNXC_RT_PANEL, NULL};
   } else {
     onnxc_rt_gemm_panels_f32(g, p, block->depth, j, columns, block->panels, distance);
   }
-  return (gemm_panels){block->panels, ONNXC_RT_PANEL, distance};
+  return (gemm_panels){block->panels, ONNXC_RT_PANEL, distance, NULL};
 }
 
 static void gemm_run_block(const onnxc_rt_gemm_core *core, const gemm_block *block) {
