@@ -239,12 +239,55 @@ static void place_transposed(Lowering *l, const Node *node) {
   if (in_parts(stored, &l->targets[stored->id])) place_views(l, node, stored, there);
 }
 
+/* A product reads its left input in tiles, one element of each of some rows at a time. Rows that
+ * are a multiple of 2 KB apart lie in the same few sets of a cache and drive one another out. */
+enum { SAME_SETS = 512, BETWEEN_ROWS = 16, ROWS_THAT_MATTER = 8 }; /* in floats */
+
+static bool is_product(const Node *node) {
+  const OpDef *op = node->op;
+  return (op->flags & OP_STRIDED) != 0 && op->takes_epilogue != NULL && op->takes_epilogue(node);
+}
+
+/* The value with a gap behind each of its rows, and the room that it takes then. */
+static Operand rows_apart(Lowering *l, const Type *type, const Dim **count) {
+  DimTable *t = l->ctx->dims;
+  Operand place = dense_operand(l, NULL, type);
+  const Dim *stride = dim_add_i(t, type->dims[type->rank - 1], BETWEEN_ROWS);
+  for (int i = type->rank - 2; i >= 0; i--) {
+    place.strides[i] = stride;
+    stride = dim_mul(t, stride, type->dims[i]);
+  }
+  *count = stride;
+  return place;
+}
+
+/* Moves the rows of a product's left input apart, where its step can store them so and everybody
+ * reads them there. */
+static void place_apart(Lowering *l, const Node *product) {
+  Value *in = node_in(product, 0);
+  const Type *type = &in->type;
+  const int64_t all = type_count(l->ctx, type)->hi;
+  int64_t row;
+  if (type->rank < 2 || !dim_is_const(type->dims[type->rank - 1], &row) || row == 0) return;
+  if (row % SAME_SETS != 0 || all / row < ROWS_THAT_MATTER) return;
+  const Dim *count;
+  const Operand there = rows_apart(l, type, &count);
+  Operand place = there;
+  const Value *stored = open_value(l, in, &place);
+  if (stored == NULL || needs_dense(l, in, &there) || !read_anywhere(l, in)) return;
+  if (stored != in && !all_read_there(l, in->producer, stored, there)) return;
+  place = there;
+  place.buffer = lower_buffer(l, BUFFER_ARENA, type->dtype, count, in->name);
+  place_value(l, in, place);
+}
+
 void place_parts(Lowering *l, const Groups *order) {
   for (size_t i = order->len; i-- > 0;) {
     const Node *node = order->data[i]->root;
     const Value *out = node == NULL ? NULL : node_out(node, 0);
     if (out == NULL || dtype_is_packed(out->type.dtype)) continue; /* kernels pack */
     if (node->op->lower == lower_transpose) place_transposed(l, node);
+    if (is_product(node)) place_apart(l, node);
     if (node->op->lower == lower_concat && !defer_update(l, node)) place_inputs_of(l, node);
   }
 }

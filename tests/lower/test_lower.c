@@ -136,6 +136,48 @@ static void tables_are_computed_before(void **state) {
   assert_string_equal(summary(steps), "row(Relu) row(Gather Add)");
 }
 
+/* The number that the step hands to its kernel. */
+static int64_t member(const Step *step, const char *name) {
+  VEC_EACH(Field, field, &step->kernel.fields) {
+    int64_t value;
+    if (strcmp(field->name, name) == 0 && dim_is_const(field->dims[0], &value)) return value;
+  }
+  fail_msg("no number %s", name);
+  return 0;
+}
+
+#define PRODUCTS                                                                                   \
+  "graph \"main\" {\n"                                                                             \
+  "  input %x: f32[2, 8, 24]\n"                                                                    \
+  "  input %w: f32[24, 512]\n"                                                                     \
+  "  input %v: f32[512, 16]\n"                                                                     \
+  "  output %y\n"
+
+/* Rows at a distance that would put them into the same sets of a cache. */
+static void rows_of_a_left_input_are_moved_apart(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, PRODUCTS "  %a = MatMul(%x, %w)\n"
+                                     "  %b = Relu(%a)\n"
+                                     "  %y = MatMul(%b, %v)\n"
+                                     "}\n");
+  assert_string_equal(summary(steps), "contraction(MatMul Relu) contraction(MatMul)");
+  const Step *second = steps->steps.data[1];
+  assert_int_equal(member(second, "m"), 16);
+  assert_int_equal(member(second, "a_row"), 512 + 16);
+  assert_int_equal(second->reads.data[0]->bytes, 16 * (512 + 16) * sizeof(float));
+}
+
+/* Where somebody needs them dense they stay. */
+static void rows_that_are_an_output_stay(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, PRODUCTS "  output %b\n"
+                                     "  %a = MatMul(%x, %w)\n"
+                                     "  %b = Relu(%a)\n"
+                                     "  %y = MatMul(%b, %v)\n"
+                                     "}\n");
+  assert_int_equal(member(steps->steps.data[1], "a_row"), 512);
+}
+
 /* An epilogue has no way to say that an index is wrong. */
 static void epilogues_look_nothing_up(void **state) {
   TEST_BEGIN(state);
@@ -420,6 +462,8 @@ int main(void) {
       TEST(parts_of_a_concat_are_computed_in_place),
       TEST(turned_halves_are_one_step),
       TEST(turned_pairs_are_one_step),
+      TEST(rows_of_a_left_input_are_moved_apart),
+      TEST(rows_that_are_an_output_stay),
       TEST(transposed_parts_are_computed_in_place),
       TEST(parts_of_different_origin_are_two_steps),
       TEST(what_a_row_has_once_is_computed_with_it),
