@@ -81,7 +81,8 @@ void emit_state_functions(Emitter *e);
 void emit_state_calls(Emitter *e);
 
 void emit_check(Emitter *e, const char *condition, const char *code);
+/* The weights, and what the header says about where they lie. */
 void emit_weights(Emitter *e, const EmitFiles *files);
-void emit_header(Emitter *e, Out *file);
+void emit_weights_header(Emitter *e, const EmitFiles *files);
 
 #endif

@@ -68,24 +68,39 @@ static void emit_inline(Emitter *e, Out *file, uint32_t i) {
   size_t n = stored_count(weight);
   bool floats = dtype_component(weight->dtype) == ONNXC_RT_F32;
   bool bits = floats && (n > READABLE || has_nan(weight));
-  const char *c_type = dtype_info(weight->dtype)->c_type;
+  const char *c_type = dtype_info(weight->dtype)->c_type, *upper = e->interface->upper;
   out(file, "/* %s */\n", text_comment(e->arena, weight->name));
   if (weight->dtype == ONNXC_RT_STRING) {
     e->weight_names[i] = arena_printf(e->arena, "w%u", i);
     emit_strings(e, e->weight_names[i], weight->data, weight->count);
     out(file, "\n");
   } else if (bits) {
-    out(file, "static const union {\n  uint32_t bits[%zu];\n  float values[%zu];\n", n, n);
-    out(file, "} w%u = {{\n", i);
+    out(file, "%s_WEIGHTS\nstatic const union {\n", upper);
+    out(file, "  uint32_t bits[%zu];\n  float values[%zu];\n} w%u = {{\n", n, n, i);
     emit_elements(e, file, weight, true);
     out(file, "}};\n\n");
     e->weight_names[i] = arena_printf(e->arena, "w%u.values", i);
   } else {
-    out(file, "static const %s w%u[%zu] = {\n", c_type, i, n == 0 ? 1 : n);
+    out(file, "%s_WEIGHTS\nstatic const %s w%u[%zu] = {\n", upper, c_type, i, n == 0 ? 1 : n);
     emit_elements(e, file, weight, false);
     out(file, "};\n\n");
     e->weight_names[i] = arena_printf(e->arena, "w%u", i);
   }
+}
+
+static bool has_numbers(const Steps *steps) {
+  VEC_EACH(Weight, weight, &steps->weights) {
+    if (weight->dtype != ONNXC_RT_STRING) return true;
+  }
+  return false;
+}
+
+/* What stands before each array, where any compiler takes what places one: attributes, __declspec,
+ * _Pragma. Arrays of strings hold addresses, which the loader writes in some programs. */
+static void emit_place(Emitter *e) {
+  if (!has_numbers(e->steps)) return;
+  out(e->out, "#ifndef %s_WEIGHTS\n#define %s_WEIGHTS\n#endif\n\n", e->interface->upper,
+      e->interface->upper);
 }
 
 /* Strings point to their bytes, so they stay in the source. In a file each other weight starts at a
@@ -115,16 +130,35 @@ static void emit_incbin(Emitter *e) {
       "/* Where the assembler finds the weights: its working directory and -Wa,-I paths. */\n");
   out(e->out, "#ifndef %s_WEIGHTS_FILE\n#define %s_WEIGHTS_FILE \"%s.weights.bin\"\n#endif\n",
       upper, upper, name);
+  out(e->out, "#ifndef %s_WEIGHTS_SECTION\n#define %s_WEIGHTS_SECTION \".rodata\"\n#endif\n", upper,
+      upper);
   out(e->out, "#if !defined(__ELF__)\n#error --weights=incbin needs an ELF target\n#endif\n");
-  out(e->out, "__asm__(\".section .rodata\\n\"\n\".balign %d\\n\"\n\"%s_weights_data:\\n\"\n",
-      ARENA_ALIGN, name);
+  out(e->out, "__asm__(\".section \" %s_WEIGHTS_SECTION \",\\\"a\\\",%%progbits\\n\"\n", upper);
+  out(e->out, "\".balign %d\\n\"\n\"%s_weights_data:\\n\"\n", ARENA_ALIGN, name);
   out(e->out, "\".incbin \\\"\" %s_WEIGHTS_FILE \"\\\"\\n\"\n\".previous\\n\");\n", upper);
   out(e->out, "extern const unsigned char %s_weights_data[]", name);
   out(e->out, " __attribute__((visibility(\"hidden\")));\n\n");
 }
 
+void emit_weights_header(Emitter *e, const EmitFiles *files) {
+  const char *name = e->interface->name, *upper = e->interface->upper;
+  if (e->weights_from_caller || !has_numbers(e->steps)) return;
+  if (files->incbin) {
+    out(files->header,
+        "/* The constants lie in the section .rodata, or in the one that the string\n"
+        " * %s_WEIGHTS_SECTION names when %s.c is compiled. */\n\n",
+        upper, name);
+  } else {
+    out(files->header,
+        "/* %s_WEIGHTS stands before each array of constants in %s.c. It is empty unless\n"
+        " * defined, for example as __attribute__((section(\".flash_data\"))). */\n\n",
+        upper, name);
+  }
+}
+
 void emit_weights(Emitter *e, const EmitFiles *files) {
   if (files->weights == NULL) {
+    emit_place(e);
     for (uint32_t i = 0; i < e->steps->weights.len; i++) emit_inline(e, e->out, i);
   } else if (files->incbin) {
     emit_incbin(e);
