@@ -41,6 +41,24 @@ size_t inspect_weight_bytes(const Graph *graph);
 /* 1234567 as "1,234,567". */
 const char *inspect_number(Arena *arena, uint64_t value);
 
+/* Memory with smaller bounds. */
+typedef struct Smaller {
+  onnxc_dim *dims; /* by option --dim */
+  int64_t part;    /* of the ranges: one of so many */
+  bool planned;    /* false: not possible with these */
+  size_t arena_bytes, state_bytes;
+} Smaller;
+
+typedef struct SmallerTable {
+  Vec(Smaller) rows; /* none where no size is bounded */
+  bool left_out;     /* it would take too long */
+} SmallerTable;
+
+/* Of a compilation with a plan. */
+SmallerTable inspect_smaller(Compilation *c);
+/* Whether option --dim number `i` gives a size bounds that differ, and no later one does. */
+bool inspect_is_bounded(const Compilation *c, size_t i);
+
 /* Buffers and steps in full, for --dump. */
 void inspect_steps(const Steps *steps, Arena *arena, Out *w);
 

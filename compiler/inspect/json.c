@@ -181,6 +181,34 @@ static void json_peak(Arena *a, Out *w, const Steps *steps) {
   out(w, "]}");
 }
 
+static void json_bounds(Compilation *c, Out *w, const onnxc_dim *dims) {
+  bool first = true;
+  out(w, "[");
+  for (size_t i = 0; i < c->options.n_dims; i++) {
+    if (!inspect_is_bounded(c, i)) continue;
+    out(w, "%s{\"name\": \"%s\", \"lo\": %lld, \"hi\": %lld}", first ? "" : ", ",
+        text_json(c->arena, dims[i].name), (long long)dims[i].lo, (long long)dims[i].hi);
+    first = false;
+  }
+  out(w, "]");
+}
+
+/* An array; null where it is left out. Bytes are null where there is no plan. */
+static void json_smaller(Compilation *c, Out *w) {
+  SmallerTable table = inspect_smaller(c);
+  out(w, ", \"smaller\": %s", table.left_out ? "null" : "[");
+  for (size_t i = 0; i < table.rows.len; i++) {
+    const Smaller *row = &table.rows.data[i];
+    out(w, "%s\n  {\"sizes\": ", i == 0 ? "" : ",");
+    json_bounds(c, w, row->dims);
+    if (row->planned)
+      out(w, ", \"arena_bytes\": %zu, \"state_bytes\": %zu}", row->arena_bytes, row->state_bytes);
+    else
+      out(w, ", \"arena_bytes\": null, \"state_bytes\": null}");
+  }
+  if (!table.left_out) out(w, "]");
+}
+
 static void json_plan(Compilation *c, Out *w) {
   Totals totals = inspect_totals(c->steps);
   out(w, ",\n\"passes\": ");
@@ -198,6 +226,7 @@ static void json_plan(Compilation *c, Out *w) {
   out(w, "\"weight_bytes\": %zu, \"state_bytes\": %zu, ", inspect_weight_bytes(c->graph),
       c->steps->state.bytes);
   json_peak(c->arena, w, c->steps);
+  json_smaller(c, w);
   out(w, "}");
 }
 

@@ -2,6 +2,7 @@
 #include "ir/text.h"
 #include "inspect/inspect.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { NAMES_SHOWN = 3 };
@@ -104,6 +105,32 @@ static void print_peak(Compilation *c, Out *w) {
   }
 }
 
+static const char *bounds_text(Compilation *c, const onnxc_dim *dims) {
+  const char *text = "";
+  for (size_t i = 0; i < c->options.n_dims; i++) {
+    if (!inspect_is_bounded(c, i)) continue;
+    text = arena_printf(c->arena, "%s  %s=%" PRId64 "..%" PRId64, text,
+                        text_escape(c->arena, dims[i].name), dims[i].lo, dims[i].hi);
+  }
+  return text;
+}
+
+static void print_smaller(Compilation *c, Out *w) {
+  Arena *a = c->arena;
+  SmallerTable table = inspect_smaller(c);
+  bool state = c->steps->state.bytes != 0;
+  if (table.left_out) out(w, "\nSmaller bounds: left out, since each would take seconds\n");
+  if (table.rows.len == 0) return;
+  out(w, "\nSmaller bounds\n  %-11s %15s", "range", "arena bytes");
+  out(w, state ? " %15s  bounds\n" : "  bounds\n", "state bytes");
+  VEC_EACH(const Smaller, row, &table.rows) {
+    out(w, "  1/%-9" PRId64 " %15s", row->part,
+        row->planned ? inspect_number(a, row->arena_bytes) : "not possible");
+    if (state) out(w, " %15s", row->planned ? inspect_number(a, row->state_bytes) : "");
+    out(w, "%s\n", bounds_text(c, row->dims));
+  }
+}
+
 static void print_memory(Compilation *c, Out *w) {
   Arena *a = c->arena;
   const Plan *plan = c->plan;
@@ -120,6 +147,7 @@ static void print_memory(Compilation *c, Out *w) {
   size_t state = c->steps->state.bytes;
   if (state != 0) out(w, "  state       %15s bytes\n", inspect_number(a, state));
   print_peak(c, w);
+  print_smaller(c, w);
 }
 
 bool view_text(Compilation *c, Out *w) {

@@ -213,6 +213,50 @@ class Views(unittest.TestCase):
         text = self.view(made, "-O1")
         self.assertIn("bytes in use at step 2\n", text)
 
+    def test_smaller_bounds(self):
+        """Each row is what a compilation with those bounds gives."""
+        info, node = helper.make_tensor_value_info, helper.make_node
+        made = model([node("MatMul", ["x", "w"], ["a"]), node("MatMul", ["a", "w"], ["y"])],
+                     [info("x", FLOAT, ["batch", "seq", 32])], [info("y", FLOAT, ["batch", "seq", 32])],
+                     [numpy_helper.from_array(np.ones((32, 32), np.float32), "w")])
+        flags = ("--dim", "batch=1..9", "--dim", "seq=2..4")
+        rows = json.loads(self.view(made, "--format", "json", *flags))["memory"]["smaller"]
+        bounds = [[(s["name"], s["lo"], s["hi"]) for s in row["sizes"]] for row in rows]
+        self.assertEqual(bounds, [[("batch", 1, hi), ("seq", 2, seq)]
+                                  for hi, seq in ((5, 3), (3, 2), (2, 2), (1, 2))])
+        for row, sizes in zip(rows, bounds):
+            small = [word for name, lo, hi in sizes for word in ("--dim", f"{name}={lo}..{hi}")]
+            alone = json.loads(self.view(made, "--format", "json", *small))["memory"]
+            self.assertEqual(row["arena_bytes"], alone["arena_bytes"])
+        self.assertGreater(rows[0]["arena_bytes"], rows[-1]["arena_bytes"])
+        text = self.view(made, *flags).partition("\nSmaller bounds\n")[2]
+        self.assertEqual(len(text.splitlines()), 1 + len(rows))
+        self.assertRegex(text, f"1/2 +{rows[0]['arena_bytes']:,}  batch=1..5  seq=2..3\n")
+
+    def test_smaller_bounds_are_at_most_8(self):
+        flags = ("--dim", "batch=3", "--dim", "seq=2..1000000", "--dim", "seq=0..4096")
+        memory = json.loads(self.view(sizes_model(), "--format", "json", *flags))["memory"]
+        self.assertEqual([row["sizes"] for row in memory["smaller"]],
+                         [[{"name": "seq", "lo": 0, "hi": 4096 >> k}] for k in range(1, 9)])
+
+    def test_no_bounds_no_smaller_ones(self):
+        flags = ("--dim", "batch=3", "--dim", "seq=2")
+        memory = json.loads(self.view(sizes_model(), "--format", "json", *flags))["memory"]
+        self.assertEqual(memory["smaller"], [])
+        self.assertNotIn("Smaller", self.view(sizes_model(), *flags))
+
+    def test_smaller_bounds_may_be_impossible(self):
+        """The weights ask for a size of 16, which half of the range leaves, but a quarter not."""
+        info = helper.make_tensor_value_info
+        made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], [info("x", FLOAT, [2, "n"])],
+                     [info("y", FLOAT, [2, 3])],
+                     [numpy_helper.from_array(np.ones((16, 3), np.float32), "w")])
+        view = json.loads(self.view(made, "--format", "json", "--dim", "n=8..24"))
+        rows = [row["arena_bytes"] for row in view["memory"]["smaller"]]
+        self.assertEqual([row is None for row in rows], [False, True, True, True, True])
+        text = self.view(made, "--dim", "n=8..24").splitlines()
+        self.assertEqual(sum("not possible  n=8.." in line for line in text), 4)
+
     def test_output_is_whole_or_absent(self):
         onnx.save(nasty_model(), self.folder / "model.onnx")
         path = self.folder / "model.onnx"
