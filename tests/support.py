@@ -2,6 +2,7 @@
 
 ctest passes the program in ONNXC and the source tree's root in ONNXC_SOURCE.
 """
+import argparse
 import hashlib
 import json
 import os
@@ -158,3 +159,54 @@ def check_each(what, items, check):
         print(fault)
     print(f"{what}: {len(items)} checked, {len(faults)} faults")
     sys.exit(bool(faults))
+
+
+Levels = namedtuple("Levels", "faults usual small rewrites")
+
+
+def memory_at(model, level, pass_name):
+    """The arena, and how often the pass changed something."""
+    report = json.loads(onnxc("inspect", model, level, "--format", "json").stdout)
+    rewrites = sum(p["rewrites"] for p in report["passes"] if p["name"] == pass_name)
+    return report["memory"]["arena_bytes"], rewrites
+
+
+def compare_levels(folder, model, x, pass_name):
+    """A model with the input x gives the same at -Os as at -O2, bit for bit, and in no more memory:
+    what is wrong, the memory at both, and how often the pass changed something."""
+    data, path = folder / "test_data_set_0", folder / "model.onnx"
+    data.mkdir(parents=True)
+    onnx.save(model, path)
+    onnx.save_tensor(numpy_helper.from_array(x), data / "input_0.pb")
+    np.save(folder / "x.npy", x)
+    ran = onnxc("run", path, "-O2", "--input", f"x={folder / 'x.npy'}",
+                "--output-dir", folder / "out")
+    outputs = list((folder / "out").glob("*.npy"))
+    if ran.returncode != 0 or len(outputs) != 1:
+        return Levels([f"{folder.name}: {ran.stderr}"], 0, 0, 0)
+    onnx.save_tensor(numpy_helper.from_array(np.load(outputs[0])), data / "output_0.pb")
+    (usual, _), (small, rewrites) = (memory_at(path, level, pass_name) for level in ("-O2", "-Os"))
+    result = onnxc("test", "-Os", "--verify-passes", "--rtol", "0", "--atol", "0", folder, "-v")
+    faults = [] if passed(result) else [f"{folder.name}: {result.stdout}{result.stderr}"]
+    if small > usual:
+        faults.append(f"{folder.name}: {small} bytes at -Os, {usual} at -O2")
+    return Levels(faults, usual, small, rewrites)
+
+
+def check_levels(what, draw, pass_name):
+    """check_levels("chains", draw, "strips") compares models that draw(seed) gives with their
+    inputs, and exits; the pass must have changed every fourth at least."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--draws", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=1)
+    wanted = parser.parse_args()
+    faults, usual, small, changed = [], 0, 0, 0
+    with tempfile.TemporaryDirectory() as root:
+        for seed in range(wanted.seed, wanted.seed + wanted.draws):
+            found = compare_levels(Path(root) / str(seed), *draw(seed), pass_name)
+            faults += found.faults
+            usual, small = usual + found.usual, small + found.small
+            changed += found.rewrites > 0
+    print(*faults, f"{wanted.draws} {what}, {changed} with {pass_name}, {len(faults)} faults",
+          f"{small:,} bytes at -Os, {usual:,} at -O2", sep="\n")
+    sys.exit(bool(faults) or changed < wanted.draws // 4)

@@ -8,13 +8,10 @@
  * Rows that two strips need are computed twice, so this is for -Os. Which chains, and how many
  * strips, the memory plan decides: the steps are lowered as they are, chains around the time that
  * needs the most memory are weighed by what would be live then, and the best of them are tried. */
-#include "lower/lower.h"
-#include "onnxc.h"
 #include "ops/compose.h"
 #include "passes/chain.h"
-#include "passes/pass.h"
+#include "passes/measure.h"
 #include "passes/run.h"
-#include "plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,111 +20,8 @@ enum {
   MAX_CHAIN = 64,  /* steps */
   MAX_STRIPS = 32, /* of a chain */
   MAX_TRIALS = 16, /* of plans for the sake of one chain */
-  MAX_CHAINS = 16, /* in strips */
-  BUDGET = PLAN_BUDGET / 100
+  MAX_CHAINS = 16  /* in strips */
 };
-
-/* ---- memory over time --------------------------------------------------------------------------
- */
-
-/* When a buffer is live. A step has two times: what it reads is live at the first, what it writes
- * at both, and what takes over the memory of an input at the second only. */
-typedef struct Life {
-  const Buffer *buffer; /* NULL: no step touches it */
-  uint32_t first, last;
-  uint32_t step; /* the last that writes it */
-} Life;
-
-/* The graph, lowered and planned as it is. */
-typedef struct Measure {
-  Arena *arena;
-  Steps *steps;
-  Plan plan;
-  uint32_t n, n_buffers; /* steps */
-  Life *lives;           /* by buffer id */
-  const Buffer **homes;  /* by value id */
-  size_t *live;          /* by time */
-  uint32_t peak;         /* the step at which most is live */
-  size_t most;
-  int64_t macs;
-} Measure;
-
-static void touch(Measure *m, const Buffer *buffer, uint32_t step, bool written) {
-  Life *life = &m->lives[buffer->id];
-  if (life->buffer == NULL) *life = (Life){.buffer = buffer, .first = 2 * step};
-  life->last = 2 * step + 1;
-  if (written) life->step = step;
-}
-
-static void touch_step(Measure *m, const Step *step, uint32_t at) {
-  Steps *bodies[2];
-  VEC_EACH(Buffer *const, buffer, &step->reads) touch(m, *buffer, at, false);
-  VEC_EACH(Buffer *const, buffer, &step->writes) touch(m, *buffer, at, true);
-  uint32_t n = step_bodies(step, bodies);
-  for (uint32_t i = 0; i < n; i++) {
-    VEC_EACH(Step *const, inner, &bodies[i]->steps) touch_step(m, *inner, at);
-  }
-}
-
-/* An input that dies where an output is born that may take over its memory. */
-static bool takes_over(const Measure *m, const InPlace *pair, uint32_t step) {
-  const Life *in = &m->lives[pair->in->id], *out = &m->lives[pair->out->id];
-  return in->last / 2 == step && out->first / 2 == step &&
-         (pair->grows || pair->out->bytes <= pair->in->bytes);
-}
-
-static size_t planned_bytes(const Buffer *buffer) {
-  return buffer->place == BUFFER_ARENA ? plan_rounded(buffer->bytes) : 0;
-}
-
-static void find_lives(Measure *m) {
-  for (uint32_t i = 0; i < m->n; i++) touch_step(m, m->steps->steps.data[i], i);
-  for (uint32_t i = 0; i < m->n; i++) {
-    VEC_EACH(const InPlace, pair, &m->steps->steps.data[i]->in_place) {
-      if (!takes_over(m, pair, i)) continue;
-      m->lives[pair->in->id].last = 2 * i;
-      m->lives[pair->out->id].first = 2 * i + 1;
-    }
-  }
-  for (uint32_t i = 0; i < m->n_buffers; i++) {
-    const Life *life = &m->lives[i];
-    if (life->buffer == NULL) continue;
-    if (life->buffer->value != NULL) m->homes[life->buffer->value->id] = life->buffer;
-    for (uint32_t t = life->first; t <= life->last; t++) m->live[t] += planned_bytes(life->buffer);
-  }
-}
-
-/* Lowering leaves the graph as it is, and what it makes is dropped with the arena. False: it is
- * refused, which the stage that lowers reports in time. */
-static bool measure(Graph *graph, Arena *arena, Measure *m) {
-  Context *ctx = graph->ctx, own = *ctx;
-  *m = (Measure){.arena = arena};
-  ctx->arena = arena;
-  ctx->diag = diag_new(arena, "");
-  m->steps = lower_graph(graph, ctx->options->level != 1);
-  size_t budget = ctx->options->level == 1 ? 0 : BUDGET;
-  bool planned = m->steps != NULL && plan_in_best_order(m->steps, budget, &m->plan);
-  *ctx = own;
-  return planned;
-}
-
-static void study(Measure *m) {
-  int64_t macs;
-  m->n = (uint32_t)m->steps->steps.len;
-  m->n_buffers = (uint32_t)m->steps->buffers.len;
-  m->lives = ARENA_ARRAY(m->arena, m->n_buffers, Life);
-  m->homes = ARENA_ARRAY(m->arena, m->steps->ctx->n_values, const Buffer *);
-  m->live = ARENA_ARRAY(m->arena, 2 * (size_t)m->n, size_t);
-  find_lives(m);
-  for (uint32_t t = 0; t < 2 * m->n; t++) {
-    if (m->live[t] <= m->most) continue;
-    m->most = m->live[t];
-    m->peak = t / 2;
-  }
-  for (uint32_t i = 0; i < m->n; i++) {
-    if (dim_is_const(m->steps->steps.data[i]->macs, &macs)) m->macs += macs;
-  }
-}
 
 /* ---- chains, and what they would need ----------------------------------------------------------
  */
@@ -187,17 +81,6 @@ static bool is_replaced(const Candidate *c, const Buffer *buffer) {
   return buffer == c->result || (buffer->value != NULL && c->chain.inside[buffer->value->id]);
 }
 
-/* What takes over the memory of a buffer when its last time is the first of a step. */
-static const Value *find_taker(const Measure *m, const Life *life) {
-  if (life->last % 2 != 0) return NULL;
-  VEC_EACH(const InPlace, pair, &m->steps->steps.data[life->last / 2]->in_place) {
-    if (pair->in == life->buffer && m->lives[pair->out->id].first == life->last + 1) {
-      return pair->out->value;
-    }
-  }
-  return NULL;
-}
-
 /* Strips of a value lie in memory like those of what takes it over, unless only some rows of one
  * are read for it. The exit's lie elsewhere. */
 static bool is_taken(const Candidate *c, const Inner *inner, const Rows *rows) {
@@ -218,7 +101,7 @@ static void find_inner(const Measure *m, Candidate *c) {
     if (value == NULL || life->buffer == c->result || !is_replaced(c, life->buffer)) continue;
     dim_is_const(value->type.dims[ROWS_AXIS], &height);
     Inner inner = {.value = value, .row = life->buffer->bytes / (size_t)height};
-    inner.taker = find_taker(m, life);
+    inner.taker = measure_taker(m, life);
     inner.first = own_time(c, life->first);
     inner.last = own_time(c, life->last);
     vec_push(m->arena, &c->inner, inner);
@@ -226,11 +109,11 @@ static void find_inner(const Measure *m, Candidate *c) {
 }
 
 static void take_away(size_t *live, const Life *life) {
-  for (uint32_t t = life->first; t <= life->last; t++) live[t] -= planned_bytes(life->buffer);
+  for (uint32_t t = life->first; t <= life->last; t++) live[t] -= measure_bytes(life->buffer);
 }
 
 static void add_until(size_t *live, const Life *life, uint32_t first, uint32_t last) {
-  for (uint32_t t = first; t <= last; t++) live[t] += planned_bytes(life->buffer);
+  for (uint32_t t = first; t <= last; t++) live[t] += measure_bytes(life->buffer);
 }
 
 /* What the chain reads stays until its last step, where the result begins and all else is done. */
@@ -305,13 +188,8 @@ static bool weigh(const Measure *m, Candidate *c, Rows *rows, size_t *live) {
 
 typedef Vec(Candidate) Candidates;
 
-/* Memory, which counts twice, times work. */
-static double score(double need, int64_t macs) {
-  return need * need * ((double)macs + 1);
-}
-
 static double score_of(const Candidate *c) {
-  return score((double)c->need, c->m->macs + c->macs);
+  return measure_score(c->need, (double)(c->m->macs + c->macs));
 }
 
 /* All numbers of strips of one chain that lower the peak at a price that is right. */
@@ -327,7 +205,7 @@ static void add_strips(const Measure *m, const Candidate *chain, Candidates *lis
     if (c.strip == last) continue;
     last = c.strip;
     if (!weigh(m, &c, rows, live) || c.need >= m->most) continue;
-    if (score_of(&c) >= score((double)m->most, m->macs)) continue;
+    if (score_of(&c) >= measure_score(m->most, (double)m->macs)) continue;
     vec_push(m->arena, list, c);
   }
   arena_drop(scratch);
@@ -390,14 +268,12 @@ static Value *build_strips(Arena *scratch, const Candidate *c) {
 static bool try_candidate(PassRun *run, Candidate *c) {
   Arena *scratch = arena_scratch(run->scratch);
   Value *exit = c->chain.exit, *joined = build_strips(scratch, c);
-  Measure after;
   graph_replace(exit, joined);
-  bool planned = measure(exit->graph, scratch, &after);
+  c->need = measure_arena(exit->graph, scratch);
   graph_replace(joined, exit);
-  if (planned) c->need = after.plan.arena_bytes;
   arena_drop(scratch);
   pass_prune(run, joined->producer);
-  return planned;
+  return c->need != SIZE_MAX;
 }
 
 static void apply(PassRun *run, const Candidate *c) {
@@ -410,7 +286,7 @@ static void apply(PassRun *run, const Candidate *c) {
 
 /* The candidate among the first that has the best plan; NULL: all are worse than none. */
 static const Candidate *find_best(PassRun *run, const Measure *m, Candidates *list) {
-  double least = score((double)m->plan.arena_bytes, m->macs);
+  double least = measure_score(m->plan.arena_bytes, (double)m->macs);
   const Candidate *best = NULL;
   for (size_t i = 0; i < list->len && i < MAX_TRIALS; i++) {
     Candidate *c = &list->data[i];
@@ -427,8 +303,7 @@ static bool improve(PassRun *run, Graph *graph) {
   Candidates list = {0};
   const Candidate *best = NULL;
   Measure m;
-  if (measure(graph, scratch, &m)) {
-    study(&m);
+  if (measure_graph(graph, scratch, &m)) {
     find_candidates(&m, &list);
     best = find_best(run, &m, &list);
   }

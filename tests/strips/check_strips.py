@@ -3,19 +3,15 @@ computed in strips, as at -O2: bit for bit, in f32 and on bytes, and in no more 
 
     check_strips.py [--draws N] [--seed S]
 """
-import argparse
-import json
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from support import onnxc, passed  # noqa: E402
+from support import check_levels  # noqa: E402
 
 
 class Chain:
@@ -120,51 +116,10 @@ def draw_chain(seed):
     return chain
 
 
-def arena(model, level):
-    report = json.loads(onnxc("inspect", model, level, "--format", "json").stdout)
-    strips = [p["rewrites"] for p in report["passes"] if p["name"] == "strips"]
-    return report["memory"]["arena_bytes"], sum(strips)
-
-
-def check(root, seed):
-    """What is wrong with one chain, and the memory at both levels."""
-    chain, folder = draw_chain(seed), root / str(seed)
-    data = folder / "test_data_set_0"
-    data.mkdir(parents=True)
-    onnx.save(chain.model(), folder / "model.onnx")
-    x = chain.numbers.normal(size=chain.shape).astype(np.float32)
-    onnx.save_tensor(numpy_helper.from_array(x), data / "input_0.pb")
-    np.save(folder / "x.npy", x)
-    ran = onnxc("run", folder / "model.onnx", "-O2", "--input", f"x={folder / 'x.npy'}",
-                "--output-dir", folder / "out")
-    outputs = list((folder / "out").glob("*.npy"))
-    if ran.returncode != 0 or len(outputs) != 1:
-        return [f"{seed}: {ran.stderr}"], 0, 0, 0
-    onnx.save_tensor(numpy_helper.from_array(np.load(outputs[0])), data / "output_0.pb")
-    (usual, _), (small, strips) = (arena(folder / "model.onnx", level) for level in ("-O2", "-Os"))
-    result = onnxc("test", "-Os", "--verify-passes", "--rtol", "0", "--atol", "0", folder, "-v")
-    faults = [] if passed(result) else [f"{seed}: {result.stdout}{result.stderr}"]
-    if small > usual:
-        faults.append(f"{seed}: {small} bytes at -Os, {usual} at -O2")
-    return faults, usual, small, strips
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--draws", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=1)
-    wanted = parser.parse_args()
-    faults, sums, chains = [], [0, 0], 0
-    with tempfile.TemporaryDirectory() as root:
-        for seed in range(wanted.seed, wanted.seed + wanted.draws):
-            found, usual, small, strips = check(Path(root), seed)
-            faults += found
-            sums = [sums[0] + usual, sums[1] + small]
-            chains += strips > 0
-    print(*faults, f"{wanted.draws} chains, {chains} of them in strips, {len(faults)} faults",
-          f"{sums[1]:,} bytes at -Os, {sums[0]:,} at -O2", sep="\n")
-    sys.exit(bool(faults) or chains < wanted.draws // 4)
+def draw(seed):
+    chain = draw_chain(seed)
+    return chain.model(), chain.numbers.normal(size=chain.shape).astype(np.float32)
 
 
 if __name__ == "__main__":
-    main()
+    check_levels("chains", draw, "strips")
