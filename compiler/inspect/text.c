@@ -43,6 +43,8 @@ static void print_passes(Compilation *c, Out *w) {
     out(w, "  %-24s%8zu", name, count->hits);
     if (count->macs != 0)
       out(w, "   %s macs more", inspect_number(c->arena, (uint64_t)count->macs));
+    if (count->operations != 0)
+      out(w, "   %s operations more", inspect_number(c->arena, (uint64_t)count->operations));
     out(w, "\n");
   }
 }

@@ -123,8 +123,10 @@ static void count_hits(PassRun *run, const char *rule, size_t hits) {
   find_count(run, rule)->hits += hits;
 }
 
-void pass_adds(PassRun *run, int64_t macs) {
-  find_count(run, NULL)->macs += macs;
+void pass_adds(PassRun *run, int64_t macs, int64_t operations) {
+  PassCount *count = find_count(run, NULL);
+  count->macs += macs;
+  count->operations += operations;
 }
 
 bool pass_may(const PassRun *run) {

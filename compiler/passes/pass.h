@@ -108,8 +108,8 @@ Arena *pass_scratch(const PassRun *run);
 /* May `rule` change the graph once more? Counts it if so. Call before changing. False when it is
  * switched off, too. */
 bool pass_hit(PassRun *run, const char *rule);
-/* The change costs multiply-accumulates, which the report says. */
-void pass_adds(PassRun *run, int64_t macs);
+/* The change costs multiply-accumulates, or other operations, which the report says. */
+void pass_adds(PassRun *run, int64_t macs, int64_t operations);
 /* The same question without counting, for changes that may still be declined. */
 bool pass_may(const PassRun *run);
 /* Removes `node` if nothing uses its outputs, and then the producers that only it used. */
@@ -119,7 +119,7 @@ void pass_prune(PassRun *run, Node *node);
 typedef struct PassCount {
   const char *pass, *rule; /* rule NULL: the whole pass */
   size_t hits;
-  int64_t macs; /* multiply-accumulates that it adds, in exchange for memory */
+  int64_t macs, operations; /* multiply-accumulates, and others, that it adds for memory */
 } PassCount;
 
 typedef struct PassReport {

@@ -309,7 +309,7 @@ static bool improve(PassRun *run, Graph *graph) {
   }
   bool done = best != NULL && pass_hit(run, "chain");
   if (done) {
-    pass_adds(run, best->macs);
+    pass_adds(run, best->macs, 0);
     apply(run, best);
   }
   arena_drop(scratch);
