@@ -130,14 +130,49 @@ static bool can_fold(const Node *node) {
   return computable && exact && node->n_in == node->n_formal && all_constant(node) && is_read(node);
 }
 
-/* Bytes of the inputs that are no longer needed when the node is gone. */
+/* Bytes of the numbers that the node makes; SIZE_MAX when that is not known. */
+static size_t made_bytes(const Node *node) {
+  size_t all = 0;
+  for (uint32_t i = 0; i < node->n_out; i++) {
+    if (node->out[i] == NULL) continue;
+    const Type *type = &node->out[i]->type;
+    int64_t count;
+    size_t bytes;
+    if (type->kind != TYPE_TENSOR || type->dtype == ONNXC_RT_STRING) return SIZE_MAX;
+    if (!dim_is_const(type_count(node->graph->ctx, type), &count)) return SIZE_MAX;
+    if (!dtype_bytes(type->dtype, (size_t)count, &bytes)) return SIZE_MAX;
+    if (__builtin_add_overflow(all, bytes, &all)) return SIZE_MAX;
+  }
+  return all;
+}
+
+/* Whether several nodes are all that reads the value, and what they make takes no more than it:
+ * parts of a weight, perhaps, that are put together in another order. */
+static bool is_parted(const Value *value) {
+  size_t parts = 0;
+  if (value_is_output(value)) return false;
+  for (const Use *use = value->uses; use != NULL; use = use->next) {
+    if (!can_fold(use->user)) return false;
+    if (__builtin_add_overflow(parts, made_bytes(use->user), &parts)) return false;
+  }
+  return parts <= tensor_weight(value->constant);
+}
+
+/* Bytes of the inputs that are no longer needed when the node is gone; of one that is parted, those
+ * of the node's part. */
 static size_t freed_bytes(const Node *node) {
   size_t bytes = 0;
+  bool shares = false;
   for (uint32_t i = 0; i < node->n_in; i++) {
     const Value *value = node->in[i].value;
-    if (value != NULL && value_single_use(value)) bytes += tensor_weight(value->constant);
+    if (value == NULL) continue;
+    if (value_single_use(value)) {
+      bytes += tensor_weight(value->constant);
+    } else {
+      shares = shares || is_parted(value);
+    }
   }
-  return bytes;
+  return bytes + (shares ? made_bytes(node) : 0);
 }
 
 static bool report_error(const Node *node, int error) {
