@@ -33,6 +33,9 @@
 #define GEMM_COLUMNS ((ptrdiff_t)GEMM_VECTORS * ONNXC_RT_V_WIDTH)
 #define GEMM_AHEAD ((ptrdiff_t)32 * ONNXC_RT_PANEL) /* panels are fetched this far ahead */
 
+/* and of the next panels each tile fetches so much for a product: 8 tiles fetch two panels. */
+#define GEMM_NEXT ((ptrdiff_t)ONNXC_RT_PANEL / 4)
+
 /* At most so many products are summed before their sum joins those before it: an error of a sum
  * grows with its length, so a long one is more exact in parts. */
 #define GEMM_PART ((ptrdiff_t)128)
@@ -48,8 +51,7 @@ typedef struct gemm_tile {
   ptrdiff_t before_row;
   float *c;
   ptrdiff_t c_row;
-  const float *next; /* fetched meanwhile, at next_step from product to product */
-  ptrdiff_t next_step;
+  const float *next; /* fetched meanwhile, at GEMM_NEXT from product to product */
 } gemm_tile;
 
 /* Instantiated for constant sizes below. Rows are addressed from every third one, which leaves x86
@@ -61,7 +63,6 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
   const ptrdiff_t a_row = t->a_row, a_col = t->a_col;
   const ptrdiff_t b_row = t->b_row, b_vector = t->b_vector;
   const float *b = t->b, *next = t->next;
-  const ptrdiff_t next_step = t->next_step;
   ONNXC_RT_UNROLL(12)
   for (ptrdiff_t i = 0; i < rows; i++) {
     if (i % 3 == 0) a[i / 3] = t->a + i * a_row;
@@ -81,7 +82,7 @@ ONNXC_RT_V_INLINE void gemm_tile_body(const gemm_tile *t, const ptrdiff_t rows,
     }
     b += b_row;
     ONNXC_RT_PREFETCH(next);
-    next += next_step;
+    next += GEMM_NEXT;
     ONNXC_RT_UNROLL(12)
     for (ptrdiff_t i = 0; i < rows; i++) {
       const onnxc_rt_v factor = onnxc_rt_v_splat(a[i / 3][i % 3 * a_row]);
@@ -220,13 +221,10 @@ typedef struct gemm_panels {
  * and not by the first tile alone. */
 static void gemm_fetch_next(const gemm_block *block, const gemm_panels *panels, ptrdiff_t i,
                             gemm_tile *t) {
-  const ptrdiff_t tiles = (block->rows + GEMM_ROWS - 1) / GEMM_ROWS;
   const ptrdiff_t panel = block->depth * ONNXC_RT_PANEL;
+  const ptrdiff_t at = (i - block->i) / GEMM_ROWS * block->depth * GEMM_NEXT;
   t->next = panels->b;
-  t->next_step = 0;
-  if (panels->next == NULL) return;
-  t->next_step = (2 * ONNXC_RT_PANEL + tiles - 1) / tiles;
-  const ptrdiff_t at = (i - block->i) / GEMM_ROWS * block->depth * t->next_step;
+  if (panels->next == NULL || at >= 2 * panel) return;
   t->next = panels->next + (at < panel ? at : at - panel + panels->distance);
 }
 
@@ -242,7 +240,7 @@ static void gemm_sum_parts(gemm_tile_function *tile, gemm_tile *t, ptrdiff_t k, 
     tile(t);
     t->a += GEMM_PART * t->a_col;
     t->b += GEMM_PART * t->b_row;
-    t->next += GEMM_PART * t->next_step;
+    t->next += GEMM_PART * GEMM_NEXT;
     t->init = gemm_zeros;
     t->before = waiting;
     t->before_row = waiting_row;
