@@ -68,6 +68,7 @@ bool lower_slice(Lowering *l, Node *node);
 bool lower_split(Lowering *l, Node *node);
 bool lower_gather(Lowering *l, Node *node);
 bool lower_concat(Lowering *l, Node *node);
+bool lower_pad(Lowering *l, Node *node);
 bool lower_if(Lowering *l, Node *node);
 bool lower_loop(Lowering *l, Node *node);
 bool lower_scan(Lowering *l, Node *node);

@@ -139,3 +139,140 @@ bool lower_concat(Lowering *l, Node *node) {
   }
   return true;
 }
+
+/* ---- Pad ---- */
+
+/* What padding does to a tensor, in the axes of the tensor. */
+typedef struct Padding {
+  const Node *node;
+  int rank;
+  int64_t front[MAX_RANK], back[MAX_RANK];
+  const Dim *size[MAX_RANK]; /* of the input */
+} Padding;
+
+enum { PART_FRONT, PART_CENTRE, PART_BACK };
+
+static bool read_padding(const Node *node, Padding *p) {
+  const Type *x = &node_in(node, 0)->type;
+  int64_t axes[MAX_RANK], pads[2 * MAX_RANK];
+  uint32_t n = (uint32_t)x->rank, n_pads;
+  for (int i = 0; i < x->rank; i++) axes[i] = i;
+  if (node_in(node, 3) != NULL && !infer_constant_ints(node, 3, axes, MAX_RANK, &n)) return false;
+  if (!infer_constant_ints(node, 1, pads, 2 * MAX_RANK, &n_pads)) return false;
+  *p = (Padding){.node = node, .rank = x->rank};
+  for (int i = 0; i < x->rank; i++) p->size[i] = x->dims[i];
+  for (uint32_t i = 0; i < n; i++) {
+    int axis = axis_of(axes[i], x->rank);
+    p->front[axis] = pads[i];
+    p->back[axis] = pads[n + i];
+    if (pads[i] < 0 || pads[n + i] < 0) return false;
+  }
+  return true;
+}
+
+/* How many elements must be there for pads to be those of one turn of the mode. */
+static int64_t least_size(char mode, int64_t pad) {
+  if (mode == 'c' || pad == 0) return 0;
+  return mode == 'r' ? pad + 1 : mode == 'w' ? pad : 1;
+}
+
+/* Few enough parts are parts of the input, forwards or backwards. */
+static bool pads_by_copies(const Padding *p, char mode) {
+  int padded = 0;
+  for (int i = 0; i < p->rank; i++) {
+    int64_t most = p->front[i] > p->back[i] ? p->front[i] : p->back[i];
+    padded += most > 0;
+    if (p->size[i]->lo < least_size(mode, most)) return false;
+  }
+  return mode == 'c' || padded <= 2;
+}
+
+/* Restricts the result to a part of it along an axis; its size. */
+static const Dim *take_part(DimTable *t, const Padding *p, int axis, int part, Operand *to) {
+  const Dim *front = dim_const(t, p->front[axis]), *size = p->size[axis];
+  const Dim *start = part == PART_FRONT ? dim_const(t, 0) : front;
+  if (part == PART_BACK) start = dim_add(t, front, size);
+  advance(t, to, dim_mul(t, start, to->strides[axis]));
+  return part == PART_CENTRE ? size
+                             : dim_const(t, part == PART_FRONT ? p->front[axis] : p->back[axis]);
+}
+
+/* Moves to the elements of the input that such a part shows. */
+static void show_part(DimTable *t, const Padding *p, int axis, int part, char mode, Operand *from) {
+  const Dim *size = p->size[axis], *start = dim_const(t, 0);
+  if (part == PART_CENTRE) return;
+  bool front = part == PART_FRONT;
+  int64_t pad = front ? p->front[axis] : p->back[axis];
+  if (mode == 'r') start = front ? dim_const(t, pad) : dim_add_i(t, size, -2);
+  if (mode == 'e' && !front) start = dim_add_i(t, size, -1);
+  if (mode == 'w' && front) start = dim_add_i(t, size, -pad);
+  advance(t, from, dim_mul(t, start, from->strides[axis]));
+  if (mode == 'r') from->strides[axis] = dim_mul_i(t, from->strides[axis], -1);
+  if (mode == 'e') from->strides[axis] = dim_const(t, 0);
+}
+
+/* One copy for each combination of parts. */
+static void copy_parts(Lowering *l, const Padding *p, char mode, Operand from, Operand to) {
+  DimTable *t = l->ctx->dims;
+  const Dim *dims[MAX_RANK];
+  Type type = node_out(p->node, 0)->type;
+  type.dims = dims;
+  int n = 1;
+  for (int i = 0; i < p->rank; i++) n *= p->front[i] == 0 && p->back[i] == 0 ? 1 : 3;
+  for (int k = 0; k < n; k++) {
+    Operand part_from = from, part_to = to;
+    int rest = k;
+    for (int i = 0; i < p->rank; i++) {
+      bool padded = p->front[i] != 0 || p->back[i] != 0;
+      int part = padded ? rest % 3 : PART_CENTRE;
+      if (padded) rest /= 3;
+      dims[i] = take_part(t, p, i, part, &part_to);
+      show_part(t, p, i, part, mode, &part_from);
+    }
+    take_shape(&part_from, &type);
+    take_shape(&part_to, &type);
+    if (!dim_is(type_count(l->ctx, &type), 0)) lower_copy(l, p->node, &type, part_from, part_to);
+  }
+}
+
+/* The input, and along each axis what is in front of it and behind it in full width. */
+static void fill_around(Lowering *l, const Padding *p, Operand value, Operand from, Operand to) {
+  DimTable *t = l->ctx->dims;
+  Type type = node_out(p->node, 0)->type;
+  const Dim *dims[MAX_RANK];
+  memcpy(dims, type.dims, (size_t)p->rank * sizeof *dims);
+  type.dims = dims;
+  for (int i = 0; i < p->rank; i++) value.strides[i] = dim_const(t, 0);
+  for (int i = 0; i < p->rank; i++) {
+    for (int part = PART_FRONT; part <= PART_BACK; part += PART_BACK - PART_FRONT) {
+      Operand side = to;
+      dims[i] = take_part(t, p, i, part, &side);
+      take_shape(&side, &type);
+      take_shape(&value, &type);
+      if (!dim_is(dims[i], 0)) lower_copy(l, p->node, &type, value, side);
+    }
+    dims[i] = take_part(t, p, i, PART_CENTRE, &to);
+  }
+  take_shape(&to, &type);
+  lower_copy(l, p->node, &type, from, to);
+}
+
+/* Copies, where all of the padding is known but perhaps the sizes. */
+bool lower_pad(Lowering *l, Node *node) {
+  static const uint8_t zero[16] = {0};
+  const char mode = *op_param_s(node, "mode");
+  Value *y = node_out(node, 0), *given = node_in(node, 2);
+  Padding p;
+  bool plain = !dtype_is_packed(y->type.dtype) && y->type.dtype != ONNXC_RT_STRING;
+  if (dim_is(type_count(l->ctx, &y->type), 0)) return false; /* no copy would make it */
+  if (!plain || !read_padding(node, &p) || !pads_by_copies(&p, mode)) return false;
+  Operand from = lower_operand(l, node_in(node, 0)), to = lower_output(l, y);
+  if (mode == 'c') {
+    Operand value =
+        given != NULL ? lower_operand(l, given) : lower_weight(l, "zero", y->type.dtype, 1, zero);
+    fill_around(l, &p, value, from, to);
+  } else {
+    copy_parts(l, &p, mode, from, to);
+  }
+  return true;
+}

@@ -456,6 +456,7 @@ const OpDef op_Pad = {
     .params = (const OpParam[]){PARAM_STRING("mode", "constant"), {0}},
     .infer = pad_infer,
     OP_KERNEL(onnxc_rt_ref_pad),
+    .lower = lower_pad,
 };
 
 /* ---- Trilu, ReverseSequence --------------------------------------------------------------------

@@ -447,6 +447,21 @@ static void axes_of_one_element_are_outer(void **state) {
   assert_string_equal(sizes_of(steps, steps->steps.data[1], "kernel"), "1x1x2");
 }
 
+/* Zeros above, beneath, in front and behind, and the input; mirrored, one copy for each side. */
+static void pads_are_copies(void **state) {
+  TEST_BEGIN(state);
+  Steps *steps = lower(ctx, HEAD "  const %p = i64[6] {0, 1, 2, 0, 1, 0}\n"
+                                 "  const %q = i64[6] {0, 2, 1, 0, 2, 0}\n"
+                                 "  output %y\n"
+                                 "  output %z\n"
+                                 "  %y = Pad(%x, %p)\n"
+                                 "  %z = Pad(%x, %q) {mode = \"reflect\"}\n"
+                                 "}\n");
+  assert_string_equal(summary(steps),
+                      "copy(Pad) copy(Pad) copy(Pad) copy(Pad) "
+                      "copy(Pad) copy(Pad) copy(Pad) copy(Pad) copy(Pad) copy(Pad)");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(views_move_nothing),
@@ -472,6 +487,7 @@ int main(void) {
       TEST(parts_are_normalised_in_place),
       TEST(loops_keep_what_they_read),
       TEST(axes_of_one_element_are_outer),
+      TEST(pads_are_copies),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
