@@ -376,12 +376,12 @@ typedef struct onnxc_rt_pool {
   onnxc_rt_epilogue *epilogue;
   const void *context;
   ptrdiff_t first_row;
-  float *scratch; /* onnxc_rt_pool_f32_scratch, and a row of the input where that is bytes */
+  float *scratch; /* onnxc_rt_pool_f32_scratch, and one more row of inputs where they are bytes */
 } onnxc_rt_pool;
 
-/* Reads the sizes only. */
+/* A row of results, and one of inputs. Reads the sizes only. */
 ONNXC_RT_INLINE ptrdiff_t onnxc_rt_pool_f32_scratch(const onnxc_rt_pool *pool) {
-  return pool->out[2];
+  return pool->out[2] + pool->in[2];
 }
 
 int onnxc_rt_pool_f32(const onnxc_rt_pool *call);

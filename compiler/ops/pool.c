@@ -51,7 +51,10 @@ static bool is_bytes(const Type *type) {
 
 static const Dim *scratch_bytes(const Node *node, const Geometry *g) {
   onnxc_rt_pool pool = {.rows = 1};
-  for (int k = 0; k < SPATIAL; k++) pool.out[k] = (ptrdiff_t)g->out[k]->hi;
+  for (int k = 0; k < SPATIAL; k++) {
+    pool.in[k] = (ptrdiff_t)g->in[k]->hi;
+    pool.out[k] = (ptrdiff_t)g->out[k]->hi;
+  }
   int64_t line = is_bytes(input_type(node, 0)) ? g->in[SPATIAL - 1]->hi : 0;
   return dim_const(infer_dims(node), 4 * ((int64_t)onnxc_rt_pool_f32_scratch(&pool) + line));
 }

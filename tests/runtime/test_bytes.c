@@ -407,7 +407,8 @@ static void averages(void **state) {
     ptrdiff_t ignored;
     uint8_t *bytes = random_bytes(&random, count), *zero = random_zeros(&random, 1, &ignored);
     float *x = guarded_new(count), *y = guarded_new(results), *expected = guarded_new(results);
-    float *scratch = guarded_new(p.out[2] + p.in[2]);
+    const ptrdiff_t scratch_size = onnxc_rt_pool_f32_scratch(&p) + p.in[2];
+    float *scratch = guarded_new(scratch_size);
     for (ptrdiff_t i = 0; i < count; i++) {
       const int32_t byte = (int32_t)number(bytes, i, p.bytes_signed);
       x[i] = (float)(byte - (int32_t)number(zero, 0, p.bytes_signed)) * scale;
@@ -428,7 +429,7 @@ static void averages(void **state) {
     guarded_free(x, count);
     guarded_free(y, results);
     guarded_free(expected, results);
-    guarded_free(scratch, p.out[2] + p.in[2]);
+    guarded_free(scratch, scratch_size);
     free(bytes);
     free(zero);
   }
