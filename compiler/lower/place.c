@@ -144,18 +144,6 @@ static void set_target(Lowering *l, const Value *value, Operand place) {
   g->split = split;
 }
 
-static void place_value(Lowering *l, Value *value, Operand place) {
-  Value *stored = open_value(l, value, &place);
-  if (stored != NULL) set_target(l, stored, place);
-}
-
-void place_inputs_of(Lowering *l, const Node *concat) {
-  Operand rest = lower_output(l, node_out(concat, 0));
-  for (uint32_t i = 0; i < concat->n_formal; i++) {
-    place_value(l, node_in(concat, i), concat_part(l->ctx->dims, concat, i, &rest));
-  }
-}
-
 /* ---- layouts ---- */
 
 /* Whether somebody cannot read the value where it is a view with these strides, so that it would be
@@ -219,6 +207,27 @@ static void place_views(Lowering *l, const Node *view, const Value *stored, Oper
   }
 }
 
+/* Puts the value there, where it can be; what is stored in parts also gives the views on the way
+ * their places, and only if everybody can read it so. */
+static void place_value(Lowering *l, Value *value, Operand place) {
+  const Operand there = place;
+  Value *stored = open_value(l, value, &place);
+  if (stored == NULL) return;
+  const bool parts = in_parts(stored, &place);
+  if (parts && !all_read_there(l, value->producer, stored, there)) return;
+  set_target(l, stored, place);
+  if (!parts) return;
+  l->targets[value->id] = there;
+  place_views(l, value->producer, stored, there);
+}
+
+void place_inputs_of(Lowering *l, const Node *concat) {
+  Operand rest = lower_output(l, node_out(concat, 0));
+  for (uint32_t i = 0; i < concat->n_formal; i++) {
+    place_value(l, node_in(concat, i), concat_part(l->ctx->dims, concat, i, &rest));
+  }
+}
+
 /* A transposition that would be copied is done by the step that makes its input, where everything
  * else that reads that can read it there. */
 static void place_transposed(Lowering *l, const Node *node) {
@@ -233,10 +242,9 @@ static void place_transposed(Lowering *l, const Node *node) {
   if (!place_input(l->ctx->dims, node, &place)) return;
   Value *stored = open_value(l, in, &place);
   if (stored == NULL || !all_read_there(l, node, stored, there)) return;
-  there = place = lower_output(l, out);
+  place = lower_output(l, out);
   place_input(l->ctx->dims, node, &place);
   place_value(l, in, place);
-  if (in_parts(stored, &l->targets[stored->id])) place_views(l, node, stored, there);
 }
 
 /* A product reads its left input in tiles, one element of each of some rows at a time. Rows that

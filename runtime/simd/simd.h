@@ -57,7 +57,7 @@
 #if ONNXC_RT_V_WIDTH > 1
 #define ONNXC_RT_PREFETCH(address) __builtin_prefetch(address)
 #else
-#define ONNXC_RT_PREFETCH(address) ((void)0)
+#define ONNXC_RT_PREFETCH(address) ((void)(address))
 #endif
 
 /* ---- what depends on the representation ---- */
