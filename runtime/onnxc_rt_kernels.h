@@ -113,61 +113,26 @@ ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_ring(const onnxc_rt_conv *conv) {
   return (conv->kernel[1] - 1) * conv->dilation[1] + 1 + 3 * conv->stride[1];
 }
 
-/* A channel of its own for each output. */
+/* Few outputs of one input channel are summed directly; for more of them a matrix product, which
+ * gathers its input once, is faster. */
 ONNXC_RT_INLINE int onnxc_rt_conv_is_depthwise(const onnxc_rt_conv *conv) {
-  return conv->in_channels == conv->groups && conv->out_channels == conv->groups;
+  return conv->in_channels == conv->groups && conv->out_channels < 8 * conv->groups;
 }
 
-/* Outputs of a direct convolution that are computed together, and the most floats that one takes
- * for rows. */
-#define ONNXC_RT_CONV_DIRECT 8
-#define ONNXC_RT_CONV_DIRECT_ROOM ((ptrdiff_t)1 << 18)
-
-/* The rows under one output row, of all channels of a group, and a row of results of each output.
- */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_direct_scratch(const onnxc_rt_conv *conv) {
-  const ptrdiff_t *kernel = conv->kernel, slack = ONNXC_RT_PANEL;
-  const ptrdiff_t row = conv->stride[2] * onnxc_rt_conv_phase(conv, conv->out[2]) + slack;
-  const ptrdiff_t rows = kernel[0] * ((kernel[1] - 1) * conv->dilation[1] + 1);
-  return conv->in_channels / conv->groups * rows * row +
-         ONNXC_RT_CONV_DIRECT * (conv->out[2] + slack);
-}
-
-/* Whether a direct convolution is worth it where there is room: with few outputs in each group a
- * matrix product takes longer to gather what is under its columns than it saves. Where windows are
- * far apart, rows have little that these share. */
-ONNXC_RT_INLINE int onnxc_rt_conv_has_few(const onnxc_rt_conv *conv) {
-  return conv->out_channels <= 4 * ONNXC_RT_CONV_DIRECT * conv->groups && conv->stride[2] <= 4 &&
-         conv->kernel[0] * conv->kernel[1] * conv->kernel[2] > 1;
-}
-
-ONNXC_RT_INLINE int onnxc_rt_conv_is_direct(const onnxc_rt_conv *conv) {
-  return onnxc_rt_conv_has_few(conv) &&
-         onnxc_rt_conv_direct_scratch(conv) <= ONNXC_RT_CONV_DIRECT_ROOM;
-}
-
-/* A product keeps the input under a strip of at most 32 outputs, in up to 33 runs. */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_product_scratch(const onnxc_rt_conv *conv) {
-  const ptrdiff_t *kernel = conv->kernel, strip = ONNXC_RT_GEMM_TILE_COLUMNS;
+/* A depthwise convolution keeps those and four rows of results; others keep the input under a strip
+ * of at most 32 outputs, in up to 33 runs. Reads the sizes only. */
+ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
+  const ptrdiff_t *kernel = conv->kernel, stride = conv->stride[2], slack = ONNXC_RT_PANEL;
+  if (onnxc_rt_conv_is_depthwise(conv)) {
+    const ptrdiff_t row = stride * onnxc_rt_conv_phase(conv, conv->out[2]) + slack;
+    return kernel[0] * onnxc_rt_conv_ring(conv) * row + 4 * conv->out[2] + slack;
+  }
+  const ptrdiff_t strip = ONNXC_RT_GEMM_TILE_COLUMNS;
   const ptrdiff_t runs = 3 * strip + (strip + 1) * onnxc_rt_conv_phase(conv, 0);
   return onnxc_rt_gemm_f32_scratch(
              conv->out_channels / conv->groups, conv->out[0] * conv->out[1] * conv->out[2],
              conv->in_channels / conv->groups * kernel[0] * kernel[1] * kernel[2], 0) +
-         kernel[0] * kernel[1] * conv->stride[2] * runs + ONNXC_RT_PANEL;
-}
-
-/* A depthwise convolution keeps the rows under four output rows, and these. Of sizes that are upper
- * bounds it is enough for all below, of which some may be direct. Reads the sizes only. */
-ONNXC_RT_INLINE ptrdiff_t onnxc_rt_conv_f32_scratch(const onnxc_rt_conv *conv) {
-  if (onnxc_rt_conv_is_depthwise(conv)) {
-    const ptrdiff_t slack = ONNXC_RT_PANEL;
-    const ptrdiff_t row = conv->stride[2] * onnxc_rt_conv_phase(conv, conv->out[2]) + slack;
-    return conv->kernel[0] * onnxc_rt_conv_ring(conv) * row + 4 * conv->out[2] + slack;
-  }
-  if (onnxc_rt_conv_is_direct(conv)) return onnxc_rt_conv_direct_scratch(conv);
-  const ptrdiff_t product = onnxc_rt_conv_product_scratch(conv);
-  if (!onnxc_rt_conv_has_few(conv)) return product;
-  return onnxc_rt_max_size(product, ONNXC_RT_CONV_DIRECT_ROOM);
+         kernel[0] * kernel[1] * stride * runs + slack;
 }
 
 int onnxc_rt_conv_f32(const onnxc_rt_conv *call);

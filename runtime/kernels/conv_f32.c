@@ -1,12 +1,11 @@
 /* Convolution; see onnxc_rt_conv.
  *
- * Depthwise ones and those with few outputs are computed directly, row by row. All others are
- * matrix products for each image and group: the weights are A[out_channels / groups][in_channels /
- * groups * taps], and B has a row for each of those products and a column for each output position;
- * strips of it are gathered from the image when the product needs them. A 1x1 kernel without stride
- * or pad reads the image as B, and so do frames of a signal, which overlap in it. */
+ * Depthwise ones are computed directly, row by row. All others are matrix products for each image
+ * and group: the weights are A[out_channels / groups][in_channels / groups * taps], and B has a
+ * row for each of those products and a column for each output position; strips of it are gathered
+ * from the image when the product needs them. A 1x1 kernel without stride or pad reads the image
+ * as B, and so do frames of a signal, which overlap in it. */
 #include "kernels/conv_depthwise_f32.h"
-#include "kernels/conv_direct_f32.h"
 #include "kernels/conv_rows_f32.h"
 #include "kernels/gemm_core_f32.h"
 
@@ -179,8 +178,9 @@ static void conv_run_group(const onnxc_rt_conv *c, ptrdiff_t image_index, ptrdif
 }
 
 int onnxc_rt_conv_f32(const onnxc_rt_conv *call) {
-  if (onnxc_rt_conv_is_depthwise(call)) return onnxc_rt_conv_depthwise_f32(call);
-  if (onnxc_rt_conv_is_direct(call)) return onnxc_rt_conv_direct_f32(call);
+  if (onnxc_rt_conv_is_depthwise(call)) {
+    return onnxc_rt_conv_depthwise_f32(call);
+  }
   for (ptrdiff_t image = 0; image < call->batch; image++) {
     for (ptrdiff_t group = 0; group < call->groups; group++) conv_run_group(call, image, group);
   }

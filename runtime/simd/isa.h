@@ -15,7 +15,6 @@
 #define onnxc_rt_conv_depthwise_i8 ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_i8)
 #define onnxc_rt_conv_depthwise_f32 ONNXC_RT_VARIANT(onnxc_rt_conv_depthwise_f32)
 #define onnxc_rt_conv_f32 ONNXC_RT_VARIANT(onnxc_rt_conv_f32)
-#define onnxc_rt_conv_direct_f32 ONNXC_RT_VARIANT(onnxc_rt_conv_direct_f32)
 #define onnxc_rt_conv_i8 ONNXC_RT_VARIANT(onnxc_rt_conv_i8)
 #define onnxc_rt_conv_transpose_f32 ONNXC_RT_VARIANT(onnxc_rt_conv_transpose_f32)
 #define onnxc_rt_dot_i8 ONNXC_RT_VARIANT(onnxc_rt_dot_i8)

@@ -104,8 +104,8 @@ static void random_convolutions_are_right(void **state) {
     const int axes = 1 + i % 3;
     const ptrdiff_t largest = axes == 1 ? 70 : axes == 2 ? 20 : 7;
     const ptrdiff_t groups = i % 4 == 0 ? 2 : 1;
-    run_case(random_case(axes, groups, random_size(&seed, 2, 5), random_size(&seed, 33, 50),
-                         largest, &seed),
+    run_case(random_case(axes, groups, random_size(&seed, 2, 5), random_size(&seed, 1, 15), largest,
+                         &seed),
              i % 2 == 0, &seed);
   }
 }
@@ -144,7 +144,7 @@ static void deep_convolutions_are_right(void **state) {
   const onnxc_rt_conv c = {.batch = 1,
                            .groups = 1,
                            .in_channels = 130,
-                           .out_channels = 38,
+                           .out_channels = 14,
                            .in = {1, 7, 9},
                            .out = {1, 7, 9},
                            .kernel = {1, 3, 3},
@@ -155,7 +155,7 @@ static void deep_convolutions_are_right(void **state) {
   run_case(c, false, &seed);
 }
 
-/* One input channel in each group, and several outputs. */
+/* One input channel in each group, and so many outputs that it is not worth going along rows. */
 static void single_channels_are_right(void **state) {
   (void)state;
   uint64_t seed = 6;
@@ -163,7 +163,7 @@ static void single_channels_are_right(void **state) {
     const int axes = 1 + i % 3;
     const ptrdiff_t largest = axes == 1 ? 70 : axes == 2 ? 20 : 7;
     run_case(
-        random_case(axes, random_size(&seed, 1, 2), 1, random_size(&seed, 2, 40), largest, &seed),
+        random_case(axes, random_size(&seed, 1, 2), 1, random_size(&seed, 6, 20), largest, &seed),
         i % 2 == 0, &seed);
   }
 }
@@ -181,19 +181,6 @@ static void frames_are_right(void **state) {
     c.in[2] = (c.out[2] - 1) * c.stride[2] + (c.kernel[2] - 1) * c.dilation[2] + 1 +
               random_size(&seed, 0, 2);
     run_case(c, i % 2 == 0, &seed);
-  }
-}
-
-/* As many outputs as are computed together, up to those that make a product. */
-static void few_outputs_are_right(void **state) {
-  (void)state;
-  uint64_t seed = 8;
-  for (int i = 0; i < 80; i++) {
-    const int axes = 1 + i % 3;
-    const ptrdiff_t largest = axes == 1 ? 300 : axes == 2 ? 60 : 9;
-    run_case(random_case(axes, random_size(&seed, 1, 2), random_size(&seed, 2, 6), 1 + i % 35,
-                         largest, &seed),
-             i % 2 == 0, &seed);
   }
 }
 
@@ -217,7 +204,6 @@ int main(void) {
       cmocka_unit_test(deep_convolutions_are_right),
       cmocka_unit_test(single_channels_are_right),
       cmocka_unit_test(frames_are_right),
-      cmocka_unit_test(few_outputs_are_right),
       cmocka_unit_test(empty_sizes_are_right),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
